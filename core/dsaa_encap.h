@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The correction tunnel's header: VXLAN (RFC 7348) around an Ethernet frame
+ * around the packet. The VNI carries the number of the logical interface and
+ * the second-chance flag; both data paths (userspace, tc-BPF) use this.
+ *
+ *   VNI bit 23     second chance: process only if the connection is yours
+ *   VNI bits 15-0  logical interface, 1..DSAA_IFACES_MAX: the rank of the
+ *                  interface's name among all names with a uips, sorted
+ *
+ * The Ethernet addresses are locally administered: 02:d5:aa:00:00:SITE.
+ */
+#ifndef DSAA_ENCAP_H
+#define DSAA_ENCAP_H
+
+#include "core/dsaa_types.h"
+
+#define DSAA_ENCAP_LEN 22 /* VXLAN 8 + Ethernet 14 */
+#define DSAA_VNI_SECOND_CHANCE 0x800000u
+
+struct dsaa_encap {
+	uint16_t iface;
+	bool second_chance;
+	dsaa_site_id from;
+	dsaa_site_id to;
+	uint8_t family; /* of the packet, 4 or 6 */
+};
+
+/* Writes the header of DSAA_ENCAP_LEN bytes. */
+void dsaa_encap_encode(uint8_t buf[DSAA_ENCAP_LEN], const struct dsaa_encap *e);
+
+/*
+ * Reads it from LEN bytes of a UDP payload. Returns DSAA_R_NONE, or
+ * DSAA_R_RX_MALFORMED (short, wrong flags, reserved bits, inner IP version or length that
+ * does not fit the ethertype and LEN); the packet begins at DSAA_ENCAP_LEN.
+ */
+unsigned dsaa_encap_decode(const uint8_t *buf, size_t len, struct dsaa_encap *e);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine: everything that dsaad decides, as one pure state machine.
+ *
+ *	step(now, event) -> actions
+ *
+ * Events carry what the edges saw; actions carry what they shall do. Every
+ * action that can fail reports its result as an event. The engine reads no
+ * clock, does no I/O and allocates nothing: the same events give the same
+ * actions, so it can be tested, fuzzed and simulated.
+ *
+ * Use: dsaa_engine_init() in memory of the caller; then for each event
+ * dsaa_engine_step(), and dsaa_engine_next_action() until it returns false.
+ * An action's pointers are valid until the next step. One thread at a time.
+ */
+#ifndef DSAA_ENGINE_H
+#define DSAA_ENGINE_H
+
+#include "core/dsaa_addrset.h"
+#include "core/dsaa_flow.h"
+#include "core/dsaa_owner.h"
+#include "core/dsaa_reason.h"
+#include "core/dsaa_wire.h"
+
+/* ------------------------------------------------------------------ configuration */
+
+struct dsaa_site_config {
+	bool configured;
+	char name[DSAA_SITE_NAME_MAX];
+	struct dsaa_addr sync_address[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	uint8_t sync_addresses;
+	bool has_probe;
+	bool has_bfd;
+};
+
+enum dsaa_ha_mode { DSAA_HA_ACTIVE_ACTIVE, DSAA_HA_PRIMARY_UP };
+enum dsaa_split_brain { DSAA_SPLIT_ADOPT_ON_DEMAND, DSAA_SPLIT_DROP, DSAA_SPLIT_PRIMARY };
+
+struct dsaa_engine_config {
+	uint32_t cluster_id;
+	dsaa_site_id local; /* 0: not known (no sync-address here): nothing runs */
+	enum dsaa_ha_mode ha_mode;
+	dsaa_site_id primary;
+	enum dsaa_split_brain split_brain;
+	bool can_connect;	   /* false: no usable key and not insecure */
+	unsigned cannot_reason;	   /* enum dsaa_reason shown then */
+	uint32_t mark_mask;
+	uint32_t hold_time_ms;	   /* default 3000 */
+	uint32_t start_timer_ms;   /* how long state may stay incomplete for lack of peers, 15000 */
+	uint64_t config_digest;
+	uint64_t protocols[4];	   /* bit per IP protocol number that is replicated */
+	struct dsaa_prefix no_sync[DSAA_NO_SYNC_PREFIXES_MAX];
+	uint16_t no_syncs;
+	struct dsaa_site_config site[DSAA_SITES_MAX + 1]; /* index = site number */
+};
+
+/* ------------------------------------------------------------------ events */
+
+enum dsaa_event_type {
+	DSAA_EV_CONFIG,	      /* config: the whole new configuration (copied) */
+	DSAA_EV_TICK,	      /* at least every 50 ms */
+	DSAA_EV_CONNECTED,    /* site: authenticated transport is up (either direction) */
+	DSAA_EV_DISCONNECTED, /* site, reason */
+	DSAA_EV_RECEIVED,     /* site, data/len: bytes waiting; consumed is set to what was used.
+				 Step again with the rest until consumed is 0. */
+	DSAA_EV_ROOM,	      /* site, room: bytes that the transport's buffer takes now */
+	DSAA_EV_FLOW,	      /* flow, op: UPSERT (new, changed) or DELETE from this kernel */
+	DSAA_EV_OVERRUN,      /* conntrack events were lost */
+	DSAA_EV_DUMP_FLOW,    /* flow: of the running dump */
+	DSAA_EV_DUMP_DONE,    /* ok: false when it must be repeated */
+	DSAA_EV_APPLIED,      /* ops/count: the array of the APPLY action with results filled in */
+	DSAA_EV_ADDRESS,      /* address, added: a local address came or went */
+	DSAA_EV_BFD,	      /* site, up */
+	DSAA_EV_PROBE,	      /* site, up: answer seen, or declared silent by the edge */
+	DSAA_EV_RESYNC,	      /* site (0 = all): operator's command */
+	DSAA_EV_DRAIN,	      /* up: drain on, else off */
+	DSAA_EV_STOP,	      /* daemon stops: say goodbye */
+};
+
+/* What shall be done with one entry of the kernel's table, and what came of it. */
+enum dsaa_apply_kind {
+	DSAA_APPLY_CREATE,  /* must not exist */
+	DSAA_APPLY_UPDATE,  /* by original tuple */
+	DSAA_APPLY_REPLACE, /* delete existing.id, then create */
+	DSAA_APPLY_LOOKUP,  /* only tell what is there */
+	DSAA_APPLY_DELETE,  /* existing.id */
+};
+enum dsaa_apply_result {
+	DSAA_APPLIED_OK,
+	DSAA_APPLIED_EXISTS, /* existing is filled in (CREATE, LOOKUP) */
+	DSAA_APPLIED_ABSENT, /* LOOKUP, UPDATE, DELETE: nothing there */
+	DSAA_APPLIED_FULL,   /* the kernel's table is full */
+	DSAA_APPLIED_ERROR,  /* anything else; error is the errno */
+};
+struct dsaa_apply {
+	enum dsaa_apply_kind kind;
+	enum dsaa_apply_result result;
+	int error;
+	struct dsaa_flow flow;
+	struct dsaa_flow existing;
+	uint32_t cookie; /* the engine's own */
+};
+
+struct dsaa_event {
+	enum dsaa_event_type type;
+	dsaa_site_id site;
+	unsigned reason;
+	bool up;
+	bool ok;
+	uint8_t op;
+	const struct dsaa_engine_config *config;
+	const uint8_t *data;
+	size_t len;
+	size_t consumed;
+	size_t room;
+	const struct dsaa_flow *flow;
+	const struct dsaa_apply *ops;
+	unsigned count;
+	struct dsaa_addr address;
+};
+
+/* ------------------------------------------------------------------ actions */
+
+enum dsaa_action_type {
+	DSAA_ACT_CONNECT,    /* site, address: index of its sync-address to try */
+	DSAA_ACT_DISCONNECT, /* site, reason */
+	DSAA_ACT_SEND,	     /* site, data/len: never more than the room that was told */
+	DSAA_ACT_APPLY,	     /* ops/count: perform, fill results, give back as DSAA_EV_APPLIED
+				at once, before any other event */
+	DSAA_ACT_DUMP,	     /* site: dump entries with this owner (0 = ours), as
+				DSAA_EV_DUMP_FLOW while dsaa_engine_dump_ready() */
+	DSAA_ACT_DUMP_CANCEL,
+	DSAA_ACT_SITE_WORD,  /* site, word: for the data path, at once */
+	DSAA_ACT_PROBE,	     /* site, up: start (true) or stop active probing */
+	DSAA_ACT_CHANGED,    /* site, reason: something that is shown or announced changed (state of
+				a peer, state complete, drain); text in dsaa_engine_history() */
+};
+
+struct dsaa_action {
+	enum dsaa_action_type type;
+	dsaa_site_id site;
+	unsigned reason;
+	bool up;
+	uint8_t address;
+	enum dsaa_site_word word;
+	const uint8_t *data;
+	size_t len;
+	struct dsaa_apply *ops;
+	unsigned count;
+};
+
+/* ------------------------------------------------------------------ what is shown */
+
+enum dsaa_peer_state {
+	DSAA_PEER_IDLE,
+	DSAA_PEER_CONNECTING,
+	DSAA_PEER_SYNCING,
+	DSAA_PEER_UP,
+	DSAA_PEER_DOWN,
+	DSAA_PEER_DEAD,
+	DSAA_PEER_ISOLATED,
+	DSAA_PEER_INCOMPATIBLE,
+	DSAA_PEER_REFUSED,
+};
+
+enum dsaa_liveness { DSAA_LIVE_UNKNOWN, DSAA_LIVE_UP, DSAA_LIVE_DOWN };
+
+struct dsaa_peer_view {
+	dsaa_site_id site;
+	enum dsaa_peer_state state;
+	unsigned reason;	/* why it is not up; DSAA_R_NONE when it is */
+	struct dsaa_mono since; /* of the state */
+	bool secure;
+	bool session; /* hello exchanged */
+	enum dsaa_liveness bfd;
+	enum dsaa_liveness probe;
+	enum dsaa_site_word word;
+	bool peer_complete; /* what the peer says of its own state */
+	bool peer_draining;
+	uint8_t peer_minor;
+	bool ours_confirmed; /* the peer holds our state */
+	bool theirs_complete; /* we hold the peer's state */
+	uint64_t flows_sent, flows_received, flows_applied;
+	uint64_t flows_rejected[DSAA_REASONS_MAX]; /* by reason, as we rejected them */
+	uint64_t peer_applied, peer_rejected;	   /* what the peer says about ours */
+	uint32_t backlog;
+	uint64_t lag_p50_us, lag_p99_us, lag_max_us;
+	uint64_t bulk_flows; /* last bulk received */
+	uint32_t bulk_ms;
+	bool bulk_done;
+	struct dsaa_mono bulk_at;
+	uint64_t bulk_sent_flows;
+	uint32_t bulk_sent_ms;
+	uint64_t swept;
+	uint64_t sessions; /* how many came up so far */
+};
+
+struct dsaa_engine_view {
+	dsaa_site_id local;
+	uint64_t epoch;
+	bool state_complete;
+	unsigned complete_reason; /* why not, or why although (DSAA_R_START_TIMER) */
+	bool draining;
+	uint64_t own_events;	   /* conntrack events of our own flows */
+	uint64_t skipped[DSAA_REASONS_MAX]; /* not sent, by reason */
+	uint64_t overruns;
+	uint32_t log_entries, log_live;
+	uint64_t adopted; /* connections re-marked since the start */
+};
+
+/* The last changes, newest last. */
+struct dsaa_history {
+	struct dsaa_mono at;
+	dsaa_site_id site; /* 0: this site */
+	uint8_t from, to;  /* enum dsaa_peer_state; for site 0: state complete 0/1 */
+	unsigned reason;
+};
+#define DSAA_HISTORY_MAX 128
+
+struct dsaa_engine;
+
+/* Bytes of zeroed, 16-byte aligned memory for an engine with these sizes (powers of two). */
+size_t dsaa_engine_size(uint32_t log_entries, uint32_t seen_entries);
+/*
+ * Initialises it there. EPOCH must be greater than at any earlier start (wall
+ * clock in microseconds will do); SEED makes hash tables unpredictable.
+ */
+struct dsaa_engine *dsaa_engine_init(void *mem, uint32_t log_entries, uint32_t seen_entries,
+				     uint64_t epoch, uint64_t seed, struct dsaa_mono now);
+void dsaa_engine_step(struct dsaa_engine *e, struct dsaa_mono now, struct dsaa_event *ev);
+/* Takes the next action; false when there is none. */
+bool dsaa_engine_next_action(struct dsaa_engine *e, struct dsaa_action *act);
+/* True while the running dump may be read further (back-pressure of the peers). */
+bool dsaa_engine_dump_ready(const struct dsaa_engine *e);
+/* Milliseconds until the next TICK is useful, at most 50. */
+unsigned dsaa_engine_tick_ms(const struct dsaa_engine *e);
+
+void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v);
+/* False when SITE is not a configured peer. */
+bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
+			   struct dsaa_peer_view *v);
+/* Copies up to MAX of the newest changes, oldest first; returns their number. */
+unsigned dsaa_engine_history(const struct dsaa_engine *e, struct dsaa_history *h, unsigned max);
+/* Zeroes the counters and histograms of all peers. */
+void dsaa_engine_clear(struct dsaa_engine *e);
+
+const char *dsaa_peer_state_name(enum dsaa_peer_state s);
+
+/* How a prefix is announced by this site now. */
+enum dsaa_advertise_state {
+	DSAA_ADV_WITHHELD,
+	DSAA_ADV_ACTIVE,
+	DSAA_ADV_BACKUP,
+	DSAA_ADV_DRAIN,
+};
+/*
+ * The state of a prefix that belongs to SITE (0 = all sites), with the reason
+ * in *REASON as a constant sentence.
+ */
+enum dsaa_advertise_state dsaa_engine_advertise(const struct dsaa_engine *e, dsaa_site_id site,
+						const char **reason);
+const char *dsaa_advertise_state_name(enum dsaa_advertise_state s);
+
+#endif

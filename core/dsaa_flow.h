@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A connection as the kernel's conntrack table knows it, free of any kernel
+ * or library type. Edges translate; core compares, encodes and decides.
+ *
+ * Key: zone, protocol and the original-direction tuple. Two entries of one
+ * table can never share it.
+ */
+#ifndef DSAA_FLOW_H
+#define DSAA_FLOW_H
+
+#include "core/dsaa_types.h"
+
+/*
+ * One direction of a connection. Ports are in host order. For protocols
+ * without ports: ICMP and ICMPv6 put the identifier into sport and
+ * (type << 8 | code) into dport; GRE puts its keys there; others leave both 0.
+ */
+struct dsaa_tuple {
+	uint8_t src[16];
+	uint8_t dst[16];
+	uint16_t sport;
+	uint16_t dport;
+};
+
+/* struct dsaa_flow.status: our own numbers, mapped explicitly at each edge */
+enum dsaa_flow_status {
+	DSAA_FLOW_SEEN_REPLY = 1 << 0,
+	DSAA_FLOW_ASSURED = 1 << 1,
+	DSAA_FLOW_SNAT = 1 << 2, /* reply.dst/dport is not orig.src/sport */
+	DSAA_FLOW_DNAT = 1 << 3, /* reply.src/sport is not orig.dst/dport */
+};
+
+struct dsaa_flow {
+	uint8_t family; /* 4 or 6 */
+	uint8_t proto;	/* IANA protocol number */
+	uint16_t zone;
+	struct dsaa_tuple orig;
+	struct dsaa_tuple reply; /* as in the table: with NAT applied */
+	uint32_t status;	 /* enum dsaa_flow_status */
+	uint32_t mark;		 /* the whole conntrack mark, owner bits included */
+	uint32_t timeout_s;
+	uint64_t start_ns; /* wall clock of creation as the owner's kernel says it; 0 = unknown */
+
+	/* TCP: state by the numbers of the kernel's enum tcp_conntrack (nf_conntrack_tcp.h) */
+	uint8_t tcp_state;
+	uint8_t tcp_wscale[2]; /* [0] original, [1] reply direction */
+	uint8_t tcp_flags[2];  /* IP_CT_TCP_FLAG_*: WINDOW_SCALE 0x01, SACK_PERM 0x02, BE_LIBERAL 0x08 */
+
+	/* SCTP: state by enum sctp_conntrack, verification tags; DCCP: state, role */
+	uint8_t sctp_state;
+	uint8_t dccp_state;
+	uint8_t dccp_role;
+	uint32_t sctp_vtag[2];
+	uint64_t dccp_handshake_seq;
+
+	/* the kernel's CTA_ID; meaningful in one kernel only, never sent */
+	uint32_t id;
+};
+
+/*
+ * Hash of a flow's key (zone, family, proto, original tuple). SEED makes
+ * tables unpredictable; digests that two sites compare use DSAA_DIGEST_SEED.
+ */
+uint64_t dsaa_flow_key_hash(const struct dsaa_flow *f, uint64_t seed);
+#define DSAA_DIGEST_SEED UINT64_C(0x6473616164696765)
+
+/* True when the keys are equal. */
+bool dsaa_flow_key_equal(const struct dsaa_flow *a, const struct dsaa_flow *b);
+
+/*
+ * Why a flow is not fit to be sent or injected, or NULL when it is: family
+ * and protocol known, tuples' families consistent, no all-zero addresses, TCP
+ * state in range, status flags only known ones and matching the tuples (SNAT
+ * and DNAT derived). The text is a constant.
+ */
+const char *dsaa_flow_invalid(const struct dsaa_flow *f);
+
+/* Sets the SNAT and DNAT bits of F->status from its tuples. */
+void dsaa_flow_derive_nat(struct dsaa_flow *f);
+
+/*
+ * The timeout in seconds that an adopted flow gets: what Linux gives its
+ * protocol and state by default, never less than the grace of 120 s, which
+ * covers the routing change that brings its packets here.
+ */
+uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f);
+
+/*
+ * The timeout of a replica: it must not age before its owner says so
+ * (deletion, sweep and audit remove it), so it is long: 5 days.
+ */
+#define DSAA_REPLICA_TIMEOUT_S 432000u
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every limit of dsaad, in one place. Each is enforced where the named thing
+ * is created or parsed; what goes past a limit is refused and counted.
+ */
+#ifndef DSAA_LIMITS_H
+#define DSAA_LIMITS_H
+
+enum dsaa_limits {
+	/* sites, numbered 1..DSAA_SITES_MAX; number 0 means "ours" in a mark */
+	DSAA_SITES_MAX = 16,
+	DSAA_SITE_NAME_MAX = 32,	 /* bytes with the final NUL */
+	DSAA_SITE_SYNC_ADDRESSES_MAX = 4,
+	DSAA_LOCAL_ADDRESSES_MAX = 4096,
+	DSAA_NO_SYNC_PREFIXES_MAX = 64,
+	DSAA_NAT_POOLS_MAX = 64,
+	DSAA_IFACES_MAX = 64,		 /* logical interfaces, see dsaa_encap.h */
+
+	/* sync protocol, see doc/protocol */
+	DSAA_MSG_HEADER_LEN = 8,
+	DSAA_MSG_BODY_MAX = 65000,
+	DSAA_MSG_MAX = DSAA_MSG_HEADER_LEN + DSAA_MSG_BODY_MAX,
+	DSAA_FLOWS_PER_MSG_MAX = 128,
+	DSAA_RECORD_LEN_MAX = 480,	 /* one encoded flow record */
+
+	/* compacted log of changed connections */
+	DSAA_LOG_ENTRIES_DEFAULT = 1 << 16,
+	/* key hashes remembered while a bulk is received (power of two) */
+	DSAA_SEEN_ENTRIES_DEFAULT = 1 << 21,
+
+	/* correction */
+	DSAA_PACKET_MAX = 65535,
+	DSAA_VNI_MAX = 0xffffff,
+};
+
+#endif
