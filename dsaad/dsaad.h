@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's own data: the configuration as the operator wrote it, and the
+ * entry points of its parts. All of it belongs to the main thread, except
+ * where a function says otherwise.
+ *
+ *	struct dsaa_config -- sites[1..16] -- uips, sync addresses, pools, probe
+ *	                   -- adverts, correction interfaces, prefixes
+ *
+ * A commit changes struct dsaa_config through the northbound callbacks and
+ * calls dsaa_config_changed(); one event later the whole is compared with
+ * what runs (local site, addresses, routes, sessions, rules).
+ */
+#ifndef DSAAD_H
+#define DSAAD_H
+
+#include <zebra.h>
+
+#include "dsaad/dsaa_compat.h"
+#include "if.h"
+#include "json.h"
+#include "memory.h"
+#include "northbound.h"
+#include "prefix.h"
+#include "privs.h"
+#include "typesafe.h"
+#include "zclient.h"
+
+#include "core/dsaa_engine.h"
+
+DECLARE_MGROUP(DSAAD);
+
+extern struct event_loop *master;
+extern struct zebra_privs_t dsaa_privs;
+
+/* ------------------------------------------------------------------ configuration */
+
+PREDECL_DLIST(dsaa_uips_list);
+PREDECL_DLIST(dsaa_advert_list);
+
+/* One address of one interface of one site. */
+struct dsaa_uips {
+	struct dsaa_uips_list_item item;
+	uint8_t site;
+	char ifname[IFNAMSIZ];
+	struct prefix address; /* host address with its mask length */
+	/* state, kept by dsaa_uips.c for our own site's */
+	bool installed;
+	const char *reason; /* constant text: why it is not, or what it waits for */
+	char error[64];	    /* the kernel's word when it refused; then reason points here */
+};
+
+struct dsaa_site {
+	bool configured;
+	char name[DSAA_SITE_NAME_MAX];
+	struct ipaddr sync_address[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	uint8_t sync_addresses;
+	bool has_probe;
+	struct ipaddr probe;
+	struct prefix nat_pool[DSAA_NAT_POOLS_MAX];
+	uint8_t nat_pools;
+	struct dsaa_uips_list_head uips;
+};
+
+/* One prefix to announce; site 0 means all. */
+struct dsaa_advert {
+	struct dsaa_advert_list_item item;
+	struct prefix prefix;
+	uint8_t site;
+	/* state, kept by dsaa_advertise.c */
+	enum dsaa_advertise_state state;
+	const char *reason;
+	uint32_t tag;	/* as sent to zebra */
+	bool installed; /* zebra was told */
+	bool selected;	/* zebra uses it (owner notification) */
+};
+
+enum dsaa_correction_mode {
+	DSAA_CORRECTION_AUTO,
+	DSAA_CORRECTION_KERNEL,
+	DSAA_CORRECTION_NFQUEUE,
+	DSAA_CORRECTION_OFF,
+};
+
+struct dsaa_config {
+	bool enabled; /* a dsaa block exists */
+	uint32_t cluster_id;
+	enum dsaa_ha_mode ha_mode;
+	uint8_t primary;
+	uint8_t local_site; /* override, 0 = find out */
+	struct dsaa_site site[DSAA_SITES_MAX + 1];
+
+	uint16_t sync_port;
+	char key_file[256];
+	bool insecure;
+	uint64_t protocols[4]; /* bit per protocol */
+	struct prefix no_sync[DSAA_NO_SYNC_PREFIXES_MAX];
+	uint8_t no_syncs;
+
+	char correction_iface[DSAA_IFACES_MAX][IFNAMSIZ]; /* none: all with a uips */
+	uint8_t correction_ifaces;
+	enum dsaa_correction_mode correction_mode;
+	uint32_t mark_mask;
+	uint16_t correction_hold_ms;
+	uint16_t correction_port; /* 0: sync_port + 1 */
+
+	struct dsaa_advert_list_head adverts;
+	uint32_t tag_active, tag_backup, tag_drain;
+	uint32_t advertise_table; /* table or instance number towards bgpd, 3785 */
+
+	bool bfd;
+	char bfd_profile[64];
+	uint32_t hold_time_ms;
+	enum dsaa_split_brain split_brain;
+};
+
+extern struct dsaa_config dsaa_conf;
+
+DECLARE_DLIST(dsaa_uips_list, struct dsaa_uips, item);
+DECLARE_DLIST(dsaa_advert_list, struct dsaa_advert, item);
+
+/* dsaa_config.c: the model and what follows from it */
+void dsaa_config_init(void);
+/* Something in dsaa_conf or in the interfaces changed: reconcile in the next event. */
+void dsaa_config_changed(void);
+/*
+ * The number of the local site now: the override, or the site one of whose
+ * sync-addresses is on an interface; 0 when none (or the block is absent).
+ */
+uint8_t dsaa_local_site(void);
+/* The tunnel port in force. */
+uint16_t dsaa_correction_port(void);
+/*
+ * Logical interfaces: the sorted names that have a uips on any site, the same on every site with
+ * the same block. Fills NAMES, returns their number; number = index + 1 on the wire.
+ */
+unsigned dsaa_logical_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ]);
+/* A digest of the dsaa block's text, to compare between sites. */
+uint64_t dsaa_config_digest(void);
+
+/* ------------------------------------------------------------------ zebra, addresses, BFD */
+
+extern struct zclient *dsaa_zclient;
+void dsaa_zebra_init(void);
+void dsaa_zebra_stop(void);
+bool dsaa_zebra_connected(void);
+
+/*
+ * dsaa_uips.c: installs the local site's addresses and removes what is no longer wished. Called
+ * after each change of configuration, interface or address.
+ */
+void dsaa_uips_reconcile(void);
+/* An address came (true) or went on an interface; from zebra. */
+void dsaa_uips_address_event(struct interface *ifp, const struct prefix *p, bool added);
+/* Removes all of our addresses (clean stop). */
+void dsaa_uips_remove_all(void);
+
+/* dsaa_advertise.c: tells zebra each prefix with its state. */
+void dsaa_advertise_reconcile(void);
+void dsaa_advertise_withdraw_all(void);
+/* Takes one entry out of zebra (before it is freed). */
+void dsaa_advertise_remove(struct dsaa_advert *a);
+/* zebra's word about one of our routes. */
+void dsaa_advertise_notify(const struct prefix *p, bool selected);
+/* zebra is connected again: everything must be told anew. */
+void dsaa_advertise_replay(void);
+
+/* dsaa_bfd.c: one BFD session per peer and sync-address, through bfdd. */
+void dsaa_bfd_init(void);
+void dsaa_bfd_reconcile(void);
+void dsaa_bfd_stop(void);
+
+/* dsaa_probe.c: ICMP echo to a peer's probe address through the network. */
+void dsaa_probe_init(void);
+/* Starts or stops probing SITE; results go to dsaa_sync_post_probe(). */
+void dsaa_probe_set(uint8_t site, bool on);
+void dsaa_probe_stop(void);
+
+/* ------------------------------------------------------------------ the sync thread */
+
+/* dsaa_sync.c. Callable from the main thread; each takes the engine's lock or posts to its loop. */
+void dsaa_sync_start(void);
+void dsaa_sync_stop(void); /* says goodbye, joins */
+/* Gives the thread a fresh engine and transport configuration made from dsaa_conf. */
+void dsaa_sync_configure(void);
+void dsaa_sync_post_address(const struct prefix *p, bool added);
+void dsaa_sync_post_bfd(uint8_t site, bool up);
+void dsaa_sync_post_probe(uint8_t site, bool up);
+void dsaa_sync_post_resync(uint8_t site);
+void dsaa_sync_post_drain(bool on);
+void dsaa_sync_clear(void);
+/* Copies for show commands. */
+void dsaa_sync_view(struct dsaa_engine_view *v);
+bool dsaa_sync_peer_view(uint8_t site, struct dsaa_peer_view *v);
+unsigned dsaa_sync_history(struct dsaa_history *h, unsigned max);
+enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason);
+/* Monotonic now, and how long ago T was, for show commands. */
+struct dsaa_mono dsaa_mono_now(void);
+
+/* What the kernel and the conntrack edge say, for show dsaa sync. */
+struct dsaa_sync_kernel {
+	uint64_t events_new, events_update, events_destroy, overruns, echoes;
+	uint32_t count, max; /* nf_conntrack_count, _max */
+	char warning[160];   /* empty, or what is set too small or wrongly */
+};
+void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k);
+
+/* One connection for show dsaa flow and explain; from the kernel's table. */
+typedef bool (*dsaa_flow_cb)(void *arg, const struct dsaa_flow *f); /* false: stop */
+/* Walks entries of OWNER (0 = ours, -1 = all); false with *ERR when the kernel refuses. */
+bool dsaa_flow_walk(int owner, dsaa_flow_cb cb, void *arg, const char **err);
+/* Finds the entry of a packet with this tuple in either direction. */
+bool dsaa_flow_find(uint8_t family, uint8_t proto, const struct dsaa_tuple *t,
+		    struct dsaa_flow *out, bool *reply_direction);
+
+/* ------------------------------------------------------------------ correction */
+
+/* dsaa_correct.c: rules, tunnel and queue thread, from dsaa_conf and the peers' states. */
+void dsaa_correct_reconcile(void);
+void dsaa_correct_stop(void); /* removes rules and tunnel */
+void dsaa_correct_clear(void);
+/* From the sync thread: the state word of a site, at once. */
+void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word);
+enum dsaa_site_word dsaa_correct_get_word(uint8_t site);
+/* A local address came or went. */
+void dsaa_correct_address(const struct prefix *p, bool added);
+
+struct dsaa_correct_peer {
+	uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
+};
+void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v);
+/* Packets by enum dsaa_reason. */
+void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX]);
+/* The data path of an interface: "kernel", "nfqueue" or "off", and why. */
+const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen);
+
+/* ------------------------------------------------------------------ northbound, CLI, show */
+
+extern const struct frr_yang_module_info frr_dsaad_info;
+void dsaa_cli_init(void);
+void dsaa_vty_init(void);
+
+/* debug dsaa ... */
+enum dsaa_debug {
+	DSAA_DEBUG_SYNC = 1 << 0,
+	DSAA_DEBUG_CONNTRACK = 1 << 1,
+	DSAA_DEBUG_CORRECTION = 1 << 2,
+	DSAA_DEBUG_ROUTING = 1 << 3,
+	DSAA_DEBUG_CONFIG = 1 << 4,
+	DSAA_DEBUG_ALL = (1 << 5) - 1,
+};
+extern _Atomic uint32_t dsaa_debug_flags;
+#define DSAA_DEBUG(what) (atomic_load_explicit(&dsaa_debug_flags, memory_order_relaxed) & (what))
+
+/* Conversions between libfrr's and core's addresses. */
+void dsaa_addr_from_prefix(struct dsaa_addr *a, const struct prefix *p);
+void dsaa_addr_from_ipaddr(struct dsaa_addr *a, const struct ipaddr *ip);
+void dsaa_prefix_from_prefix(struct dsaa_prefix *d, const struct prefix *p);
+
+#endif
