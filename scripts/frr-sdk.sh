@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Prepares the FRR SDK in build/sdk: the source of the FRR version that is installed here, configured as the distribution configures
+# it, with its generated headers and its code generator clippy. libfrr itself is not built: dsaad links the installed one.
+# Nothing is done when the SDK of that version is there already.
+#
+# usage: frr-sdk.sh [DIRECTORY]      DIRECTORY defaults to build/sdk
+#
+# Layout afterwards: DIRECTORY/src (source), DIRECTORY/src/build (generated headers, lib/clippy), DIRECTORY/VERSION (the stamp).
+
+set -eu
+. "$(dirname "$0")/common.sh"
+
+SDK=$(realpath -m "${1:-$BUILD/sdk}")
+STAMP_FORMAT=1		# grows when what this script leaves behind changes
+
+# source_entries FILE: the apt source entries of FILE that carry one of the addresses in $uris, as deb-src entries.
+source_entries() {
+	case $1 in
+	*.sources)
+		awk -v uris="$uris" '
+		function known(text,   i, n, u) {
+			n = split(uris, u, " ")
+			for (i = 1; i <= n; i++)
+				if (index(text, u[i]))
+					return 1
+			return 0
+		}
+		BEGIN { RS = ""; FS = "\n" }
+		{
+			out = ""; use = 1; uri = ""
+			for (i = 1; i <= NF; i++) {
+				if ($i ~ /^#/)
+					continue
+				if (tolower($i) ~ /^enabled:[ \t]*(no|false|0|off)/ ||
+				    (tolower($i) ~ /^types:/ && $i !~ /[ \t:]deb([ \t]|$)/))
+					use = 0
+				if (tolower($i) ~ /^types:/)
+					$i = "Types: deb-src"
+				out = out $i "\n"
+			}
+			if (use && known(out))
+				print out
+		}' "$1" ;;
+	*)
+		local u
+		for u in $uris; do
+			grep -E '^deb[[:space:]]' "$1" | grep -F " $u" | sed 's/^deb/deb-src/' || true
+		done | sort -u ;;
+	esac
+}
+
+# apt_source_options: an apt configuration of our own in $tmp, made from the host's, which only knows source packages.
+# The host's sources and lists stay as they are.
+apt_source_options() {
+	local f
+	uris=$(apt-cache madison frr | awk -F' *[|] *' '{ split($3, w, " "); sub("/$", "", w[1]); print w[1] }' | sort -u)
+	[ -n "$uris" ] || die "apt knows no place that offers frr; run apt-get update"
+	mkdir -p "$tmp/sources.d" "$tmp/lists/partial"
+	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+		[ -e "$f" ] || continue
+		source_entries "$f" >"$tmp/sources.d/dsaad-${f##*/}"
+	done
+	mv "$tmp/sources.d/dsaad-sources.list" "$tmp/sources.d/dsaad-main.list" 2>/dev/null || true
+	# The sandbox user of apt may not enter a folder that only root can read.
+	chmod 755 "$tmp" "$tmp/sources.d" "$tmp/lists"
+	apt_options=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$tmp/sources.d"
+		-o "Dir::State::lists=$tmp/lists" -o APT::Sandbox::User=root)
+}
+
+fetch_source() {
+	local d
+	apt_source_options
+	apt-get "${apt_options[@]}" update -q
+	rm -rf "$SDK"
+	mkdir -p "$SDK/fetch"
+	cd "$SDK/fetch"
+	apt-get "${apt_options[@]}" source -q "frr=$version" ||
+		die "the source of frr $version is not offered any more: upgrade the installed frr, then run this again"
+	for d in frr-*/; do
+		[ -e "$d/configure.ac" ] || continue
+		mv "$d" "$SDK/src"
+		rm -rf "$SDK/fetch"
+		return
+	done
+	die "the source package of frr $version holds no frr-* folder"
+}
+
+# configure_flags: puts into $flags what the installed FRR says it was configured with (that decides which commands and which
+# structures exist), less what only concerns documents and how the package was built.
+configure_flags() {
+	local all f
+	all=$(/usr/lib/frr/zebra --version | sed -n '/^configured with:/,$p' | tail -n +2)
+	[ -n "$all" ] || die "zebra --version does not tell how FRR was configured"
+	eval "all=($all)"
+	flags=()
+	for f in "${all[@]}"; do
+		case $f in
+		--enable-doc* | --enable-werror | --disable-silent-rules | --disable-dependency-tracking | --disable-option-checking) ;;
+		--*) flags+=("$f") ;;
+		esac
+	done
+}
+
+configure_source() {
+	cd "$SDK/src"
+	autoreconf -fi
+	mkdir -p build
+	cd build
+	configure_flags
+	../configure "${flags[@]}" --disable-doc --disable-werror PYTHON=/usr/bin/python3
+}
+
+generate() {
+	local extra=
+	cd "$SDK/src/build"
+	# Headers of 10.x include this one, which is itself generated.
+	if grep -q 'lib/mgmt\.pb-c\.h' Makefile; then
+		extra=lib/mgmt.pb-c.h
+	fi
+	make -j2 lib/clippy $extra
+}
+
+version=$(frr_version)
+[ -n "$version" ] || die "FRR is not installed; run scripts/packages.sh"
+stamp="$version format $STAMP_FORMAT"
+[ "$(cat "$SDK/VERSION" 2>/dev/null)" != "$stamp" ] || exit 0
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+fetch_source
+configure_source
+generate
+echo "$stamp" >"$SDK/VERSION"
