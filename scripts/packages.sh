@@ -12,7 +12,7 @@ set -eu
 BUILD_TOOLS="build-essential dpkg-dev autoconf automake libtool pkg-config bison flex gawk git ca-certificates texinfo
 	python3 python3-dev protobuf-c-compiler"
 LIBRARIES="libjson-c-dev libcap-dev libelf-dev libreadline-dev libpcre2-dev libc-ares-dev libpam0g-dev libssl-dev
-	libprotobuf-c-dev libsnmp-dev librtr-dev
+	libprotobuf-c-dev libsnmp-dev librtr-dev lua5.3 liblua5.3-dev
 	libmnl-dev libnetfilter-conntrack-dev libnetfilter-queue-dev libnftnl-dev"
 # Not used, but stock vtysh has the commands of the SNMP and RPKI modules, so the rebuilt one reads them from there.
 FRR="frr frr-pythontools frr-snmp frr-rpki-rtrlib"
