@@ -11,6 +11,18 @@
 
 #include "core/dsaa_types.h"
 
+/* IANA protocol numbers that are treated each in a way of its own. */
+enum dsaa_proto {
+	DSAA_PROTO_ICMP = 1,
+	DSAA_PROTO_TCP = 6,
+	DSAA_PROTO_UDP = 17,
+	DSAA_PROTO_DCCP = 33,
+	DSAA_PROTO_GRE = 47,
+	DSAA_PROTO_ICMPV6 = 58,
+	DSAA_PROTO_SCTP = 132,
+	DSAA_PROTO_UDPLITE = 136,
+};
+
 /*
  * One direction of a connection. Ports are in host order. For protocols
  * without ports: ICMP and ICMPv6 put the identifier into sport and
@@ -69,6 +81,19 @@ uint64_t dsaa_flow_key_hash(const struct dsaa_flow *f, uint64_t seed);
 bool dsaa_flow_key_equal(const struct dsaa_flow *a, const struct dsaa_flow *b);
 
 /*
+ * The tuple of an answer to IN of protocol PROTO, when no NAT is done, into
+ * OUT (which may be IN). False, and OUT untouched, when there can be no answer
+ * (an ICMP type that is not one of a query and its reply).
+ */
+bool dsaa_tuple_reverse(uint8_t proto, const struct dsaa_tuple *in, struct dsaa_tuple *out);
+
+/*
+ * Why the key alone is not one of a possible connection, or NULL when it is:
+ * what dsaa_flow_invalid says of family, protocol and original tuple.
+ */
+const char *dsaa_flow_key_invalid(const struct dsaa_flow *f);
+
+/*
  * Why a flow is not fit to be sent or injected, or NULL when it is: family
  * and protocol known, tuples' families consistent, no all-zero addresses, TCP
  * state in range, status flags only known ones and matching the tuples (SNAT
@@ -85,6 +110,7 @@ void dsaa_flow_derive_nat(struct dsaa_flow *f);
  * covers the routing change that brings its packets here.
  */
 uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f);
+#define DSAA_ADOPTED_GRACE_S 120u
 
 /*
  * The timeout of a replica: it must not age before its owner says so

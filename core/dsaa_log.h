@@ -5,8 +5,8 @@
  *
  * Invariants: at most one live entry per key; sequence numbers grow by one
  * per put and are never reused; memory is what the caller gave at the start.
- * A put on a full log forgets the oldest entry; a reader whose cursor is then
- * before the log's beginning has fallen off and needs a bulk.
+ * A put on a full log forgets the oldest slot; if that was a live entry, a
+ * reader whose cursor is before it has fallen off and needs a bulk.
  */
 #ifndef DSAA_LOG_H
 #define DSAA_LOG_H
@@ -26,6 +26,7 @@ struct dsaa_log {
 	uint32_t entries;  /* ring size, power of two */
 	uint64_t first;	   /* sequence of the oldest slot still in the ring */
 	uint64_t next;	   /* sequence the next put gets; starts at 1 */
+	uint64_t lost;	   /* highest sequence of a live entry that was forgotten; 0 = none */
 	uint32_t live;	   /* entries not superseded */
 	uint64_t seed;
 };
@@ -50,7 +51,7 @@ const struct dsaa_log_entry *dsaa_log_after(const struct dsaa_log *log, uint64_t
 const struct dsaa_log_entry *dsaa_log_find(const struct dsaa_log *log,
 					   const struct dsaa_flow *flow);
 
-/* True when a reader at CURSOR has missed nothing. */
+/* True when a reader at CURSOR has missed nothing; false for a cursor from the future. */
 bool dsaa_log_reaches(const struct dsaa_log *log, uint64_t cursor);
 
 /* Sequence of the newest put, 0 when there was none. */

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Flows: key, validity, what NAT did, timeouts. Pure; any thread.
+ */
+#include <string.h>
+
+#include "core/dsaa_flow.h"
+
+/* Ranges of the kernel's states: nf_conntrack_tcp.h, nf_conntrack_sctp.h, nf_conntrack_dccp.h. */
+enum {
+	TCP_STATE_MAX = 9,  /* SYN_SENT2 */
+	SCTP_STATE_MAX = 9, /* HEARTBEAT_ACKED of older kernels */
+	DCCP_STATE_MAX = 7, /* TIMEWAIT */
+	TCP_WSCALE_MAX = 14, /* RFC 7323 2.3 */
+};
+#define DCCP_SEQ_MAX UINT64_C(0xffffffffffff)
+#define STATUS_KNOWN (DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED | DSAA_FLOW_SNAT | DSAA_FLOW_DNAT)
+
+static const uint8_t zero_addr[16];
+
+/* ------------------------------------------------------------------ key */
+
+static uint64_t rotl(uint64_t x, unsigned n)
+{
+	return x << n | x >> (64 - n);
+}
+
+struct sip {
+	uint64_t v0, v1, v2, v3;
+};
+
+static void sip_round(struct sip *s)
+{
+	s->v0 += s->v1;
+	s->v1 = rotl(s->v1, 13) ^ s->v0;
+	s->v0 = rotl(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = rotl(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = rotl(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = rotl(s->v1, 17) ^ s->v2;
+	s->v2 = rotl(s->v2, 32);
+}
+
+static void sip_word(struct sip *s, uint64_t m)
+{
+	s->v3 ^= m;
+	sip_round(s);
+	s->v0 ^= m;
+}
+
+static uint64_t load_be64(const uint8_t *p)
+{
+	uint64_t v = 0;
+	unsigned i;
+
+	for (i = 0; i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/*
+ * SipHash-1-3 (Aumasson and Bernstein) over six words: a peer's traffic
+ * chooses the keys, so a weak hash would let it choose the buckets. The words
+ * are built from bytes, so that machines of either byte order agree.
+ */
+uint64_t dsaa_flow_key_hash(const struct dsaa_flow *f, uint64_t seed)
+{
+	uint64_t k1 = ~rotl(seed, 32);
+	struct sip s = { seed ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
+			 seed ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573) };
+
+	sip_word(&s, load_be64(f->orig.src));
+	sip_word(&s, load_be64(f->orig.src + 8));
+	sip_word(&s, load_be64(f->orig.dst));
+	sip_word(&s, load_be64(f->orig.dst + 8));
+	sip_word(&s, (uint64_t)f->orig.sport << 48 | (uint64_t)f->orig.dport << 32 |
+			     (uint64_t)f->zone << 16 | (uint64_t)f->family << 8 | f->proto);
+	sip_word(&s, UINT64_C(40) << 56);
+	s.v2 ^= 0xff;
+	sip_round(&s);
+	sip_round(&s);
+	sip_round(&s);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+static bool tuple_equal(const struct dsaa_tuple *a, const struct dsaa_tuple *b)
+{
+	return a->sport == b->sport && a->dport == b->dport &&
+	       memcmp(a->src, b->src, sizeof(a->src)) == 0 &&
+	       memcmp(a->dst, b->dst, sizeof(a->dst)) == 0;
+}
+
+bool dsaa_flow_key_equal(const struct dsaa_flow *a, const struct dsaa_flow *b)
+{
+	return a->family == b->family && a->proto == b->proto && a->zone == b->zone &&
+	       tuple_equal(&a->orig, &b->orig);
+}
+
+/* ------------------------------------------------------------------ reversing */
+
+/* The ICMP type that answers TYPE, or -1: RFC 792, 950, 4443, 4620. */
+static int icmp_answer(uint8_t proto, uint8_t type)
+{
+	static const uint8_t pairs4[][2] = { { 8, 0 }, { 13, 14 }, { 15, 16 }, { 17, 18 } };
+	static const uint8_t pairs6[][2] = { { 128, 129 }, { 139, 140 } };
+	const uint8_t(*pairs)[2] = proto == DSAA_PROTO_ICMP ? pairs4 : pairs6;
+	size_t n = proto == DSAA_PROTO_ICMP ? sizeof(pairs4) / 2 : sizeof(pairs6) / 2;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (pairs[i][0] == type)
+			return pairs[i][1];
+		if (pairs[i][1] == type)
+			return pairs[i][0];
+	}
+	return -1;
+}
+
+static bool is_icmp(uint8_t proto)
+{
+	return proto == DSAA_PROTO_ICMP || proto == DSAA_PROTO_ICMPV6;
+}
+
+bool dsaa_tuple_reverse(uint8_t proto, const struct dsaa_tuple *in, struct dsaa_tuple *out)
+{
+	struct dsaa_tuple t;
+	int answer;
+
+	memcpy(t.src, in->dst, sizeof(t.src));
+	memcpy(t.dst, in->src, sizeof(t.dst));
+	if (is_icmp(proto)) {
+		answer = icmp_answer(proto, (uint8_t)(in->dport >> 8));
+		if (answer < 0)
+			return false;
+		t.sport = in->sport;
+		t.dport = (uint16_t)((unsigned)answer << 8 | (in->dport & 0xff));
+	} else {
+		t.sport = in->dport;
+		t.dport = in->sport;
+	}
+	*out = t;
+	return true;
+}
+
+/* The SNAT and DNAT bits that F's tuples mean. */
+static uint32_t nat_bits(const struct dsaa_flow *f)
+{
+	bool snat = memcmp(f->reply.dst, f->orig.src, sizeof(f->orig.src)) != 0;
+	bool dnat = memcmp(f->reply.src, f->orig.dst, sizeof(f->orig.dst)) != 0;
+
+	if (is_icmp(f->proto)) {
+		/* the identifier belongs to the sender of the request in both directions */
+		snat = snat || f->reply.sport != f->orig.sport;
+	} else {
+		snat = snat || f->reply.dport != f->orig.sport;
+		dnat = dnat || f->reply.sport != f->orig.dport;
+	}
+	return (snat ? DSAA_FLOW_SNAT : 0) | (dnat ? DSAA_FLOW_DNAT : 0);
+}
+
+void dsaa_flow_derive_nat(struct dsaa_flow *f)
+{
+	f->status &= ~(uint32_t)(DSAA_FLOW_SNAT | DSAA_FLOW_DNAT);
+	f->status |= nat_bits(f);
+}
+
+/* ------------------------------------------------------------------ validity */
+
+static const char *addr_invalid(uint8_t family, const uint8_t addr[16])
+{
+	if (family == 4 && memcmp(addr + 4, zero_addr, 12) != 0)
+		return "an IPv4 address has bytes beyond the fourth";
+	if (memcmp(addr, zero_addr, 16) == 0)
+		return "an address is unspecified";
+	return NULL;
+}
+
+static const char *tuple_invalid(const struct dsaa_flow *f, const struct dsaa_tuple *t)
+{
+	const char *why = addr_invalid(f->family, t->src);
+
+	return why ? why : addr_invalid(f->family, t->dst);
+}
+
+const char *dsaa_flow_key_invalid(const struct dsaa_flow *f)
+{
+	if (f->family != 4 && f->family != 6)
+		return "the address family is neither IPv4 nor IPv6";
+	if (f->family == 6 && f->proto == DSAA_PROTO_ICMP)
+		return "ICMP within IPv6";
+	if (f->family == 4 && f->proto == DSAA_PROTO_ICMPV6)
+		return "ICMPv6 within IPv4";
+	if (is_icmp(f->proto) && icmp_answer(f->proto, (uint8_t)(f->orig.dport >> 8)) < 0)
+		return "an ICMP type that has no answer";
+	return tuple_invalid(f, &f->orig);
+}
+
+static const char *protocol_invalid(const struct dsaa_flow *f)
+{
+	switch (f->proto) {
+	case DSAA_PROTO_TCP:
+		if (f->tcp_state > TCP_STATE_MAX)
+			return "the TCP state is out of range";
+		if (f->tcp_wscale[0] > TCP_WSCALE_MAX || f->tcp_wscale[1] > TCP_WSCALE_MAX)
+			return "the TCP window scale is out of range";
+		return NULL;
+	case DSAA_PROTO_SCTP:
+		return f->sctp_state > SCTP_STATE_MAX ? "the SCTP state is out of range" : NULL;
+	case DSAA_PROTO_DCCP:
+		if (f->dccp_state > DCCP_STATE_MAX)
+			return "the DCCP state is out of range";
+		if (f->dccp_role > 1)
+			return "the DCCP role is out of range";
+		if (f->dccp_handshake_seq > DCCP_SEQ_MAX)
+			return "the DCCP sequence number is out of range";
+		return NULL;
+	default:
+		return NULL;
+	}
+}
+
+const char *dsaa_flow_invalid(const struct dsaa_flow *f)
+{
+	const char *why = dsaa_flow_key_invalid(f);
+
+	if (!why)
+		why = tuple_invalid(f, &f->reply);
+	if (!why)
+		why = protocol_invalid(f);
+	if (why)
+		return why;
+	if (f->status & ~(uint32_t)STATUS_KNOWN)
+		return "unknown status flags";
+	if ((f->status & (DSAA_FLOW_SNAT | DSAA_FLOW_DNAT)) != nat_bits(f))
+		return "the NAT flags contradict the tuples";
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ timeouts */
+
+/*
+ * Seconds by state; the kernel's defaults (nf_conntrack_proto_*.c). The state
+ * 0 (unknown) gets what a connection in doubt gets there.
+ */
+static const uint32_t tcp_timeouts[] = { 300, 120, 60, 432000, 120, 60, 30, 120, 10, 120 };
+static const uint32_t sctp_timeouts[] = { 30, 10, 10, 10, 210, 3, 3, 3, 30, 210 };
+static const uint32_t dccp_timeouts[] = { 240, 240, 480, 480, 43200, 64, 64, 240 };
+
+#define BY_STATE(table, state)                                                                    \
+	((table)[(state) < sizeof(table) / sizeof((table)[0]) ? (state) : 0])
+
+static uint32_t default_timeout_s(const struct dsaa_flow *f)
+{
+	switch (f->proto) {
+	case DSAA_PROTO_TCP:
+		return BY_STATE(tcp_timeouts, f->tcp_state);
+	case DSAA_PROTO_SCTP:
+		return BY_STATE(sctp_timeouts, f->sctp_state);
+	case DSAA_PROTO_DCCP:
+		return BY_STATE(dccp_timeouts, f->dccp_state);
+	case DSAA_PROTO_UDP:
+	case DSAA_PROTO_UDPLITE:
+		return f->status & DSAA_FLOW_SEEN_REPLY ? 120 : 30;
+	case DSAA_PROTO_GRE:
+		return f->status & DSAA_FLOW_SEEN_REPLY ? 180 : 30;
+	case DSAA_PROTO_ICMP:
+	case DSAA_PROTO_ICMPV6:
+		return 30;
+	default:
+		return 600;
+	}
+}
+
+uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f)
+{
+	uint32_t timeout_s = default_timeout_s(f);
+
+	return timeout_s < DSAA_ADOPTED_GRACE_S ? DSAA_ADOPTED_GRACE_S : timeout_s;
+}
