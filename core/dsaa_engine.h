@@ -125,8 +125,9 @@ enum dsaa_action_type {
 	DSAA_ACT_CONNECT,    /* site, address: index of its sync-address to try */
 	DSAA_ACT_DISCONNECT, /* site, reason */
 	DSAA_ACT_SEND,	     /* site, data/len: never more than the room that was told */
-	DSAA_ACT_APPLY,	     /* ops/count: perform, fill results, give back as DSAA_EV_APPLIED
-				at once, before any other event */
+	DSAA_ACT_APPLY,	     /* ops/count: once all other actions of the step are taken, perform,
+				fill results, give back as DSAA_EV_APPLIED before any other
+				event; at most one per step */
 	DSAA_ACT_DUMP,	     /* site: dump entries with this owner (0 = ours), as
 				DSAA_EV_DUMP_FLOW while dsaa_engine_dump_ready() */
 	DSAA_ACT_DUMP_CANCEL,

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's table is read by one dump at a time, for one purpose:
+ *
+ *	adopt  re-mark a dead site's connections as ours (first: until it is
+ *	       done, the dead site may not come back)
+ *	bulk   tell peers all that is ours; all that wait share one dump
+ *	sweep  delete replicas that a finished bulk did not name
+ *
+ * A dump is read only as fast as what it feeds takes it. Deletions and
+ * re-markings go to the kernel in batches, each while the dump pauses.
+ */
+#include "core/dsaa_engine_private.h"
+
+#include <string.h>
+
+enum { BULK_PACE_MS = 1000 };
+
+static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id site)
+{
+	e->dump = purpose;
+	e->dump_site = site;
+	e->dump_op_count = 0;
+	e->dump_finished = false;
+	dsaa_act(e, DSAA_ACT_DUMP, purpose == DSAA_FOR_BULK ? 0 : site);
+}
+
+static bool schedule_bulk(struct dsaa_engine *e)
+{
+	bool pending = false;
+
+	if (e->bulk_again && e->bulk_last.us &&
+	    !dsaa_mono_reached(e->now, dsaa_mono_add_ms(e->bulk_last, BULK_PACE_MS)))
+		return false;
+	DSAA_FOREACH_PEER (e, p) {
+		if (p->session != DSAA_SESSION_ESTABLISHED)
+			continue;
+		if (e->bulk_again &&
+		    (p->bulk_tx == DSAA_BULK_NONE || p->bulk_tx == DSAA_BULK_ENDED)) {
+			p->bulk_tx = DSAA_BULK_PENDING;
+			p->bulk_tx_at = e->now;
+		}
+		pending |= p->bulk_tx == DSAA_BULK_PENDING &&
+			   dsaa_mono_reached(e->now, p->bulk_tx_at);
+	}
+	e->bulk_again = false;
+	if (!pending)
+		return false;
+	start(e, DSAA_FOR_BULK, 0);
+	dsaa_send_bulk_begin(e);
+	return true;
+}
+
+void dsaa_dump_schedule(struct dsaa_engine *e)
+{
+	if (e->dump != DSAA_FOR_NOTHING)
+		return;
+	DSAA_FOREACH_PEER (e, p) {
+		if (p->adopting) {
+			start(e, DSAA_FOR_ADOPT, p->site);
+			return;
+		}
+	}
+	if (schedule_bulk(e))
+		return;
+	DSAA_FOREACH_PEER (e, p) {
+		if (p->want_sweep && p->session == DSAA_SESSION_ESTABLISHED) {
+			start(e, DSAA_FOR_SWEEP, p->site);
+			return;
+		}
+	}
+}
+
+bool dsaa_engine_dump_ready(const struct dsaa_engine *e)
+{
+	if (e->dump == DSAA_FOR_NOTHING || e->dump_finished)
+		return false;
+	if (e->dump != DSAA_FOR_BULK)
+		return true;
+	DSAA_FOREACH_PEER_CONST (e, p) {
+		if (p->bulk_tx == DSAA_BULK_RUNNING &&
+		    p->room < DSAA_MSG_MAX + 2 * DSAA_ROOM_RESERVE)
+			return false;
+	}
+	return true;
+}
+
+static void apply_batch(struct dsaa_engine *e)
+{
+	struct dsaa_action *a;
+
+	if (!e->dump_op_count)
+		return;
+	e->apply = e->dump;
+	e->apply_site = e->dump_site;
+	a = dsaa_act(e, DSAA_ACT_APPLY, e->dump_site);
+	a->ops = e->dump_ops;
+	a->count = e->dump_op_count;
+}
+
+static void add_op(struct dsaa_engine *e, enum dsaa_apply_kind kind, const struct dsaa_flow *f,
+		   const struct dsaa_flow *existing)
+{
+	struct dsaa_apply *op = &e->dump_ops[e->dump_op_count++];
+
+	op->kind = kind;
+	op->result = DSAA_APPLIED_ERROR;
+	op->error = 0;
+	op->flow = *f;
+	op->existing = *existing;
+	if (e->dump_op_count == DSAA_FLOWS_PER_MSG_MAX)
+		apply_batch(e);
+}
+
+static void adopt_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	struct dsaa_flow ours = *f;
+
+	ours.mark = dsaa_mark_set_owner(f->mark, e->cfg.mark_mask, 0);
+	ours.timeout_s = dsaa_flow_adopted_timeout_s(f);
+	add_op(e, DSAA_APPLY_UPDATE, &ours, f);
+}
+
+static void sweep_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	uint64_t hash = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED + e->dump_site);
+
+	if (!dsaa_seen_has(&e->seen, hash))
+		add_op(e, DSAA_APPLY_DELETE, f, f);
+}
+
+void dsaa_dump_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	unsigned owner = dsaa_mark_owner(f->mark, e->cfg.mark_mask);
+
+	/* a kernel that cannot filter sends everything */
+	switch (e->dump) {
+	case DSAA_FOR_BULK:
+		dsaa_send_bulk_flow(e, f);
+		break;
+	case DSAA_FOR_ADOPT:
+		if (owner == e->dump_site)
+			adopt_flow(e, f);
+		break;
+	case DSAA_FOR_SWEEP:
+		if (owner == e->dump_site && !e->seen.overflow)
+			sweep_flow(e, f);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The running dump has done its work. */
+static void finish(struct dsaa_engine *e)
+{
+	struct dsaa_peer *p = &e->peer[e->dump_site];
+	enum dsaa_purpose purpose = e->dump;
+
+	e->dump = DSAA_FOR_NOTHING;
+	if (purpose == DSAA_FOR_ADOPT) {
+		p->adopting = false;
+		/* its state word stays ADOPTED until it comes back */
+	} else if (purpose == DSAA_FOR_SWEEP) {
+		p->want_sweep = false;
+		p->bulk_rx_swept = true;
+	}
+}
+
+void dsaa_dump_done(struct dsaa_engine *e, bool ok)
+{
+	if (e->dump == DSAA_FOR_NOTHING)
+		return;
+	if (!ok) {
+		/* the table changed its shape under the dump, or the kernel failed: once more */
+		DSAA_FOREACH_PEER (e, p)
+			if (p->bulk_tx == DSAA_BULK_RUNNING)
+				p->bulk_tx = DSAA_BULK_PENDING;
+		e->dump_op_count = 0;
+		e->dump = DSAA_FOR_NOTHING;
+		return;
+	}
+	if (e->dump == DSAA_FOR_BULK) {
+		dsaa_send_bulk_end(e);
+		finish(e);
+		return;
+	}
+	e->dump_finished = true;
+	if (e->dump_op_count)
+		apply_batch(e);
+	else
+		finish(e);
+}
+
+static void count_applied(struct dsaa_engine *e, const struct dsaa_apply *op)
+{
+	struct dsaa_peer *p = &e->peer[e->dump_site];
+
+	if (op->result != DSAA_APPLIED_OK)
+		return;
+	if (e->apply == DSAA_FOR_SWEEP) {
+		p->swept++;
+		return;
+	}
+	e->adopted++;
+	dsaa_send_flow_event(e, DSAA_OP_UPSERT, &op->flow); /* further sites shall know */
+}
+
+void dsaa_dump_applied(struct dsaa_engine *e)
+{
+	for (unsigned i = 0; i < e->dump_op_count; i++)
+		count_applied(e, &e->dump_ops[i]);
+	e->dump_op_count = 0;
+	e->apply = DSAA_FOR_NOTHING;
+	if (e->dump_finished)
+		finish(e);
+}
+
+void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	bool running = false;
+
+	if (p->bulk_tx != DSAA_BULK_NONE)
+		p->bulk_tx = DSAA_BULK_NONE;
+	p->bulk_rx = p->want_sweep = false;
+	if (e->dump == DSAA_FOR_BULK) {
+		DSAA_FOREACH_PEER (e, q)
+			running |= q->bulk_tx == DSAA_BULK_RUNNING;
+	} else {
+		running = e->dump == DSAA_FOR_ADOPT || e->dump_site != p->site;
+	}
+	if (e->dump != DSAA_FOR_NOTHING && !running) {
+		e->dump = DSAA_FOR_NOTHING;
+		e->dump_op_count = 0;
+		dsaa_act(e, DSAA_ACT_DUMP_CANCEL, 0);
+	}
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inside of the engine, shared by its files and by nobody else:
+ *
+ *	dsaa_engine.c   dispatch, actions, configuration, views
+ *	dsaa_site.c     is a site alive: peer states, adoption, completeness
+ *	dsaa_session.c  the conversation with one peer: hello to goodbye
+ *	dsaa_send.c     our connections towards the peers: log, bulk
+ *	dsaa_receive.c  the peers' connections into our kernel
+ *	dsaa_dump.c     the one running kernel dump and what it is for
+ */
+#ifndef DSAA_ENGINE_PRIVATE_H
+#define DSAA_ENGINE_PRIVATE_H
+
+#include "core/dsaa_engine.h"
+#include "core/dsaa_histogram.h"
+#include "core/dsaa_log.h"
+#include "core/dsaa_seen.h"
+
+enum {
+	DSAA_ACTIONS_MAX = 256,
+	/* kept free of SEND, for what must not be lost */
+	DSAA_ACTIONS_RESERVE = 64,
+	/* what one step may send to all peers together */
+	DSAA_ARENA_LEN = 4 * DSAA_MSG_MAX,
+	/* room kept free for everything that is not a flow */
+	DSAA_ROOM_RESERVE = 4096,
+	DSAA_INFLIGHT_MAX = 256,
+	DSAA_RECONNECT_MIN_MS = 200,
+	DSAA_RECONNECT_MAX_MS = 2000,
+	DSAA_REFUSED_RETRY_MS = 5000,
+	DSAA_CONNECT_TIMEOUT_MS = 6000,
+	DSAA_BULK_RETRY_MS = 5000,
+};
+
+/* The transport and the hello, per peer. */
+enum dsaa_session_state {
+	DSAA_SESSION_NONE,
+	DSAA_SESSION_CONNECTING, /* we asked the edge to connect */
+	DSAA_SESSION_OPEN,	 /* transport up, our hello sent, theirs awaited */
+	DSAA_SESSION_ESTABLISHED,
+};
+
+enum dsaa_bulk_state {
+	DSAA_BULK_NONE,
+	DSAA_BULK_PENDING, /* waits for the dump */
+	DSAA_BULK_RUNNING,
+	DSAA_BULK_ENDED, /* all sent, the peer's DONE awaited */
+};
+
+/* A FLOWS message that the peer has not confirmed yet; for lag. */
+struct dsaa_inflight {
+	uint64_t last_seq;
+	struct dsaa_mono oldest, newest; /* when its first and last change happened */
+};
+
+struct dsaa_peer {
+	dsaa_site_id site;
+	bool configured;
+
+	/* site state, dsaa_site.c */
+	enum dsaa_peer_state state;
+	unsigned reason;
+	struct dsaa_mono since;
+	enum dsaa_liveness bfd, probe;
+	bool probing;
+	enum dsaa_site_word word;
+	struct dsaa_mono lost_at; /* when the session ended, or the engine started */
+	bool adopting;		  /* its connections are being re-marked as ours */
+	bool synced_once;	  /* we held its whole state at least once */
+
+	/* session, dsaa_session.c */
+	enum dsaa_session_state session;
+	struct dsaa_mono connect_at, opened_at, last_received, last_sent;
+	uint32_t backoff_ms;
+	uint8_t next_address;
+	bool secure;
+	uint8_t minor;
+	uint32_t hold_time_ms; /* the peer's */
+	bool peer_complete, peer_draining;
+	uint64_t sessions;
+
+	/* sending, dsaa_send.c */
+	size_t room;
+	uint64_t cursor;
+	enum dsaa_bulk_state bulk_tx;
+	uint32_t bulk_tx_id;
+	uint64_t bulk_tx_count, bulk_tx_digest;
+	struct dsaa_mono bulk_tx_started, bulk_tx_at;
+	uint32_t bulk_tx_ms;
+	bool ours_confirmed;
+	struct dsaa_inflight inflight[DSAA_INFLIGHT_MAX];
+	uint32_t inflight_head, inflight_count;
+	struct dsaa_histogram lag;
+
+	/* receiving, dsaa_receive.c */
+	uint64_t epoch, rx_seq;
+	bool bulk_rx, bulk_rx_swept; /* a bulk is coming in; the sweep after it is done */
+	bool want_sweep;
+	uint32_t bulk_rx_id;
+	uint64_t bulk_rx_count, bulk_rx_digest, bulk_rx_rejected;
+	struct dsaa_mono bulk_rx_started, bulk_at;
+	uint32_t bulk_rx_ms;
+	uint64_t bulk_flows;
+	bool bulk_done;
+	bool theirs_complete;
+
+	/* counters */
+	uint64_t sent, received, applied, swept;
+	uint64_t rejected[DSAA_REASONS_MAX];
+	uint64_t session_applied, session_rejected; /* told in ACK */
+	uint64_t peer_applied, peer_rejected;
+};
+
+/* What the running dump, or the running APPLY, is for. */
+enum dsaa_purpose {
+	DSAA_FOR_NOTHING,
+	DSAA_FOR_BULK,	/* dump: send what is ours */
+	DSAA_FOR_SWEEP, /* dump, apply: delete replicas that the bulk did not name */
+	DSAA_FOR_ADOPT, /* dump, apply: re-mark a dead site's connections */
+	DSAA_FOR_FLOWS, /* apply: records of a FLOWS message */
+	DSAA_FOR_BULK_FLOWS,
+};
+
+struct dsaa_engine {
+	struct dsaa_engine_config cfg;
+	struct dsaa_mono now, started;
+	uint64_t epoch, seed;
+	bool running; /* a local site is known */
+	bool state_complete;
+	unsigned complete_reason;
+	bool draining, stopping;
+	struct dsaa_peer peer[DSAA_SITES_MAX + 1];
+	struct dsaa_addrset local_addresses;
+	struct dsaa_log log;
+	struct dsaa_seen seen;
+
+	/* actions of this step */
+	struct dsaa_action actions[DSAA_ACTIONS_MAX];
+	unsigned action_head, action_count;
+	uint8_t arena[DSAA_ARENA_LEN];
+	size_t arena_used;
+	bool more; /* there is more to send than one step takes */
+
+	/* dump */
+	enum dsaa_purpose dump;
+	dsaa_site_id dump_site;
+	struct dsaa_flows_writer bulk_writer;
+	/* two in turn: the one that was sent last is read until the next step */
+	uint8_t bulk_buf[2][DSAA_MSG_MAX];
+	unsigned bulk_turn;
+	uint32_t bulk_id;
+	bool bulk_again; /* events were lost: everybody needs a bulk */
+	struct dsaa_mono bulk_last; /* when the last dump for a bulk began: a pace */
+	struct dsaa_apply dump_ops[DSAA_FLOWS_PER_MSG_MAX];
+	unsigned dump_op_count;
+	bool dump_finished; /* the kernel has told all; the last batch is on its way */
+
+	/* apply: one at a time */
+	enum dsaa_purpose apply;
+	dsaa_site_id apply_site;
+	unsigned apply_round;
+	struct dsaa_apply ops[DSAA_FLOWS_PER_MSG_MAX];
+	unsigned op_count;
+	struct dsaa_record rx[DSAA_FLOWS_PER_MSG_MAX];
+	unsigned rx_count;
+
+	/* counters, history */
+	uint64_t own_events, overruns, adopted;
+	uint64_t skipped[DSAA_REASONS_MAX];
+	struct dsaa_history history[DSAA_HISTORY_MAX];
+	unsigned history_count; /* ever */
+};
+
+/* Runs BODY for each configured peer P of engine E. */
+#define DSAA_FOREACH_PEER(e, p)                                                                    \
+	for (struct dsaa_peer *p = &(e)->peer[1]; p <= &(e)->peer[DSAA_SITES_MAX]; p++)            \
+		if (p->configured)
+
+/* The same for reading only. */
+#define DSAA_FOREACH_PEER_CONST(e, p)                                                              \
+	for (const struct dsaa_peer *p = &(e)->peer[1]; p <= &(e)->peer[DSAA_SITES_MAX]; p++)      \
+		if (p->configured)
+
+/* dsaa_engine.c */
+struct dsaa_action *dsaa_act(struct dsaa_engine *e, enum dsaa_action_type type, dsaa_site_id site);
+/* Sends LEN bytes at BUF (copied) to P; false when neither arena nor room takes them. */
+bool dsaa_act_send(struct dsaa_engine *e, struct dsaa_peer *p, const uint8_t *buf, size_t len);
+/* The same without a copy: BUF must stay as it is until the next step. */
+bool dsaa_act_send_borrowed(struct dsaa_engine *e, struct dsaa_peer *p, const uint8_t *buf,
+			    size_t len);
+/* Encodes and sends M. Control messages always find the reserve, unless the peer stopped reading. */
+bool dsaa_act_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
+void dsaa_history_add(struct dsaa_engine *e, dsaa_site_id site, uint8_t from, uint8_t to,
+		      unsigned reason);
+
+/* dsaa_site.c */
+void dsaa_site_start(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_site_stop(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_site_tick(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up);
+void dsaa_site_probe(struct dsaa_engine *e, struct dsaa_peer *p, bool up);
+/* The session changed (established, synchronised, lost for REASON): move the state. */
+void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason);
+void dsaa_site_check_complete(struct dsaa_engine *e);
+
+/* dsaa_session.c */
+void dsaa_session_connected(struct dsaa_engine *e, struct dsaa_peer *p, bool secure);
+void dsaa_session_lost(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason);
+/* Ends the session from our side; the peer is told why when NOTIFY. */
+void dsaa_session_close(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason, bool notify);
+void dsaa_session_received(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_event *ev);
+void dsaa_session_tick(struct dsaa_engine *e, struct dsaa_peer *p);
+
+/* dsaa_send.c */
+void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f);
+void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_ack *ack);
+void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b);
+void dsaa_send_bulk_begin(struct dsaa_engine *e);
+void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+void dsaa_send_bulk_end(struct dsaa_engine *e);
+/* True when F is a connection of ours that others shall know; else *REASON says why not. */
+bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
+
+/* dsaa_receive.c */
+void dsaa_receive_reset(struct dsaa_peer *p);
+/* Handles FLOWS, BULK_*; a reason other than NONE ends the session. */
+unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
+void dsaa_receive_applied(struct dsaa_engine *e);
+
+/* dsaa_dump.c */
+void dsaa_dump_schedule(struct dsaa_engine *e);
+void dsaa_dump_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+void dsaa_dump_done(struct dsaa_engine *e, bool ok);
+/* The batch of a sweep or an adoption came back from the kernel. */
+void dsaa_dump_applied(struct dsaa_engine *e);
+/* P must take no further part in a running dump. */
+void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p);
+
+#endif

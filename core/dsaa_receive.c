@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The peers' connections on their way into our kernel.
+ *
+ * A FLOWS message becomes one APPLY action. What the kernel answers is judged
+ * by the ownership rule and may lead to a second and third round:
+ *
+ *	upsert: CREATE -- exists --> decide --> UPDATE | REPLACE | keep ours
+ *	        UPDATE -- absent --> CREATE (it was deleted in between)
+ *	delete: LOOKUP -- exists and is the sender's --> DELETE that very entry
+ *
+ * Then the message is confirmed with ACK. Nothing is applied of a message
+ * that is older than what is known (rule 3).
+ */
+#include "core/dsaa_engine_private.h"
+
+#include <string.h>
+
+enum { APPLY_ROUNDS_MAX = 3 };
+
+/* IP_CT_TCP_FLAG_BE_LIBERAL: the replica has not seen the windows, so it must not judge them. */
+#define TCP_BE_LIBERAL 0x08
+
+void dsaa_receive_reset(struct dsaa_peer *p)
+{
+	p->rx_seq = 0;
+	p->bulk_rx = p->bulk_rx_swept = p->want_sweep = false;
+	p->theirs_complete = false;
+	p->session_applied = p->session_rejected = 0;
+}
+
+/* The set of seen keys is shared by all peers: mix the site in. */
+static uint64_t seen_hash(const struct dsaa_peer *p, const struct dsaa_flow *f)
+{
+	return dsaa_flow_key_hash(f, DSAA_DIGEST_SEED + p->site);
+}
+
+static void reject(struct dsaa_peer *p, unsigned reason)
+{
+	p->rejected[reason]++;
+	p->session_rejected++;
+	if (p->bulk_rx && (reason == DSAA_R_TABLE_FULL || reason == DSAA_R_KERNEL_ERROR))
+		p->bulk_rx_rejected++;
+}
+
+static void applied(struct dsaa_peer *p)
+{
+	p->applied++;
+	p->session_applied++;
+}
+
+/* The record's flow as it shall stand in our table. */
+static void make_replica(const struct dsaa_engine *e, const struct dsaa_peer *p,
+			 struct dsaa_flow *f)
+{
+	f->mark = dsaa_mark_set_owner(f->mark, e->cfg.mark_mask, p->site);
+	f->timeout_s = DSAA_REPLICA_TIMEOUT_S;
+	f->id = 0;
+	if (f->proto == 6) {
+		f->tcp_flags[0] |= TCP_BE_LIBERAL;
+		f->tcp_flags[1] |= TCP_BE_LIBERAL;
+	}
+}
+
+static struct dsaa_apply *add_op(struct dsaa_engine *e, enum dsaa_apply_kind kind,
+				 const struct dsaa_flow *f)
+{
+	struct dsaa_apply *op = &e->ops[e->op_count++];
+
+	op->kind = kind;
+	op->result = DSAA_APPLIED_ERROR;
+	op->error = 0;
+	op->flow = *f;
+	return op;
+}
+
+static void send_ack(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	struct dsaa_msg m = {
+		.type = DSAA_MSG_ACK,
+		.ack = { .epoch = p->epoch, .seq = p->rx_seq,
+			 .applied = p->session_applied, .rejected = p->session_rejected },
+	};
+
+	dsaa_act_message(e, p, &m);
+}
+
+static void start_apply(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_purpose purpose)
+{
+	struct dsaa_action *a;
+
+	if (!e->op_count) {
+		e->apply = DSAA_FOR_NOTHING;
+		if (purpose == DSAA_FOR_FLOWS)
+			send_ack(e, p);
+		return;
+	}
+	e->apply = purpose;
+	e->apply_site = p->site;
+	a = dsaa_act(e, DSAA_ACT_APPLY, p->site);
+	a->ops = e->ops;
+	a->count = e->op_count;
+}
+
+/* Turns the records of a message into operations; counts what is refused at once. */
+static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
+			 const struct dsaa_msg_flows *m, bool bulk)
+{
+	e->op_count = 0;
+	e->apply_round = 1;
+	for (unsigned i = 0; i < m->count; i++) {
+		struct dsaa_record *r = &m->records[i];
+
+		p->received++;
+		if (!bulk && r->seq <= p->rx_seq) {
+			reject(p, DSAA_R_STALE);
+			continue;
+		}
+		if (!bulk)
+			p->rx_seq = r->seq;
+		if (bulk) {
+			p->bulk_rx_count++;
+			p->bulk_rx_digest ^= dsaa_flow_key_hash(&r->flow, DSAA_DIGEST_SEED);
+		}
+		if (r->op == DSAA_OP_DELETE) {
+			add_op(e, DSAA_APPLY_LOOKUP, &r->flow);
+			continue;
+		}
+		if (p->bulk_rx || p->want_sweep)
+			dsaa_seen_add(&e->seen, seen_hash(p, &r->flow));
+		make_replica(e, p, &r->flow);
+		add_op(e, DSAA_APPLY_CREATE, &r->flow);
+	}
+}
+
+static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p,
+			      const struct dsaa_msg *m)
+{
+	bool bulk = m->type == DSAA_MSG_BULK_FLOWS;
+
+	if (m->flows.epoch < p->epoch) {
+		p->rejected[DSAA_R_STALE] += m->flows.count;
+		return DSAA_R_NONE;
+	}
+	p->epoch = m->flows.epoch;
+	if (bulk && (!p->bulk_rx || m->flows.bulk_id != p->bulk_rx_id))
+		return DSAA_R_PROTOCOL_ORDER;
+	take_records(e, p, &m->flows, bulk);
+	start_apply(e, p, bulk ? DSAA_FOR_BULK_FLOWS : DSAA_FOR_FLOWS);
+	return DSAA_R_NONE;
+}
+
+/* ------------------------------------------------------------------ what the kernel answered */
+
+/* Our own entry lost against the sender's: other peers must not keep it as ours. */
+static void give_up_own(struct dsaa_engine *e, const struct dsaa_flow *own)
+{
+	dsaa_log_put(&e->log, DSAA_OP_DELETE, own, e->now);
+}
+
+/* An entry stands where the record's shall be. Returns the next round's kind, or -1. */
+static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_apply *op)
+{
+	unsigned owner = dsaa_mark_owner(op->existing.mark, e->cfg.mark_mask);
+	bool ours = !owner || owner == e->cfg.local;
+
+	switch (dsaa_owner_decide(&op->existing, &op->flow, e->cfg.mark_mask, p->site,
+				  e->cfg.local)) {
+	case DSAA_OWNER_TAKE:
+		if (ours)
+			give_up_own(e, &op->existing);
+		return DSAA_APPLY_UPDATE;
+	case DSAA_OWNER_REPLACE:
+		if (ours)
+			give_up_own(e, &op->existing);
+		return DSAA_APPLY_REPLACE;
+	case DSAA_OWNER_KEEP:
+		reject(p, DSAA_R_CONFLICT_LOST);
+		return -1;
+	case DSAA_OWNER_REFUSE:
+		break;
+	}
+	reject(p, DSAA_R_NOT_OWNER);
+	return -1;
+}
+
+static int judge_delete(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_apply *op)
+{
+	if (op->result == DSAA_APPLIED_ABSENT || !dsaa_flow_key_equal(&op->flow, &op->existing)) {
+		p->rejected[DSAA_R_NOT_FOUND]++; /* it is gone already: what was wanted */
+		return -1;
+	}
+	if (dsaa_mark_owner(op->existing.mark, e->cfg.mark_mask) != p->site) {
+		reject(p, DSAA_R_NOT_OWNER);
+		return -1;
+	}
+	return DSAA_APPLY_DELETE;
+}
+
+/* Returns the kind of operation that this one needs next, or -1 when it is settled. */
+static int judge_result(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_apply *op)
+{
+	if (op->result == DSAA_APPLIED_FULL) {
+		reject(p, DSAA_R_TABLE_FULL);
+		return -1;
+	}
+	if (op->result == DSAA_APPLIED_ERROR) {
+		reject(p, DSAA_R_KERNEL_ERROR);
+		return -1;
+	}
+	switch (op->kind) {
+	case DSAA_APPLY_LOOKUP:
+		return judge_delete(e, p, op);
+	case DSAA_APPLY_DELETE:
+		applied(p); /* also when it went by itself meanwhile */
+		return -1;
+	case DSAA_APPLY_CREATE:
+	case DSAA_APPLY_UPDATE:
+	case DSAA_APPLY_REPLACE:
+		break;
+	}
+	if (op->result == DSAA_APPLIED_EXISTS)
+		return judge_existing(e, p, op);
+	if (op->result == DSAA_APPLIED_ABSENT)
+		return DSAA_APPLY_CREATE;
+	applied(p);
+	return -1;
+}
+
+void dsaa_receive_applied(struct dsaa_engine *e)
+{
+	enum dsaa_purpose purpose = e->apply;
+	struct dsaa_peer *p = &e->peer[e->apply_site];
+	unsigned kept = 0;
+
+	if (purpose == DSAA_FOR_NOTHING)
+		return;
+	for (unsigned i = 0; i < e->op_count; i++) {
+		int next = judge_result(e, p, &e->ops[i]);
+
+		if (next < 0)
+			continue;
+		if (e->apply_round == APPLY_ROUNDS_MAX) {
+			/* somebody changes this entry as fast as we do: audit will settle it */
+			reject(p, DSAA_R_KERNEL_ERROR);
+			continue;
+		}
+		if (kept != i)
+			e->ops[kept] = e->ops[i];
+		e->ops[kept++].kind = (enum dsaa_apply_kind)next;
+	}
+	e->op_count = kept;
+	e->apply_round++;
+	if (!p->configured) {
+		e->apply = DSAA_FOR_NOTHING;
+		return;
+	}
+	start_apply(e, p, purpose);
+	/* bulk records are confirmed by BULK_DONE, changes by ACK (sent when nothing is left) */
+}
+
+/* ------------------------------------------------------------------ bulk */
+
+static void bulk_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
+{
+	bool in_use = false;
+
+	DSAA_FOREACH_PEER (e, q)
+		in_use |= q != p && (q->bulk_rx || q->want_sweep);
+	if (!in_use)
+		dsaa_seen_clear(&e->seen);
+	p->bulk_rx = true;
+	p->want_sweep = false;
+	p->bulk_rx_id = id;
+	p->bulk_rx_count = p->bulk_rx_digest = p->bulk_rx_rejected = 0;
+	p->bulk_rx_started = e->now;
+}
+
+static unsigned bulk_end(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_BULK_DONE };
+
+	if (!p->bulk_rx || b->bulk_id != p->bulk_rx_id)
+		return DSAA_R_PROTOCOL_ORDER;
+	m.bulk.bulk_id = b->bulk_id;
+	m.bulk.count = p->bulk_rx_count;
+	m.bulk.digest = p->bulk_rx_digest;
+	m.bulk.rejected = p->bulk_rx_rejected;
+	dsaa_act_message(e, p, &m);
+	p->bulk_rx = false;
+	p->bulk_at = e->now;
+	p->bulk_rx_ms = (uint32_t)(dsaa_mono_diff_us(e->now, p->bulk_rx_started) / 1000);
+	p->bulk_flows = p->bulk_rx_count;
+	p->bulk_done = true;
+	if (b->count == p->bulk_rx_count && b->digest == p->bulk_rx_digest &&
+	    !p->bulk_rx_rejected) {
+		p->theirs_complete = true;
+		p->synced_once = true;
+		p->want_sweep = !e->seen.overflow;
+	} else if (p->state == DSAA_PEER_SYNCING) {
+		p->reason = DSAA_R_BULK_INCOMPLETE;
+	}
+	return DSAA_R_NONE;
+}
+
+unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m)
+{
+	switch (m->type) {
+	case DSAA_MSG_FLOWS:
+	case DSAA_MSG_BULK_FLOWS:
+		return receive_flows(e, p, m);
+	case DSAA_MSG_BULK_BEGIN:
+		bulk_begin(e, p, m->bulk.bulk_id);
+		return DSAA_R_NONE;
+	case DSAA_MSG_BULK_END:
+		return bulk_end(e, p, &m->bulk);
+	default:
+		return DSAA_R_PROTOCOL_ORDER;
+	}
+}

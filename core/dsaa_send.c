@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Our connections on their way to the peers.
+ *
+ * Changes go into the compacted log; each peer reads it through its cursor as
+ * fast as its transport takes it, so a slow peer gets fewer, newer records. A
+ * bulk (dsaa_dump.c runs the dump) is sent beside it, changes first. The peer
+ * confirms both: ACK for the log, BULK_DONE with count and digest for a bulk.
+ *
+ * A bulk record may be older than a change that was sent before it: the
+ * kernel fills dump buffers ahead of us. So a dumped connection that the log
+ * knows is sent as the log knows it, and not at all when the log says that it
+ * was deleted.
+ */
+#include "core/dsaa_engine_private.h"
+
+#include <string.h>
+
+static bool excluded_by_prefix(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	for (unsigned i = 0; i < e->cfg.no_syncs; i++) {
+		const struct dsaa_prefix *p = &e->cfg.no_sync[i];
+
+		if (dsaa_prefix_covers(p, f->family, f->orig.src) ||
+		    dsaa_prefix_covers(p, f->family, f->orig.dst) ||
+		    dsaa_prefix_covers(p, f->family, f->reply.src) ||
+		    dsaa_prefix_covers(p, f->family, f->reply.dst))
+			return true;
+	}
+	return false;
+}
+
+/* Ownership rule 6: it leads to or from the router itself, before or after NAT. */
+static bool of_router(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	return dsaa_addrset_has(&e->local_addresses, f->family, f->orig.src) ||
+	       dsaa_addrset_has(&e->local_addresses, f->family, f->reply.src) ||
+	       dsaa_addr_is_special(f->family, f->orig.src) ||
+	       dsaa_addr_is_special(f->family, f->orig.dst) ||
+	       dsaa_addr_is_special(f->family, f->reply.src);
+}
+
+bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason)
+{
+	unsigned owner = dsaa_mark_owner(f->mark, e->cfg.mark_mask);
+
+	if (owner && owner != e->cfg.local) {
+		*reason = DSAA_R_NOT_OWNER;
+		return false;
+	}
+	if (of_router(e, f)) {
+		*reason = DSAA_R_ROUTER_ITSELF;
+		return false;
+	}
+	if (!(e->cfg.protocols[f->proto / 64] & (UINT64_C(1) << (f->proto % 64))) ||
+	    excluded_by_prefix(e, f)) {
+		*reason = DSAA_R_FILTERED;
+		return false;
+	}
+	return true;
+}
+
+void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f)
+{
+	unsigned reason;
+
+	if (!e->running)
+		return;
+	if (!dsaa_send_wanted(e, f, &reason)) {
+		/* a replica's event is not "one of ours that is left out" */
+		if (reason != DSAA_R_NOT_OWNER && op == DSAA_OP_UPSERT)
+			e->skipped[reason]++;
+		return;
+	}
+	e->own_events++;
+	dsaa_log_put(&e->log, op, f, e->now);
+}
+
+void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	p->cursor = dsaa_log_last(&e->log);
+	p->bulk_tx = DSAA_BULK_PENDING;
+	p->ours_confirmed = false;
+	p->inflight_count = 0;
+	p->bulk_tx_at = e->now;
+	p->last_sent.us = 0; /* the peer shall hear our state at once */
+}
+
+static void remember_inflight(struct dsaa_peer *p, uint64_t last_seq, struct dsaa_mono oldest,
+			      struct dsaa_mono newest)
+{
+	struct dsaa_inflight *i;
+
+	if (p->inflight_count == DSAA_INFLIGHT_MAX)
+		return; /* lag is sampled, not booked: the oldest samples are the telling ones */
+	i = &p->inflight[(p->inflight_head + p->inflight_count++) % DSAA_INFLIGHT_MAX];
+	*i = (struct dsaa_inflight){ .last_seq = last_seq, .oldest = oldest, .newest = newest };
+}
+
+/* Makes one FLOWS message of what follows P's cursor. False when nothing was to be sent. */
+static bool send_changes(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	struct dsaa_mono oldest = { 0 }, newest = { 0 };
+	struct dsaa_flows_writer w;
+	const struct dsaa_log_entry *le;
+	uint64_t cursor = p->cursor;
+	uint8_t *buf = e->arena + e->arena_used;
+	size_t len;
+
+	if (p->room < DSAA_MSG_MAX + DSAA_ROOM_RESERVE)
+		return false;
+	if (DSAA_ARENA_LEN - e->arena_used < DSAA_MSG_MAX ||
+	    e->action_count >= DSAA_ACTIONS_MAX - DSAA_ACTIONS_RESERVE) {
+		e->more = true;
+		return false;
+	}
+	/* encoded where it is sent from: no copy on the way of every change */
+	dsaa_wire_flows_begin(&w, buf, DSAA_MSG_MAX, DSAA_MSG_FLOWS, e->epoch, 0);
+	while ((le = dsaa_log_after(&e->log, cursor)) && dsaa_wire_flows_add(&w, &le->record)) {
+		if (cursor == p->cursor)
+			oldest = le->changed;
+		newest = le->changed;
+		cursor = le->record.seq;
+	}
+	len = dsaa_wire_flows_end(&w);
+	if (!len)
+		return false;
+	dsaa_act_send_borrowed(e, p, buf, len);
+	e->arena_used += len;
+	p->sent += w.count;
+	p->cursor = cursor;
+	remember_inflight(p, cursor, oldest, newest);
+	return true;
+}
+
+void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	if (p->session != DSAA_SESSION_ESTABLISHED)
+		return;
+	if (!dsaa_log_reaches(&e->log, p->cursor)) {
+		/* it fell off the log's end: only a bulk can tell it what it missed */
+		p->cursor = dsaa_log_last(&e->log);
+		p->inflight_count = 0;
+		if (p->bulk_tx == DSAA_BULK_NONE || p->bulk_tx == DSAA_BULK_ENDED)
+			p->bulk_tx = DSAA_BULK_PENDING;
+		else
+			e->bulk_again = true;
+	}
+	while (send_changes(e, p))
+		;
+}
+
+void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_ack *ack)
+{
+	p->peer_applied = ack->applied;
+	p->peer_rejected = ack->rejected;
+	while (p->inflight_count && p->inflight[p->inflight_head].last_seq <= ack->seq) {
+		struct dsaa_inflight *i = &p->inflight[p->inflight_head];
+
+		dsaa_histogram_add(&p->lag, dsaa_mono_diff_us(e->now, i->oldest));
+		if (i->newest.us != i->oldest.us)
+			dsaa_histogram_add(&p->lag, dsaa_mono_diff_us(e->now, i->newest));
+		p->inflight_head = (p->inflight_head + 1) % DSAA_INFLIGHT_MAX;
+		p->inflight_count--;
+	}
+}
+
+/* ------------------------------------------------------------------ bulk */
+
+static void begin_writer(struct dsaa_engine *e)
+{
+	e->bulk_turn = !e->bulk_turn;
+	dsaa_wire_flows_begin(&e->bulk_writer, e->bulk_buf[e->bulk_turn], DSAA_MSG_MAX,
+			      DSAA_MSG_BULK_FLOWS, e->epoch, e->bulk_id);
+}
+
+void dsaa_send_bulk_begin(struct dsaa_engine *e)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_BULK_BEGIN };
+
+	e->bulk_id++;
+	e->bulk_last = e->now;
+	m.bulk.bulk_id = e->bulk_id;
+	begin_writer(e);
+	DSAA_FOREACH_PEER (e, p) {
+		if (p->bulk_tx != DSAA_BULK_PENDING || !dsaa_mono_reached(e->now, p->bulk_tx_at) ||
+		    !dsaa_act_message(e, p, &m))
+			continue;
+		p->bulk_tx = DSAA_BULK_RUNNING;
+		p->bulk_tx_id = e->bulk_id;
+		p->bulk_tx_count = p->bulk_tx_digest = 0;
+		p->bulk_tx_started = e->now;
+	}
+}
+
+static void flush_writer(struct dsaa_engine *e)
+{
+	uint16_t count = e->bulk_writer.count;
+	size_t len = dsaa_wire_flows_end(&e->bulk_writer);
+
+	if (len) {
+		DSAA_FOREACH_PEER (e, p) {
+			if (p->bulk_tx != DSAA_BULK_RUNNING)
+				continue;
+			if (dsaa_act_send_borrowed(e, p, e->bulk_writer.buf, len))
+				p->sent += count;
+			else /* dump_ready() said there was room: start over rather than lose */
+				p->bulk_tx = DSAA_BULK_PENDING;
+		}
+	}
+	begin_writer(e);
+}
+
+void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	const struct dsaa_log_entry *le;
+	struct dsaa_record r = { .op = DSAA_OP_UPSERT, .flow = *f };
+	unsigned reason;
+	uint64_t hash;
+
+	if (!dsaa_send_wanted(e, f, &reason))
+		return;
+	le = dsaa_log_find(&e->log, f);
+	if (le && le->record.op == DSAA_OP_DELETE)
+		return;
+	if (le)
+		r.flow = le->record.flow;
+	if (!dsaa_wire_flows_add(&e->bulk_writer, &r)) {
+		flush_writer(e);
+		if (!dsaa_wire_flows_add(&e->bulk_writer, &r))
+			return; /* a record always fits an empty message */
+	}
+	hash = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED);
+	DSAA_FOREACH_PEER (e, p) {
+		if (p->bulk_tx == DSAA_BULK_RUNNING) {
+			p->bulk_tx_count++;
+			p->bulk_tx_digest ^= hash;
+		}
+	}
+}
+
+void dsaa_send_bulk_end(struct dsaa_engine *e)
+{
+	flush_writer(e);
+	DSAA_FOREACH_PEER (e, p) {
+		struct dsaa_msg m = { .type = DSAA_MSG_BULK_END };
+
+		if (p->bulk_tx != DSAA_BULK_RUNNING)
+			continue;
+		m.bulk.bulk_id = p->bulk_tx_id;
+		m.bulk.count = p->bulk_tx_count;
+		m.bulk.digest = p->bulk_tx_digest;
+		p->bulk_tx = dsaa_act_message(e, p, &m) ? DSAA_BULK_ENDED : DSAA_BULK_PENDING;
+	}
+}
+
+void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b)
+{
+	if (p->bulk_tx != DSAA_BULK_ENDED || b->bulk_id != p->bulk_tx_id)
+		return; /* of a bulk that was started over */
+	p->bulk_tx_ms = (uint32_t)(dsaa_mono_diff_us(e->now, p->bulk_tx_started) / 1000);
+	p->bulk_tx = DSAA_BULK_NONE;
+	if (b->count == p->bulk_tx_count && b->digest == p->bulk_tx_digest && !b->rejected) {
+		p->ours_confirmed = true;
+		return;
+	}
+	/* the peer does not hold all of it: say so, and try again in a while */
+	p->ours_confirmed = false;
+	if (p->state == DSAA_PEER_SYNCING)
+		p->reason = DSAA_R_BULK_INCOMPLETE;
+	p->bulk_tx = DSAA_BULK_PENDING;
+	p->bulk_tx_at = dsaa_mono_add_ms(e->now, DSAA_BULK_RETRY_MS);
+}

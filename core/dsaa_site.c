@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is a site alive, and whose are its connections.
+ *
+ *	            connect          hello             both bulks confirmed
+ *	  idle --> connecting --> syncing --------------------> up
+ *	              ^  ^           |                           |
+ *	              |  |           | session lost              | session lost
+ *	              |  |           v                           v
+ *	              |  +-------- down <-----------------------+
+ *	              |             |  \
+ *	   connected  |   all       |   \ the probe answers, the link does not
+ *	              |   silent    v    v
+ *	              +---------- dead  isolated
+ *
+ *	refused, incompatible: the peer is there, but a session may not be; the
+ *	cause is in the reason, and we go on trying, slowly.
+ *
+ * A site is dead when session, BFD and probe are all silent: those of them
+ * that are configured. Then its word becomes ADOPTED at once, and re-marking
+ * its entries follows in the background (dsaa_dump.c).
+ */
+#include "core/dsaa_engine_private.h"
+
+#include <string.h>
+
+static void set_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_word word)
+{
+	if (p->word == word)
+		return;
+	p->word = word;
+	dsaa_act(e, DSAA_ACT_SITE_WORD, p->site)->word = word;
+}
+
+static void set_state(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_peer_state state,
+		      unsigned reason)
+{
+	enum dsaa_peer_state from = p->state;
+
+	if (from == state && p->reason == reason)
+		return;
+	p->state = state;
+	p->reason = reason;
+	if (from != state) {
+		p->since = e->now;
+		dsaa_history_add(e, p->site, (uint8_t)from, (uint8_t)state, reason);
+	}
+}
+
+static void set_probing(struct dsaa_engine *e, struct dsaa_peer *p, bool on)
+{
+	if (p->probing == on || !e->cfg.site[p->site].has_probe)
+		return;
+	p->probing = on;
+	p->probe = DSAA_LIVE_UNKNOWN;
+	dsaa_act(e, DSAA_ACT_PROBE, p->site)->up = on;
+}
+
+/* All counters and the whole state of a peer, as if it had never been heard of. */
+static void forget(struct dsaa_peer *p)
+{
+	dsaa_site_id site = p->site;
+
+	memset(p, 0, sizeof(*p));
+	p->site = site;
+}
+
+void dsaa_site_start(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	forget(p);
+	p->configured = true;
+	p->since = p->lost_at = p->connect_at = e->now;
+	p->backoff_ms = DSAA_RECONNECT_MIN_MS;
+	if (e->cfg.can_connect)
+		set_state(e, p, DSAA_PEER_CONNECTING, DSAA_R_CONNECT_FAILED);
+	else
+		set_state(e, p, DSAA_PEER_IDLE, e->cfg.cannot_reason);
+	/*
+	 * What an earlier run of this daemon left in the kernel under the peer's number is the
+	 * peer's until it is known to be dead.
+	 */
+	set_word(e, p, DSAA_WORD_ALIVE);
+}
+
+void dsaa_site_stop(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	dsaa_session_close(e, p, DSAA_R_CONFIG_CHANGED, true);
+	dsaa_dump_forget(e, p);
+	set_probing(e, p, false);
+	set_word(e, p, DSAA_WORD_UNKNOWN);
+	p->configured = false;
+}
+
+/* The session is gone: how long we wait for it before the site may be called dead. */
+static int64_t grace_us(const struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	/* BFD watches the same link, faster: once it says down, nothing is left to wait for */
+	if (p->bfd == DSAA_LIVE_DOWN)
+		return 0;
+	/* a site that was never heard of may be booting just like we are */
+	if (!p->sessions)
+		return (int64_t)e->cfg.start_timer_ms * 1000;
+	return (int64_t)e->cfg.hold_time_ms * 1000;
+}
+
+static void adopt(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	e->epoch++; /* what we say of these connections from now on is ours to say */
+	p->adopting = true;
+	set_word(e, p, DSAA_WORD_ADOPTED);
+	set_state(e, p, DSAA_PEER_DEAD, DSAA_R_ALL_SILENT);
+}
+
+/* How the isolated site's packets are treated: the operator's split-brain policy. */
+static enum dsaa_site_word isolated_word(const struct dsaa_engine *e)
+{
+	switch (e->cfg.split_brain) {
+	case DSAA_SPLIT_ADOPT_ON_DEMAND:
+		return DSAA_WORD_ADOPTED;
+	case DSAA_SPLIT_PRIMARY:
+		return e->cfg.primary == e->cfg.local ? DSAA_WORD_ADOPTED : DSAA_WORD_UNREACHABLE;
+	case DSAA_SPLIT_DROP:
+		break;
+	}
+	return DSAA_WORD_UNREACHABLE;
+}
+
+/* No session: dead, isolated, or still to be waited for? */
+static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	bool has_probe = e->cfg.site[p->site].has_probe;
+
+	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_REFUSED ||
+	    p->state == DSAA_PEER_INCOMPATIBLE || p->state == DSAA_PEER_IDLE)
+		return;
+	set_probing(e, p, true);
+	if (p->bfd == DSAA_LIVE_UP)
+		return; /* the router lives and the link works: only its dsaad is missing */
+	if (dsaa_mono_diff_us(e->now, p->lost_at) < grace_us(e, p))
+		return;
+	if (has_probe && p->probe == DSAA_LIVE_UNKNOWN)
+		return; /* the question is on its way */
+	if (!has_probe || p->probe == DSAA_LIVE_DOWN) {
+		adopt(e, p);
+		return;
+	}
+	if (p->sessions && p->state != DSAA_PEER_ISOLATED) {
+		set_state(e, p, DSAA_PEER_ISOLATED, DSAA_R_PROBE_ALIVE);
+		set_word(e, p, isolated_word(e));
+	}
+}
+
+void dsaa_site_tick(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	if (p->session != DSAA_SESSION_ESTABLISHED)
+		judge_silence(e, p);
+	else if (p->state == DSAA_PEER_SYNCING && p->theirs_complete && p->ours_confirmed)
+		set_state(e, p, DSAA_PEER_UP, DSAA_R_NONE);
+}
+
+void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
+{
+	p->bfd = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
+	if (up)
+		return;
+	if (p->session == DSAA_SESSION_ESTABLISHED)
+		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, false);
+	judge_silence(e, p);
+}
+
+void dsaa_site_probe(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
+{
+	if (!p->probing)
+		return;
+	p->probe = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
+	if (p->session != DSAA_SESSION_ESTABLISHED)
+		judge_silence(e, p);
+}
+
+/* The state that a failed session leaves behind. */
+static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned reason)
+{
+	switch (reason) {
+	case DSAA_R_VERSION_MISMATCH:
+		return DSAA_PEER_INCOMPATIBLE;
+	case DSAA_R_WRONG_KEY:
+	case DSAA_R_CLUSTER_MISMATCH:
+	case DSAA_R_SAME_SITE:
+	case DSAA_R_UNKNOWN_SITE:
+	case DSAA_R_SECURITY_MISMATCH:
+	case DSAA_R_MALFORMED:
+	case DSAA_R_PROTOCOL_ORDER:
+	case DSAA_R_BAD_FLOW:
+		return DSAA_PEER_REFUSED;
+	default:
+		break;
+	}
+	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_ISOLATED)
+		return p->state; /* one more failed attempt says nothing new */
+	if ((p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE) &&
+	    reason == DSAA_R_CONNECT_FAILED)
+		return DSAA_PEER_DOWN; /* it is no longer there to refuse */
+	if (p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE)
+		return p->state;
+	return p->sessions ? DSAA_PEER_DOWN : DSAA_PEER_CONNECTING;
+}
+
+void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
+{
+	if (p->session == DSAA_SESSION_ESTABLISHED) {
+		set_probing(e, p, false);
+		set_word(e, p, DSAA_WORD_ALIVE);
+		set_state(e, p, DSAA_PEER_SYNCING, DSAA_R_NONE);
+		return;
+	}
+	enum dsaa_peer_state next = state_after_loss(p, reason);
+	bool keeps = next == p->state && next != DSAA_PEER_DOWN && next != DSAA_PEER_CONNECTING;
+
+	/* a state that a failed attempt only confirms keeps the reason that explains it */
+	if (!keeps || next == DSAA_PEER_REFUSED) {
+		bool vague = reason == DSAA_R_TRANSPORT_LOST || reason == DSAA_R_CONNECT_FAILED;
+
+		if (!(keeps && vague))
+			set_state(e, p, next, reason);
+	}
+	judge_silence(e, p);
+}
+
+/* True when nothing is to be expected from P that we would have to wait for. */
+static bool peer_settled(const struct dsaa_peer *p)
+{
+	return p->synced_once || (p->state == DSAA_PEER_DEAD && !p->adopting);
+}
+
+void dsaa_site_check_complete(struct dsaa_engine *e)
+{
+	int64_t waited_us = dsaa_mono_diff_us(e->now, e->started);
+	int64_t limit_us = (int64_t)e->cfg.start_timer_ms * 1000;
+	bool missing = false, receiving = false;
+	unsigned reason = DSAA_R_NONE;
+
+	if (e->state_complete)
+		return;
+	DSAA_FOREACH_PEER (e, p) {
+		if (peer_settled(p))
+			continue;
+		missing = true;
+		reason = p->reason;
+		if (p->session == DSAA_SESSION_ESTABLISHED)
+			receiving = true;
+	}
+	/* a peer that is telling us its state is worth more patience than one that is silent */
+	if (missing && waited_us < (receiving ? 4 * limit_us : limit_us)) {
+		e->complete_reason = reason;
+		return;
+	}
+	e->state_complete = true;
+	e->complete_reason = missing ? DSAA_R_START_TIMER : DSAA_R_NONE;
+	dsaa_history_add(e, 0, 0, 1, e->complete_reason);
+}
