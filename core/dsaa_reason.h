@@ -53,6 +53,10 @@
 	  "repair the site-sync link")                                                            \
 	X(24, PROTOCOL_ORDER, "protocol-order", "the peer sent a message that its state does not allow", \
 	  "upgrade the sites to the same release; if it stays, report it")                        \
+	X(25, TOO_MANY, "too-many-connections", "more unfinished connections from one address than are let in", \
+	  "filter the sync port; look for what connects there")                                   \
+	X(26, HANDSHAKE_TIMEOUT, "handshake-timeout", "a connection came in, but no handshake followed", \
+	  "filter the sync port; check the site-sync link")                                       \
 	/* why a flow was not applied or not sent (32-63) */                                       \
 	X(32, NOT_OWNER, "not-owner", "the sender does not own the connection", "")               \
 	X(33, STALE, "stale", "the record is older than what is known", "")                       \
