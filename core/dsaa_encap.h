@@ -32,7 +32,8 @@ void dsaa_encap_encode(uint8_t buf[DSAA_ENCAP_LEN], const struct dsaa_encap *e);
 /*
  * Reads it from LEN bytes of a UDP payload. Returns DSAA_R_NONE, or
  * DSAA_R_RX_MALFORMED (short, wrong flags, reserved bits, inner IP version or length that
- * does not fit the ethertype and LEN); the packet begins at DSAA_ENCAP_LEN.
+ * does not fit the ethertype and LEN, numbers out of range); the packet begins at
+ * DSAA_ENCAP_LEN and is as long as its own header says: padding may follow.
  */
 unsigned dsaa_encap_decode(const uint8_t *buf, size_t len, struct dsaa_encap *e);
 

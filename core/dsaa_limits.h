@@ -31,6 +31,7 @@ enum dsaa_limits {
 	/* correction */
 	DSAA_PACKET_MAX = 65535,
 	DSAA_VNI_MAX = 0xffffff,
+	DSAA_IP6_EXTENSIONS_MAX = 16,	 /* extension headers of a packet that are stepped over */
 };
 
 #endif
