@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The sync protocol's codec. Specification: doc/protocol/sync.rst; section
+ * numbers below are its. Pure; any thread.
+ *
+ * Decoding goes by tables: type -> shortest body, longest body, reader. A
+ * message is read whole into a local copy and handed out only when every byte
+ * of it made sense, so half of a bad message never has an effect.
+ */
+#include <string.h>
+
+#include "core/dsaa_buf.h"
+#include "core/dsaa_wire.h"
+
+enum {
+	HEADER_POS_LENGTH = 4,
+	FLOWS_LEN = 10,	     /* epoch, count */
+	BULK_FLOWS_LEN = 14, /* epoch, bulk id, count */
+	HELLO_LEN = 52,
+	HELLO_FOREIGN_LEN = 2, /* all that is read of another major version */
+	RECORD_LEN_MIN = 25,   /* a DELETE of IPv4, without its length field */
+	FAMILY_MASK = 0x0f,
+	FLAG_NO_NAT = 0x10, /* the reply tuple is the reversed original: it does not travel */
+	FLAGS_KNOWN = FLAG_NO_NAT,
+	ATTR_TCP = 1,
+	ATTR_SCTP = 2,
+	ATTR_DCCP = 3,
+	ATTR_SKIPPABLE = 128,
+};
+
+/* ------------------------------------------------------------------ header (2.1) */
+
+static void write_header(struct dsaa_writer *w, uint8_t type)
+{
+	dsaa_writer_u16(w, DSAA_WIRE_MAGIC);
+	dsaa_writer_u8(w, type);
+	dsaa_writer_u8(w, 0);
+	dsaa_writer_u32(w, 0);
+}
+
+/* Puts the body's length into the header; the message's length, or 0 when it does not fit. */
+static size_t finish_message(struct dsaa_writer *w)
+{
+	if (w->len < DSAA_MSG_HEADER_LEN || w->len > DSAA_MSG_MAX)
+		return 0;
+	dsaa_writer_patch_u32(w, HEADER_POS_LENGTH, (uint32_t)(w->len - DSAA_MSG_HEADER_LEN));
+	return w->failed ? 0 : w->len;
+}
+
+long dsaa_wire_frame(const uint8_t *buf, size_t len, unsigned *reason)
+{
+	struct dsaa_reader r;
+	uint32_t body;
+
+	/* what cannot become our header is refused at its first byte */
+	if ((len >= 1 && buf[0] != DSAA_WIRE_MAGIC >> 8) ||
+	    (len >= 2 && buf[1] != (DSAA_WIRE_MAGIC & 0xff)))
+		goto refuse;
+	if (len < DSAA_MSG_HEADER_LEN)
+		return 0;
+	dsaa_reader_init(&r, buf, DSAA_MSG_HEADER_LEN);
+	dsaa_reader_skip(&r, HEADER_POS_LENGTH);
+	body = dsaa_reader_u32(&r);
+	if (body > DSAA_MSG_BODY_MAX)
+		goto refuse;
+	return len < DSAA_MSG_HEADER_LEN + (size_t)body ? 0 : (long)(DSAA_MSG_HEADER_LEN + body);
+refuse:
+	*reason = DSAA_R_MALFORMED;
+	return -1;
+}
+
+/* ------------------------------------------------------------------ attributes (3.4) */
+
+static void read_tcp(struct dsaa_reader *r, struct dsaa_flow *f)
+{
+	f->tcp_state = dsaa_reader_u8(r);
+	f->tcp_wscale[0] = dsaa_reader_u8(r);
+	f->tcp_wscale[1] = dsaa_reader_u8(r);
+	f->tcp_flags[0] = dsaa_reader_u8(r);
+	f->tcp_flags[1] = dsaa_reader_u8(r);
+}
+
+static void write_tcp(struct dsaa_writer *w, const struct dsaa_flow *f)
+{
+	dsaa_writer_u8(w, f->tcp_state);
+	dsaa_writer_u8(w, f->tcp_wscale[0]);
+	dsaa_writer_u8(w, f->tcp_wscale[1]);
+	dsaa_writer_u8(w, f->tcp_flags[0]);
+	dsaa_writer_u8(w, f->tcp_flags[1]);
+}
+
+static void read_sctp(struct dsaa_reader *r, struct dsaa_flow *f)
+{
+	f->sctp_state = dsaa_reader_u8(r);
+	f->sctp_vtag[0] = dsaa_reader_u32(r);
+	f->sctp_vtag[1] = dsaa_reader_u32(r);
+}
+
+static void write_sctp(struct dsaa_writer *w, const struct dsaa_flow *f)
+{
+	dsaa_writer_u8(w, f->sctp_state);
+	dsaa_writer_u32(w, f->sctp_vtag[0]);
+	dsaa_writer_u32(w, f->sctp_vtag[1]);
+}
+
+static void read_dccp(struct dsaa_reader *r, struct dsaa_flow *f)
+{
+	f->dccp_state = dsaa_reader_u8(r);
+	f->dccp_role = dsaa_reader_u8(r);
+	f->dccp_handshake_seq = dsaa_reader_u64(r);
+}
+
+static void write_dccp(struct dsaa_writer *w, const struct dsaa_flow *f)
+{
+	dsaa_writer_u8(w, f->dccp_state);
+	dsaa_writer_u8(w, f->dccp_role);
+	dsaa_writer_u64(w, f->dccp_handshake_seq);
+}
+
+/* An attribute belongs to one protocol, whose UPSERT records must carry it once. */
+static const struct attribute {
+	uint8_t type;
+	uint8_t len;
+	uint8_t proto;
+	void (*read)(struct dsaa_reader *r, struct dsaa_flow *f);
+	void (*write)(struct dsaa_writer *w, const struct dsaa_flow *f);
+} attributes[] = {
+	{ ATTR_TCP, 5, DSAA_PROTO_TCP, read_tcp, write_tcp },
+	{ ATTR_SCTP, 9, DSAA_PROTO_SCTP, read_sctp, write_sctp },
+	{ ATTR_DCCP, 10, DSAA_PROTO_DCCP, read_dccp, write_dccp },
+};
+
+/* The attribute that PROTO's records carry, or NULL. */
+static const struct attribute *attribute_of(uint8_t proto)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++)
+		if (attributes[i].proto == proto)
+			return &attributes[i];
+	return NULL;
+}
+
+/* Reads the rest of a record. WANTED is the attribute that it must carry, or NULL. */
+static bool read_attributes(struct dsaa_reader *r, struct dsaa_flow *f,
+			    const struct attribute *wanted)
+{
+	struct dsaa_reader value;
+	bool seen = false;
+	uint8_t type, len;
+
+	while (dsaa_reader_left(r) > 0) {
+		type = dsaa_reader_u8(r);
+		len = dsaa_reader_u8(r);
+		value = dsaa_reader_cut(r, len);
+		if (value.failed)
+			return false;
+		if (type >= ATTR_SKIPPABLE)
+			continue;
+		if (!wanted || type != wanted->type || len != wanted->len || seen)
+			return false;
+		wanted->read(&value, f);
+		seen = true;
+	}
+	return !r->failed && (seen || !wanted);
+}
+
+/* ------------------------------------------------------------------ records (3) */
+
+static size_t addr_len(uint8_t family)
+{
+	return family == 4 ? 4 : 16;
+}
+
+static void write_tuple(struct dsaa_writer *w, uint8_t family, const struct dsaa_tuple *t)
+{
+	dsaa_writer_bytes(w, t->src, addr_len(family));
+	dsaa_writer_bytes(w, t->dst, addr_len(family));
+	dsaa_writer_u16(w, t->sport);
+	dsaa_writer_u16(w, t->dport);
+}
+
+/* T is zeroed before. */
+static void read_tuple(struct dsaa_reader *r, uint8_t family, struct dsaa_tuple *t)
+{
+	dsaa_reader_bytes(r, t->src, addr_len(family));
+	dsaa_reader_bytes(r, t->dst, addr_len(family));
+	t->sport = dsaa_reader_u16(r);
+	t->dport = dsaa_reader_u16(r);
+}
+
+/* True when F's reply tuple need not travel. */
+static bool without_nat(const struct dsaa_flow *f)
+{
+	struct dsaa_tuple plain;
+
+	return dsaa_tuple_reverse(f->proto, &f->orig, &plain) && plain.sport == f->reply.sport &&
+	       plain.dport == f->reply.dport &&
+	       memcmp(plain.src, f->reply.src, sizeof(plain.src)) == 0 &&
+	       memcmp(plain.dst, f->reply.dst, sizeof(plain.dst)) == 0;
+}
+
+static void write_record(struct dsaa_writer *w, const struct dsaa_record *rec)
+{
+	const struct dsaa_flow *f = &rec->flow;
+	const struct attribute *attr = attribute_of(f->proto);
+	bool upsert = rec->op == DSAA_OP_UPSERT;
+	bool plain = upsert && without_nat(f);
+	size_t start = w->len;
+
+	dsaa_writer_u16(w, 0);
+	dsaa_writer_u8(w, rec->op);
+	dsaa_writer_u8(w, (uint8_t)(f->family | (plain ? FLAG_NO_NAT : 0)));
+	dsaa_writer_u8(w, f->proto);
+	dsaa_writer_u16(w, f->zone);
+	dsaa_writer_u64(w, rec->seq);
+	write_tuple(w, f->family, &f->orig);
+	if (upsert) {
+		if (!plain)
+			write_tuple(w, f->family, &f->reply);
+		dsaa_writer_u32(w, f->status);
+		dsaa_writer_u32(w, f->mark);
+		dsaa_writer_u32(w, f->timeout_s);
+		dsaa_writer_u64(w, f->start_ns);
+		if (attr) {
+			dsaa_writer_u8(w, attr->type);
+			dsaa_writer_u8(w, attr->len);
+			attr->write(w, f);
+		}
+	}
+	dsaa_writer_patch_u16(w, start, (uint16_t)(w->len - start - 2));
+}
+
+/* The fields of an UPSERT behind the key. */
+static unsigned read_upsert(struct dsaa_reader *r, struct dsaa_flow *f, uint8_t flags)
+{
+	if (!(flags & FLAG_NO_NAT))
+		read_tuple(r, f->family, &f->reply);
+	else if (!dsaa_tuple_reverse(f->proto, &f->orig, &f->reply))
+		return DSAA_R_BAD_FLOW;
+	f->status = dsaa_reader_u32(r);
+	f->mark = dsaa_reader_u32(r);
+	f->timeout_s = dsaa_reader_u32(r);
+	f->start_ns = dsaa_reader_u64(r);
+	if (!read_attributes(r, f, attribute_of(f->proto)))
+		return DSAA_R_MALFORMED;
+	return dsaa_flow_invalid(f) ? DSAA_R_BAD_FLOW : DSAA_R_NONE;
+}
+
+/* Reads one record, whose bytes are all of R. */
+static unsigned read_record(struct dsaa_reader *r, struct dsaa_record *rec)
+{
+	struct dsaa_flow *f = &rec->flow;
+	uint8_t flags;
+
+	memset(rec, 0, sizeof(*rec));
+	rec->op = dsaa_reader_u8(r);
+	flags = dsaa_reader_u8(r);
+	f->family = flags & FAMILY_MASK;
+	flags &= (uint8_t)~FAMILY_MASK;
+	f->proto = dsaa_reader_u8(r);
+	f->zone = dsaa_reader_u16(r);
+	rec->seq = dsaa_reader_u64(r);
+	if (r->failed || (flags & ~FLAGS_KNOWN) ||
+	    (rec->op != DSAA_OP_UPSERT && rec->op != DSAA_OP_DELETE))
+		return DSAA_R_MALFORMED;
+	/* without a family the rest has no length */
+	if (f->family != 4 && f->family != 6)
+		return DSAA_R_BAD_FLOW;
+	read_tuple(r, f->family, &f->orig);
+	if (r->failed)
+		return DSAA_R_MALFORMED;
+	if (rec->op == DSAA_OP_UPSERT)
+		return read_upsert(r, f, flags);
+	if (flags != 0 || !read_attributes(r, f, NULL))
+		return DSAA_R_MALFORMED;
+	return dsaa_flow_key_invalid(f) ? DSAA_R_BAD_FLOW : DSAA_R_NONE;
+}
+
+/* ------------------------------------------------------------------ FLOWS (2.5) */
+
+/*
+ * The room that the writer may use. What stands in CAP beyond the longest
+ * message stays unused.
+ */
+static size_t flows_cap(size_t cap)
+{
+	return cap < DSAA_MSG_MAX ? cap : DSAA_MSG_MAX;
+}
+
+void dsaa_wire_flows_begin(struct dsaa_flows_writer *w, uint8_t *buf, size_t cap, uint8_t type,
+			   uint64_t epoch, uint32_t bulk_id)
+{
+	struct dsaa_writer out;
+
+	dsaa_writer_init(&out, buf, flows_cap(cap));
+	write_header(&out, type);
+	dsaa_writer_u64(&out, epoch);
+	if (type == DSAA_MSG_BULK_FLOWS)
+		dsaa_writer_u32(&out, bulk_id);
+	dsaa_writer_u16(&out, 0);
+	w->buf = buf;
+	w->cap = flows_cap(cap);
+	w->len = out.failed ? 0 : out.len;
+	w->count = 0;
+}
+
+bool dsaa_wire_flows_add(struct dsaa_flows_writer *w, const struct dsaa_record *r)
+{
+	struct dsaa_writer out;
+
+	if (w->len == 0 || w->count == DSAA_FLOWS_PER_MSG_MAX)
+		return false;
+	dsaa_writer_init(&out, w->buf, w->cap);
+	out.len = w->len;
+	write_record(&out, r);
+	if (out.failed)
+		return false;
+	w->len = out.len;
+	w->count++;
+	return true;
+}
+
+size_t dsaa_wire_flows_end(struct dsaa_flows_writer *w)
+{
+	struct dsaa_writer out;
+	size_t count_pos;
+
+	if (w->len == 0 || w->count == 0)
+		return 0;
+	count_pos = DSAA_MSG_HEADER_LEN - 2 +
+		    (w->buf[2] == DSAA_MSG_BULK_FLOWS ? BULK_FLOWS_LEN : FLOWS_LEN);
+	dsaa_writer_init(&out, w->buf, w->cap);
+	out.len = w->len;
+	dsaa_writer_patch_u16(&out, count_pos, w->count);
+	return finish_message(&out);
+}
+
+static unsigned read_flows(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	struct dsaa_reader record;
+	unsigned i, why;
+	uint16_t len;
+
+	m->flows.epoch = dsaa_reader_u64(r);
+	if (m->type == DSAA_MSG_BULK_FLOWS)
+		m->flows.bulk_id = dsaa_reader_u32(r);
+	m->flows.count = dsaa_reader_u16(r);
+	m->flows.records = records;
+	if (m->flows.count == 0 || m->flows.count > DSAA_FLOWS_PER_MSG_MAX)
+		return DSAA_R_MALFORMED;
+	for (i = 0; i < m->flows.count; i++) {
+		len = dsaa_reader_u16(r);
+		if (len < RECORD_LEN_MIN || len > DSAA_RECORD_LEN_MAX - 2)
+			return DSAA_R_MALFORMED;
+		record = dsaa_reader_cut(r, len);
+		why = record.failed ? DSAA_R_MALFORMED : read_record(&record, &records[i]);
+		if (why != DSAA_R_NONE)
+			return why;
+	}
+	return DSAA_R_NONE;
+}
+
+/* ------------------------------------------------------------------ other messages (2.2-2.9) */
+
+static bool site_valid(dsaa_site_id site)
+{
+	return site >= 1 && site <= DSAA_SITES_MAX;
+}
+
+/*
+ * Of another major version only the version itself is read, so that the
+ * refusal can have its right name; of a newer minor the tail is left out.
+ */
+static unsigned read_hello(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	struct dsaa_msg_hello *h = &m->hello;
+
+	(void)records;
+	h->major = dsaa_reader_u8(r);
+	h->minor = dsaa_reader_u8(r);
+	if (h->major == DSAA_WIRE_MAJOR) {
+		h->from = dsaa_reader_u8(r);
+		h->to = dsaa_reader_u8(r);
+		h->cluster_id = dsaa_reader_u32(r);
+		h->capabilities = dsaa_reader_u64(r);
+		h->epoch = dsaa_reader_u64(r);
+		h->config_digest = dsaa_reader_u64(r);
+		h->hold_time_ms = dsaa_reader_u32(r);
+		h->known_epoch = dsaa_reader_u64(r);
+		h->known_seq = dsaa_reader_u64(r);
+		if (r->failed || !site_valid(h->from) || !site_valid(h->to))
+			return DSAA_R_MALFORMED;
+	}
+	dsaa_reader_skip(r, dsaa_reader_left(r));
+	return DSAA_R_NONE;
+}
+
+static void write_hello(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	const struct dsaa_msg_hello *h = &m->hello;
+
+	dsaa_writer_u8(w, h->major);
+	dsaa_writer_u8(w, h->minor);
+	dsaa_writer_u8(w, h->from);
+	dsaa_writer_u8(w, h->to);
+	dsaa_writer_u32(w, h->cluster_id);
+	dsaa_writer_u64(w, h->capabilities);
+	dsaa_writer_u64(w, h->epoch);
+	dsaa_writer_u64(w, h->config_digest);
+	dsaa_writer_u32(w, h->hold_time_ms);
+	dsaa_writer_u64(w, h->known_epoch);
+	dsaa_writer_u64(w, h->known_seq);
+}
+
+static unsigned read_refuse(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	(void)records;
+	m->refuse.reason = dsaa_reader_u16(r);
+	return DSAA_R_NONE;
+}
+
+static void write_refuse(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u16(w, m->refuse.reason);
+}
+
+static unsigned read_keepalive(struct dsaa_reader *r, struct dsaa_msg *m,
+			       struct dsaa_record *records)
+{
+	(void)records;
+	m->keepalive.state_complete = dsaa_reader_u8(r);
+	m->keepalive.draining = dsaa_reader_u8(r);
+	if (m->keepalive.state_complete > 1 || m->keepalive.draining > 1)
+		return DSAA_R_MALFORMED;
+	return DSAA_R_NONE;
+}
+
+static void write_keepalive(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u8(w, m->keepalive.state_complete);
+	dsaa_writer_u8(w, m->keepalive.draining);
+}
+
+static unsigned read_ack(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	(void)records;
+	m->ack.epoch = dsaa_reader_u64(r);
+	m->ack.seq = dsaa_reader_u64(r);
+	m->ack.applied = dsaa_reader_u64(r);
+	m->ack.rejected = dsaa_reader_u64(r);
+	return DSAA_R_NONE;
+}
+
+static void write_ack(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u64(w, m->ack.epoch);
+	dsaa_writer_u64(w, m->ack.seq);
+	dsaa_writer_u64(w, m->ack.applied);
+	dsaa_writer_u64(w, m->ack.rejected);
+}
+
+/* BEGIN, END and DONE differ in how many of the fields they have. */
+static unsigned read_bulk(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	(void)records;
+	m->bulk.bulk_id = dsaa_reader_u32(r);
+	if (m->type == DSAA_MSG_BULK_BEGIN)
+		return DSAA_R_NONE;
+	m->bulk.count = dsaa_reader_u64(r);
+	m->bulk.digest = dsaa_reader_u64(r);
+	if (m->type == DSAA_MSG_BULK_DONE)
+		m->bulk.rejected = dsaa_reader_u64(r);
+	return DSAA_R_NONE;
+}
+
+static void write_bulk(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u32(w, m->bulk.bulk_id);
+	if (m->type == DSAA_MSG_BULK_BEGIN)
+		return;
+	dsaa_writer_u64(w, m->bulk.count);
+	dsaa_writer_u64(w, m->bulk.digest);
+	if (m->type == DSAA_MSG_BULK_DONE)
+		dsaa_writer_u64(w, m->bulk.rejected);
+}
+
+static unsigned read_nothing(struct dsaa_reader *r, struct dsaa_msg *m,
+			     struct dsaa_record *records)
+{
+	(void)r;
+	(void)m;
+	(void)records;
+	return DSAA_R_NONE;
+}
+
+static void write_nothing(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	(void)w;
+	(void)m;
+}
+
+static unsigned read_goodbye(struct dsaa_reader *r, struct dsaa_msg *m,
+			     struct dsaa_record *records)
+{
+	(void)records;
+	m->goodbye.reason = dsaa_reader_u16(r);
+	return DSAA_R_NONE;
+}
+
+static void write_goodbye(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u16(w, m->goodbye.reason);
+}
+
+/* ------------------------------------------------------------------ table (2.2) */
+
+/* Types without a reader are unknown; those without a writer are built record by record. */
+static const struct message_type {
+	uint32_t min;
+	uint32_t max;
+	unsigned (*read)(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records);
+	void (*write)(struct dsaa_writer *w, const struct dsaa_msg *m);
+} types[] = {
+	[DSAA_MSG_HELLO] = { HELLO_FOREIGN_LEN, DSAA_MSG_BODY_MAX, read_hello, write_hello },
+	[DSAA_MSG_REFUSE] = { 2, 2, read_refuse, write_refuse },
+	[DSAA_MSG_KEEPALIVE] = { 2, 2, read_keepalive, write_keepalive },
+	[DSAA_MSG_FLOWS] = { FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
+	[DSAA_MSG_ACK] = { 32, 32, read_ack, write_ack },
+	[DSAA_MSG_BULK_BEGIN] = { 4, 4, read_bulk, write_bulk },
+	[DSAA_MSG_BULK_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
+	[DSAA_MSG_BULK_END] = { 20, 20, read_bulk, write_bulk },
+	[DSAA_MSG_BULK_DONE] = { 28, 28, read_bulk, write_bulk },
+	[DSAA_MSG_BULK_REQUEST] = { 0, 0, read_nothing, write_nothing },
+	[DSAA_MSG_GOODBYE] = { 2, 2, read_goodbye, write_goodbye },
+};
+
+static const struct message_type *type_of(uint8_t type)
+{
+	if (type >= sizeof(types) / sizeof(types[0]) || !types[type].read)
+		return NULL;
+	return &types[type];
+}
+
+size_t dsaa_wire_encode(uint8_t *buf, size_t cap, const struct dsaa_msg *m)
+{
+	const struct message_type *t = type_of(m->type);
+	struct dsaa_writer w;
+
+	if (!t || !t->write)
+		return 0;
+	dsaa_writer_init(&w, buf, cap);
+	write_header(&w, m->type);
+	t->write(&w, m);
+	return finish_message(&w);
+}
+
+unsigned dsaa_wire_decode(const uint8_t *buf, size_t len, struct dsaa_msg *m,
+			  struct dsaa_record *records)
+{
+	struct dsaa_msg out = { 0 };
+	const struct message_type *t;
+	unsigned why = DSAA_R_MALFORMED;
+	struct dsaa_reader r;
+	uint8_t flags;
+	size_t body;
+
+	if (len < DSAA_MSG_HEADER_LEN || dsaa_wire_frame(buf, len, &why) != (long)len)
+		return DSAA_R_MALFORMED;
+	body = len - DSAA_MSG_HEADER_LEN;
+	dsaa_reader_init(&r, buf, len);
+	dsaa_reader_skip(&r, 2);
+	out.type = dsaa_reader_u8(&r);
+	flags = dsaa_reader_u8(&r);
+	dsaa_reader_skip(&r, 4);
+	t = type_of(out.type);
+	if (!t && out.type >= DSAA_MSG_SKIPPABLE) {
+		*m = out;
+		return DSAA_R_NONE;
+	}
+	if (!t || flags != 0 || body < t->min || body > t->max)
+		return DSAA_R_MALFORMED;
+	why = t->read(&r, &out, records);
+	if (why != DSAA_R_NONE)
+		return why;
+	if (!dsaa_reader_done(&r))
+		return DSAA_R_MALFORMED;
+	*m = out;
+	return DSAA_R_NONE;
+}
