@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The slow path of correction: queued packets are judged and either let go,
+ * dropped, or carried to their owner inside UDP (core/dsaa_encap.h); packets
+ * that peers carried here are checked and handed to the stack through a TUN
+ * device. Edge: knows core, libmnl and the kernel's interfaces.
+ *
+ *	queues --> judge --> UDP to the owner, or to every living peer
+ *	UDP <- peers --> check --> TUN device --> the stack
+ *
+ * Threads: one thread of the caller runs dsaa_nfq_run(). dsaa_nfq_reconfigure,
+ * dsaa_nfq_counters, dsaa_nfq_counters_clear and dsaa_nfq_status may be called
+ * by any other thread meanwhile; open and close only while it does not run.
+ *
+ * Privileges: dsaa_nfq_open, dsaa_nfq_reconfigure and the thread in
+ * dsaa_nfq_run need CAP_NET_ADMIN effective, the last one all the time: the
+ * kernel checks the thread that sends a verdict, not the one that opened.
+ */
+#ifndef DSAA_NFQ_H
+#define DSAA_NFQ_H
+
+#include <stdatomic.h>
+
+#include "core/dsaa_addrset.h"
+#include "core/dsaa_owner.h"
+#include "core/dsaa_packet.h"
+#include "core/dsaa_queue.h"
+#include "core/dsaa_reason.h"
+
+struct dsaa_nfq;
+
+enum dsaa_nfq_limits {
+	DSAA_NFQ_NAME_LEN = 16, /* an interface's name with its NUL */
+	DSAA_NFQ_BATCH = 64,	/* packets read, judged and sent in one go */
+};
+
+/*
+ * What other threads tell the queue thread without a reconfiguration: the
+ * state word of each site (enum dsaa_site_word), by site number. A peer is
+ * asked for second chance while its word is DSAA_WORD_ALIVE.
+ */
+struct dsaa_nfq_words {
+	_Atomic uint8_t word[DSAA_SITES_MAX + 1];
+};
+
+/* One way to a peer: our sync-address and the peer's, of one family. */
+struct dsaa_nfq_link {
+	struct dsaa_addr local;
+	struct dsaa_addr remote;
+	/* the interface that carries LOCAL: packets that come in elsewhere are refused; 0: any */
+	unsigned ifindex;
+};
+
+struct dsaa_nfq_peer {
+	dsaa_site_id site;
+	unsigned links; /* the first that works is used to send */
+	struct dsaa_nfq_link link[DSAA_SITE_SYNC_ADDRESSES_MAX];
+};
+
+/* A logical interface; its number on the wire is its place in the table plus one. */
+struct dsaa_nfq_iface {
+	char name[DSAA_NFQ_NAME_LEN];
+	unsigned ifindex; /* 0: not there now */
+};
+
+/*
+ * Finds the connection of packet P, in either direction, in the kernel's
+ * table. Returns 1 with its owner's number (0 = ours) in *OWNER, 0 when there
+ * is none, or a negative errno. Called by the thread in dsaa_nfq_run.
+ */
+typedef int (*dsaa_nfq_find)(void *arg, const struct dsaa_packet *p, unsigned *owner);
+
+struct dsaa_nfq_config {
+	dsaa_site_id local_site;
+	uint16_t queue_base;	/* fixed at open */
+	uint16_t tunnel_port;	/* UDP, both ends */
+	char tun_name[DSAA_NFQ_NAME_LEN]; /* fixed at open */
+	/*
+	 * fixed at open: the file descriptor of /dev/net/tun if the caller opened it before
+	 * it gave up its privileges (it is duplicated), or -1
+	 */
+	int tun_device_fd;
+
+	unsigned peers;
+	struct dsaa_nfq_peer peer[DSAA_SITES_MAX];
+	unsigned ifaces;
+	struct dsaa_nfq_iface iface[DSAA_IFACES_MAX];
+
+	const struct dsaa_addrset *addresses; /* our own; copied */
+	/* fixed at open; borrowed, outlives the object */
+	const struct dsaa_nfq_words *words;
+	dsaa_nfq_find find; /* fixed at open */
+	void *find_arg;
+};
+
+/*
+ * Opens queues, tunnel sockets and the TUN device (created when it is not
+ * there; it goes when the object is closed or the process ends). CONFIG is
+ * copied. Returns NULL with a sentence in ERR.
+ */
+struct dsaa_nfq *dsaa_nfq_open(const struct dsaa_nfq_config *config, char *err, size_t errlen);
+
+/* Closes everything. The thread must have left dsaa_nfq_run. NULL is allowed. */
+void dsaa_nfq_close(struct dsaa_nfq *nfq);
+
+/*
+ * Gives the running thread another configuration, which it takes over before
+ * the next packet. False with a sentence in ERR when that is not possible:
+ * then the old one stays. A link whose address is not there yet is no error.
+ */
+bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
+			  size_t errlen);
+
+/*
+ * Serves until STOP_FD becomes readable (0), or something cannot go on: a
+ * negative errno.
+ */
+int dsaa_nfq_run(struct dsaa_nfq *nfq, int stop_fd);
+
+/* One turn of that loop: waits at most TIMEOUT_MS. 1: go on, 0: STOP_FD is readable, or -errno. */
+int dsaa_nfq_turn(struct dsaa_nfq *nfq, int stop_fd, int timeout_ms);
+
+struct dsaa_nfq_peer_counters {
+	uint64_t packets_sent, bytes_sent;	   /* inner IP packets */
+	uint64_t packets_received, bytes_received; /* that passed the checks of the tunnel */
+};
+
+struct dsaa_nfq_counters {
+	/*
+	 * packets by enum dsaa_reason; each packet is under one reason, except that a
+	 * SEND_FAILED counts per peer and beside the packet's own reason
+	 */
+	uint64_t reason[DSAA_REASONS_MAX];
+	struct dsaa_nfq_peer_counters peer[DSAA_SITES_MAX + 1]; /* by site number */
+};
+
+/* A copy of the counters since the last clear. */
+void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *counters);
+void dsaa_nfq_counters_clear(struct dsaa_nfq *nfq);
+
+struct dsaa_nfq_status {
+	unsigned tun_ifindex;
+	unsigned links_ready; /* tunnel sockets that could be bound */
+	unsigned links;
+	char why[200]; /* what is not as it should be; empty when all is well */
+};
+
+void dsaa_nfq_status(struct dsaa_nfq *nfq, struct dsaa_nfq_status *status);
+
+#endif

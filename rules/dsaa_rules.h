@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The packet filter rules of dsaad: one nf_tables table "inet dsaa" of our
+ * own, replaced whole in one transaction. It keeps the tunnel out of conntrack,
+ * limits conntrack's events to those that are read, and puts the packets that
+ * need a decision into queues (core/dsaa_queue.h).
+ *
+ *	raw (prerouting, -300), raw_out (output, -300)
+ *	    the tunnel's packets from and to the peers are not tracked
+ *	events (prerouting, -198: after conntrack)
+ *	    new connections report new, related, assured and destroy only
+ *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
+ *	    from the TUN device: what has no entry or a foreign one -> queue
+ *	    not from a correction interface: left alone
+ *	    a foreign site's number in the mark -> queue of that site, no bypass
+ *	    second chance: INVALID, TCP NEW without SYN, NEW to a foreign NAT
+ *	    pool -> queue, with bypass (without a daemon the stack goes on)
+ *
+ * Packets that the router itself sends are never touched.
+ *
+ * Any thread, one at a time. Every call needs CAP_NET_ADMIN effective in the
+ * calling thread (nfnetlink looks at the caller of send, not at the opener).
+ */
+#ifndef DSAA_RULES_H
+#define DSAA_RULES_H
+
+#include "core/dsaa_queue.h"
+#include "core/dsaa_types.h"
+
+enum dsaa_rules_limits {
+	DSAA_RULES_NAME_LEN = 16, /* an interface's name with its NUL */
+	DSAA_RULES_POOLS_MAX = DSAA_SITES_MAX * DSAA_NAT_POOLS_MAX,
+	DSAA_RULES_PEERS_MAX = DSAA_SITES_MAX * DSAA_SITE_SYNC_ADDRESSES_MAX,
+};
+
+struct dsaa_rules_config {
+	uint32_t mark_mask;	/* dsaa_mark_mask_valid() */
+	uint16_t queue_base;	/* queues base .. base + DSAA_QUEUES - 1 */
+	uint16_t tunnel_port;	/* UDP */
+	char tun_name[DSAA_RULES_NAME_LEN];
+	/* packets that come in here are looked at */
+	char iface[DSAA_IFACES_MAX][DSAA_RULES_NAME_LEN];
+	unsigned ifaces;
+	/* the sites whose connections are foreign: every other configured site but the adopted */
+	dsaa_site_id foreign[DSAA_SITES_MAX];
+	unsigned foreigns;
+	bool second_chance; /* some peer can be asked */
+	/* the other sites' NAT pools, for second chance */
+	struct dsaa_prefix pool[DSAA_RULES_POOLS_MAX];
+	unsigned pools;
+	/* the peers' sync-addresses, for the tunnel */
+	struct dsaa_addr peer[DSAA_RULES_PEERS_MAX];
+	unsigned peers;
+};
+
+struct dsaa_rules_status {
+	bool installed;
+	bool native_queue; /* nf_tables' own queue expression; else the xt NFQUEUE target */
+	bool event_mask;   /* events are limited; else every change of a connection is reported */
+	unsigned rules;	   /* how many were installed */
+	char why[160];	   /* why not installed, or what is missing; empty when all is well */
+};
+
+/*
+ * Installs what CONFIG says in place of what was there. Optional parts that
+ * the kernel does not know are left out and named in STATUS. Returns 0, or a
+ * negative errno: then the rules that were there before are still there, and
+ * STATUS->why tells why (-EINVAL: CONFIG is out of range).
+ */
+int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_status *status);
+
+/* Removes the table, if it is there. 0 or a negative errno, with a sentence in WHY (or NULL). */
+int dsaa_rules_remove(char *why, size_t whylen);
+
+#endif
