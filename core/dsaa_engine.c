@@ -265,6 +265,10 @@ static void step_peer(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_ev
 	case DSAA_EV_DISCONNECTED:
 		dsaa_session_lost(e, p, ev->reason);
 		break;
+	case DSAA_EV_ATTEMPT:
+		if (p->session == DSAA_SESSION_NONE)
+			dsaa_site_session_changed(e, p, ev->reason);
+		break;
 	case DSAA_EV_RECEIVED:
 		dsaa_session_received(e, p, ev);
 		break;
@@ -291,6 +295,7 @@ void dsaa_engine_step(struct dsaa_engine *e, struct dsaa_mono now, struct dsaa_e
 	switch (ev->type) {
 	case DSAA_EV_CONNECTED:
 	case DSAA_EV_DISCONNECTED:
+	case DSAA_EV_ATTEMPT:
 	case DSAA_EV_RECEIVED:
 	case DSAA_EV_ROOM:
 	case DSAA_EV_BFD:

@@ -61,6 +61,8 @@ enum dsaa_event_type {
 	DSAA_EV_TICK,	      /* at least every 50 ms */
 	DSAA_EV_CONNECTED,    /* site: authenticated transport is up (either direction) */
 	DSAA_EV_DISCONNECTED, /* site, reason */
+	DSAA_EV_ATTEMPT,      /* site, reason: an inbound attempt was refused; not authenticated, so
+				 it explains why there is no session, and never ends one */
 	DSAA_EV_RECEIVED,     /* site, data/len: bytes waiting; consumed is set to what was used.
 				 Step again with the rest until consumed is 0. */
 	DSAA_EV_ROOM,	      /* site, room: bytes that the transport's buffer takes now */

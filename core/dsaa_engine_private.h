@@ -66,6 +66,7 @@ struct dsaa_peer {
 	bool probing;
 	enum dsaa_site_word word;
 	struct dsaa_mono lost_at; /* when the session ended, or the engine started */
+	struct dsaa_mono refused_at; /* the last time that one of us refused the other */
 	bool adopting;		  /* its connections are being re-marked as ours */
 	bool synced_once;	  /* we held its whole state at least once */
 

@@ -103,11 +103,6 @@ static void ended(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 
 void dsaa_session_lost(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 {
-	if (p->session == DSAA_SESSION_NONE && !we_connect(e, p)) {
-		/* an inbound attempt that never became a session: only its reason is news */
-		dsaa_site_session_changed(e, p, reason);
-		return;
-	}
 	if (p->session != DSAA_SESSION_NONE)
 		ended(e, p, reason);
 }

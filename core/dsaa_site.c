@@ -24,6 +24,9 @@
 
 #include <string.h>
 
+/* A refused peer tries every 5 s: when it has not for three times that, it is gone. */
+#define REFUSED_FORGET_US (3 * (int64_t)DSAA_REFUSED_RETRY_MS * 1000)
+
 static void set_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_word word)
 {
 	if (p->word == word)
@@ -130,9 +133,16 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	bool has_probe = e->cfg.site[p->site].has_probe;
 
-	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_REFUSED ||
-	    p->state == DSAA_PEER_INCOMPATIBLE || p->state == DSAA_PEER_IDLE)
+	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_IDLE)
 		return;
+	if (p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE) {
+		/* it is there as long as it goes on being refused */
+		if (p->bfd != DSAA_LIVE_DOWN &&
+		    dsaa_mono_diff_us(e->now, p->refused_at) < REFUSED_FORGET_US)
+			return;
+		set_state(e, p, DSAA_PEER_DOWN, DSAA_R_CONNECT_FAILED);
+		p->lost_at = e->now;
+	}
 	set_probing(e, p, true);
 	if (p->bfd == DSAA_LIVE_UP)
 		return; /* the router lives and the link works: only its dsaad is missing */
@@ -214,15 +224,15 @@ void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsig
 		return;
 	}
 	enum dsaa_peer_state next = state_after_loss(p, reason);
-	bool keeps = next == p->state && next != DSAA_PEER_DOWN && next != DSAA_PEER_CONNECTING;
+	bool explains = reason != DSAA_R_TRANSPORT_LOST && reason != DSAA_R_CONNECT_FAILED;
+	bool failed_again = next == p->state &&
+			    (next == DSAA_PEER_DEAD || next == DSAA_PEER_ISOLATED);
 
-	/* a state that a failed attempt only confirms keeps the reason that explains it */
-	if (!keeps || next == DSAA_PEER_REFUSED) {
-		bool vague = reason == DSAA_R_TRANSPORT_LOST || reason == DSAA_R_CONNECT_FAILED;
-
-		if (!(keeps && vague))
-			set_state(e, p, next, reason);
-	}
+	if (next == DSAA_PEER_REFUSED || next == DSAA_PEER_INCOMPATIBLE)
+		p->refused_at = e->now;
+	/* one more failed attempt keeps the reason that explains the state */
+	if (next != p->state || (explains && !failed_again))
+		set_state(e, p, next, reason);
 	judge_silence(e, p);
 }
 

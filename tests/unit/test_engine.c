@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine in a small world (world.h): sites start, synchronise, conflict,
+ * die, return, and refuse each other. No kernel, no network, one process.
+ */
+#include "tests/unit/test.h"
+#include "tests/unit/world.h"
+
+static struct world w;
+
+static void begin(int sites)
+{
+	world_init(&w, sites);
+}
+
+static void boot_all(void)
+{
+	for (int s = 1; s <= w.sites; s++)
+		world_boot(&w, s);
+	world_run_ms(&w, 500);
+}
+
+static bool complete(int s)
+{
+	struct dsaa_engine_view v;
+
+	dsaa_engine_view(w.site[s].engine, &v);
+	return v.state_complete;
+}
+
+static void test_bulk_and_changes(void)
+{
+	begin(2);
+	for (unsigned n = 0; n < 1000; n++) {
+		struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE,
+					 .flow = world_flow(n * 2, 1, true) };
+		world_apply(&w.site[1], &op);
+	}
+	boot_all();
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_UP);
+	CHECK(complete(1) && complete(2));
+	CHECK(w.site[2].used == 1000 && world_agrees(&w));
+
+	struct dsaa_flow f = world_flow(3, 5, false), g = world_flow(2, 1, true);
+
+	world_open(&w, 2, f);
+	world_close(&w, 1, g);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 1, &f) == 2);
+	CHECK(world_owner(&w, 2, &g) == -1);
+	CHECK(world_agrees(&w));
+
+	struct dsaa_flow *replica = world_find(&w.site[1], &f);
+
+	CHECK(replica && replica->timeout_s == DSAA_REPLICA_TIMEOUT_S);
+	CHECK(replica && (replica->tcp_flags[0] & 8) && (replica->tcp_flags[1] & 8));
+	world_free(&w);
+}
+
+static void test_nothing_announced_before_complete(void)
+{
+	const char *reason;
+
+	begin(2);
+	world_boot(&w, 1);
+	world_run_ms(&w, 1000);
+	CHECK(!complete(1));
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &reason) == DSAA_ADV_WITHHELD);
+	world_run_ms(&w, 5000);
+	CHECK(complete(1));
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 1, &reason) == DSAA_ADV_ACTIVE);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 9, &reason) == DSAA_ADV_WITHHELD);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_DEAD);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 2, &reason) == DSAA_ADV_ACTIVE);
+	world_boot(&w, 2);
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 2, &reason) == DSAA_ADV_BACKUP);
+	world_free(&w);
+}
+
+static void test_adoption_and_return(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true), g = world_flow(3, 5, true);
+
+	begin(2);
+	boot_all();
+	world_open(&w, 1, f);
+	world_open(&w, 2, g);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &f) == 1);
+	CHECK(w.site[2].word[1] == DSAA_WORD_ALIVE);
+	world_kill(&w, 1);
+	world_run_ms(&w, 800);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_UP); /* hold time not over */
+	world_run_ms(&w, 1500);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_DEAD);
+	CHECK(w.site[2].word[1] == DSAA_WORD_ADOPTED);
+	CHECK(world_owner(&w, 2, &f) == 2);
+	CHECK(world_find(&w.site[2], &f)->timeout_s < DSAA_REPLICA_TIMEOUT_S + 1);
+	world_boot(&w, 1);
+	world_run_ms(&w, 6000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && world_state(&w, 2, 1) == DSAA_PEER_UP);
+	CHECK(world_owner(&w, 1, &f) == 2); /* what was adopted stays */
+	CHECK(w.site[2].word[1] == DSAA_WORD_ALIVE);
+	CHECK(world_agrees(&w));
+	world_free(&w);
+}
+
+static void test_bfd_speeds_up_and_protects(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_BFD, .site = 1, .up = true };
+
+	begin(2);
+	boot_all();
+	world_feed(&w, 2, &ev);
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_DOWN); /* BFD up: the router lives */
+	CHECK(w.site[2].word[1] == DSAA_WORD_ALIVE);
+	ev.up = false;
+	world_feed(&w, 2, &ev);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_DEAD);
+	world_free(&w);
+}
+
+static void test_probe_tells_isolation(void)
+{
+	begin(2);
+	for (int s = 1; s <= 2; s++)
+		w.site[s].cfg.site[1].has_probe = w.site[s].cfg.site[2].has_probe = true;
+	w.site[1].cfg.split_brain = w.site[2].cfg.split_brain = DSAA_SPLIT_DROP;
+	w.network = true;
+	boot_all();
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_ISOLATED);
+	CHECK(w.site[1].word[2] == DSAA_WORD_UNREACHABLE);
+	CHECK(!complete(1) == false);
+	w.cut[1][2] = w.cut[2][1] = false;
+	world_run_ms(&w, 5000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+	CHECK(w.site[1].word[2] == DSAA_WORD_ALIVE);
+	w.network = false;
+	world_kill(&w, 2);
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_DEAD);
+	world_free(&w);
+}
+
+static void test_conflict_has_one_owner(void)
+{
+	/* [who is assured][who is older] */
+	for (int assured = 0; assured <= 3; assured++)
+		for (int older = 0; older <= 2; older++) {
+			begin(2);
+			boot_all();
+			struct dsaa_flow a = world_flow(1, older == 1 ? 5 : 9, assured & 1);
+			struct dsaa_flow b = world_flow(1, older == 2 ? 5 : 9, assured & 2);
+
+			world_open(&w, 1, a);
+			world_open(&w, 2, b);
+			world_run_ms(&w, 200);
+			CHECK(world_owner(&w, 1, &a) == world_owner(&w, 2, &a));
+			int want = assured == 1 ? 1 : assured == 2 ? 2 : older == 2 ? 2 : 1;
+			CHECK(world_owner(&w, 1, &a) == want);
+			world_free(&w);
+		}
+}
+
+static void test_reversed_entry_is_replaced(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true), r = f;
+
+	begin(2);
+	boot_all();
+	r.orig = f.reply;
+	r.reply = f.orig;
+	r.status = 0;
+	r.start_ns = 9;
+	/* the reply outran the state and opened a reversed entry at site 2 */
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_open(&w, 1, f);
+	world_open(&w, 2, r);
+	w.cut[1][2] = w.cut[2][1] = false;
+	world_run_ms(&w, 300);
+	CHECK(world_owner(&w, 2, &f) == 1);
+	CHECK(world_owner(&w, 2, &r) == -1);
+	CHECK(world_owner(&w, 1, &f) == 1);
+	world_free(&w);
+}
+
+static void test_refusals_are_named(void)
+{
+	begin(2);
+	w.site[2].cfg.cluster_id = 8;
+	boot_all();
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_REFUSED);
+	CHECK(world_reason(&w, 1, 2) == DSAA_R_CLUSTER_MISMATCH);
+	CHECK(world_reason(&w, 2, 1) == DSAA_R_CLUSTER_MISMATCH);
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_REFUSED); /* it lives: never adopted */
+	world_free(&w);
+}
+
+static void test_garbage_changes_nothing(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = 1,
+				 .data = (const uint8_t *)"GET / HTTP/1.1\r\n\r\n", .len = 18 };
+
+	begin(2);
+	boot_all();
+	world_open(&w, 1, world_flow(1, 1, true));
+	world_run_ms(&w, 50);
+	world_feed(&w, 2, &ev);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_REFUSED);
+	CHECK(world_reason(&w, 2, 1) == DSAA_R_MALFORMED);
+	CHECK(w.site[2].used == 1);
+	world_free(&w);
+}
+
+static void test_router_itself_is_left_out(void)
+{
+	struct dsaa_flow f = world_flow(1, 1, true);
+	struct dsaa_event ev = { .type = DSAA_EV_ADDRESS, .up = true };
+	struct dsaa_engine_view v;
+
+	begin(2);
+	boot_all();
+	ev.address.family = 4;
+	memcpy(ev.address.bytes, f.orig.src, 4);
+	world_feed(&w, 1, &ev);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 100);
+	CHECK(world_owner(&w, 2, &f) == -1);
+	dsaa_engine_view(w.site[1].engine, &v);
+	CHECK(v.skipped[DSAA_R_ROUTER_ITSELF] == 1);
+	world_free(&w);
+}
+
+static void test_sweep_and_overrun(void)
+{
+	struct dsaa_flow f = world_flow(1, 1, true), g = world_flow(3, 1, true);
+	struct dsaa_event ev = { .type = DSAA_EV_OVERRUN };
+
+	begin(2);
+	boot_all();
+	world_open(&w, 1, f);
+	world_run_ms(&w, 50);
+	/* the event of g's birth and of f's death are lost */
+	world_drop_entry(&w.site[1], world_find(&w.site[1], &f));
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = g };
+	world_apply(&w.site[1], &op);
+	world_feed(&w, 1, &ev);
+	world_run_ms(&w, 2000);
+	CHECK(world_owner(&w, 2, &f) == -1);
+	CHECK(world_owner(&w, 2, &g) == 1);
+	world_free(&w);
+}
+
+static void test_full_table_is_not_called_complete(void)
+{
+	begin(2);
+	for (unsigned n = 0; n < 50; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	w.site[1].alive = true;
+	w.site[2].limit = 20;
+	for (unsigned n = 0; n < 50; n++) {
+		struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE,
+					 .flow = world_flow(n * 2, 1, true) };
+		world_apply(&w.site[1], &op);
+	}
+	boot_all();
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_SYNCING);
+	CHECK(world_reason(&w, 1, 2) == DSAA_R_BULK_INCOMPLETE);
+	CHECK(!complete(2));
+	w.site[2].limit = WORLD_TABLE;
+	world_run_ms(&w, 8000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && complete(2));
+	CHECK(world_agrees(&w));
+	world_free(&w);
+}
+
+static void test_slow_peer_gets_the_newest(void)
+{
+	begin(2);
+	boot_all();
+	w.site[1].room = 0; /* the peer does not read */
+	for (unsigned n = 0; n < 3000; n++)
+		world_open(&w, 1, world_flow((n % 1500) * 2, 1, n >= 1500));
+	world_run_ms(&w, 200);
+	CHECK(w.site[2].used == 0);
+	w.site[1].room = WORLD_PIPE;
+	world_run_ms(&w, 3000);
+	CHECK(w.site[2].used == w.site[1].used && world_agrees(&w));
+	world_free(&w);
+}
+
+static void random_step(unsigned *seed)
+{
+	unsigned r = (unsigned)rand_r(seed);
+	int s = 1 + (int)(r % (unsigned)w.sites), o = 1 + (int)((r >> 4) % (unsigned)w.sites);
+	struct dsaa_flow f = world_flow((r >> 8) % 64 * 2, 1 + (r >> 16) % 8, (r >> 20) & 1);
+
+	switch ((r >> 24) % 8) {
+	case 0:
+		world_disconnect(&w, s, o, DSAA_R_TRANSPORT_LOST);
+		break;
+	case 1:
+		if (w.site[s].alive && world_owner(&w, s, &f) == s)
+			world_close(&w, s, f);
+		break;
+	case 2:
+		world_run_ms(&w, 20);
+		break;
+	default:
+		if (w.site[s].alive)
+			world_open(&w, s, f);
+		break;
+	}
+}
+
+static void test_random_worlds_agree(void)
+{
+	for (unsigned seed = 1; seed <= 200; seed++) {
+		unsigned state = seed;
+
+		begin(2);
+		boot_all();
+		for (int i = 0; i < 300; i++)
+			random_step(&state);
+		world_run_ms(&w, 6000);
+		if (!world_agrees(&w))
+			printf("seed %u: sites differ (%u and %u entries)\n", seed,
+			       w.site[1].used, w.site[2].used);
+		CHECK(world_agrees(&w));
+		world_free(&w);
+	}
+}
+
+int main(void)
+{
+	test_bulk_and_changes();
+	test_nothing_announced_before_complete();
+	test_adoption_and_return();
+	test_bfd_speeds_up_and_protects();
+	test_probe_tells_isolation();
+	test_conflict_has_one_owner();
+	test_reversed_entry_is_replaced();
+	test_refusals_are_named();
+	test_garbage_changes_nothing();
+	test_router_itself_is_left_out();
+	test_sweep_and_overrun();
+	test_full_table_is_not_called_complete();
+	test_slow_peer_gets_the_newest();
+	test_random_worlds_agree();
+	return TEST_END();
+}
