@@ -7,13 +7,14 @@
 #
 # usage: frr-sdk.sh [DIRECTORY]      DIRECTORY defaults to build/sdk
 #
-# Layout afterwards: DIRECTORY/src (source), DIRECTORY/src/build (generated headers, lib/clippy), DIRECTORY/VERSION (the stamp).
+# Layout afterwards: DIRECTORY/src (source), DIRECTORY/src/build (generated headers, lib/clippy), DIRECTORY/vtysh (stock vtysh's
+# commands as C), DIRECTORY/VERSION (the stamp).
 
 set -eu
 . "$(dirname "$0")/common.sh"
 
 SDK=$(realpath -m "${1:-$BUILD/sdk}")
-STAMP_FORMAT=1		# grows when what this script leaves behind changes
+STAMP_FORMAT=2		# grows when what this script leaves behind changes
 
 # source_entries FILE: the apt source entries of FILE that carry one of the addresses in $uris, as deb-src entries.
 source_entries() {
@@ -122,6 +123,55 @@ generate() {
 	make -j2 lib/clippy $extra
 }
 
+# stock_vtysh: leaves in $SDK/vtysh the commands of stock vtysh as C (vtysh_cmd*.c) and its list of daemons (vtysh_daemons.h).
+stock_vtysh() {
+	cd "$SDK/src/build"
+	mkdir -p "$SDK/vtysh"
+	if [ -e ../python/xref2vtysh.py ]; then
+		make lib/vtysh_daemons.h
+		commands_of_binaries
+		cp lib/vtysh_daemons.h vtysh/vtysh_cmd*.c "$SDK/vtysh/"
+	else
+		# 8.4: from the sources, by extract.pl.
+		make vtysh/vtysh_daemons.h vtysh/vtysh_cmd.c
+		cp vtysh/vtysh_daemons.h vtysh/vtysh_cmd.c "$SDK/vtysh/"
+	fi
+}
+
+# commands_of_binaries: FRR 10 makes vtysh_cmd.c from the cross-references in its binaries; the installed ones serve as well, and are
+# exactly what vtysh will talk to. Which daemon a command belongs to is read from the name of the file, and for loadable modules
+# from its folder, so copies are laid out as FRR's own build has them.
+commands_of_binaries() {
+	local f name dir libdir files=() split=()
+	libdir=$(frr_libdir)
+	for f in $(dpkg-query -L frr frr-snmp frr-rpki-rtrlib | sort -u); do
+		name=${f##*/}
+		case $f in
+		/usr/lib/frr/*.*) continue ;;
+		/usr/lib/frr/frr-reload) continue ;;
+		/usr/lib/frr/fabricd) dir=isisd ;;
+		/usr/lib/frr/pim6d) dir=pimd ;;
+		/usr/lib/frr/*) dir=$name ;;
+		"$libdir"/modules/dplane_*.so) dir=zebra ;;
+		"$libdir"/modules/*_*.so) dir=${name%%_*} ;;
+		"$libdir"/libmgmt_be_nb.so.0) dir=mgmtd ;;
+		"$libdir"/libfrr.so.0 | "$libdir"/libfrrcares.so.0) dir=lib ;;
+		*) continue ;;
+		esac
+		[ -f "$f" ] || continue
+		mkdir -p "stock/$dir"
+		cp -L "$f" "stock/$dir/$name"
+		files+=("$dir/$name")
+	done
+	for f in $(sed -n 's|^\t\(vtysh/vtysh_cmd\.[0-9]*\.c\) .*|\1|p' Makefile); do
+		split+=("$PWD/$f")
+	done
+	# Built programs of these names would be found beside the copies, so the copies have a folder of their own; xrelfo takes the
+	# origin from the path that it is given.
+	mkdir -p vtysh
+	(cd stock && ../lib/clippy "$SDK/src/python/xrelfo.py" -o frr.xref "${files[@]}" -c "$SDK/src/build/vtysh/vtysh_cmd.c" "${split[@]}")
+}
+
 version=$(frr_version)
 [ -n "$version" ] || die "FRR is not installed; run scripts/packages.sh"
 stamp="$version format $STAMP_FORMAT"
@@ -132,4 +182,5 @@ trap 'rm -rf "$tmp"' EXIT
 fetch_source
 configure_source
 generate
+stock_vtysh
 echo "$stamp" >"$SDK/VERSION"
