@@ -31,3 +31,32 @@ frr_libdir() {
 	lib=$(dpkg-query -L frr 2>/dev/null | grep -m1 '/libfrr\.so\.0$') || return 1
 	dirname "$lib"
 }
+
+# seconds SINCE: the seconds since then (an $EPOCHREALTIME), with one decimal.
+seconds() {
+	local us=$((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}))
+	printf '%d.%d' $((us / 1000000)) $((us / 100000 % 10))
+}
+
+# step NAME COMMAND...: runs a command with its output in $LOGS/NAME.log, and prints one line with the seconds it took. When it fails,
+# the end of the log is shown and the script ends.
+step() {
+	local name=$1 begin=$EPOCHREALTIME
+	shift
+	printf '[%6ss] %-12s' "$(seconds "$START")" "$name"
+	# A subshell of its own, so that "set -e" holds in functions as well.
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$LOGS/$name.log" 2>&1 </dev/null
+	local rc=$?
+	set -e
+	if [ $rc -eq 0 ]; then
+		printf ' done in %s s\n' "$(seconds "$begin")"
+		return
+	fi
+	printf ' FAILED after %s s\n' "$(seconds "$begin")"
+	tail -n 25 "$LOGS/$name.log" | sed 's/^/    /'
+	die "step $name failed; the whole log is $LOGS/$name.log"
+}

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Runs all tests, or the parts that are named; run by ./quickstart check inside scripts/sandbox.sh, after the set-up. The last line
+# alone tells how many tests passed, failed and were skipped.
+#
+# usage: check.sh [layers] [unit] [vtysh] [lab] [topotests]
+
+set -eu
+. "$(dirname "$0")/common.sh"
+
+LOGS=$BUILD/logs
+START=$EPOCHREALTIME
+PYTEST="/usr/bin/python3 -m pytest -q -p no:cacheprovider"
+
+# part NAME COMMAND...: runs a part of the tests, output in $LOGS/NAME.log; its failure is counted by tally.py, not acted on here.
+part() {
+	local name=$1 begin=$EPOCHREALTIME rc=0
+	shift
+	case " $wanted " in
+	*" $name "*) ;;
+	*) return ;;
+	esac
+	printf '[%6ss] %-12s' "$(seconds "$START")" "$name"
+	"$@" >"$LOGS/$name.log" 2>&1 </dev/null || rc=$?
+	echo "$rc" >"$results/$name.rc"
+	[ $rc -eq 0 ] && word=done || word=FAILED
+	printf ' %s in %s s\n' $word "$(seconds "$begin")"
+}
+
+unit_tests() {
+	make -C "$BUILD/obj" check
+}
+
+# pytest_in FOLDER NAME: the folder's tests, with their results for tally.py.
+pytest_in() {
+	cd "$TOP/$1"
+	PYTHONDONTWRITEBYTECODE=1 $PYTEST --junitxml="$results/$2.xml" .
+}
+
+topotests() {
+	"$TOP/tests/topotests/run.sh" --junitxml="$results/topotests.xml"
+}
+
+# The settings that hold for the whole machine and that a test might write; net.* belongs to the sandbox's network namespace.
+host_settings() {
+	find /proc/sys/kernel /proc/sys/fs /proc/sys/vm -type f -perm -u+w ! -name ns_last_pid ! -path '*/random/*' \
+		! -path '*/sched_domain/*' ! -name drop_caches ! -name compact_memory 2>/dev/null | sort |
+		while read -r f; do
+			v=$(tr '\n' ' ' <"$f" 2>/dev/null) || continue
+			echo "$f ${v% }"
+		done
+}
+
+# hygiene: what the tests left behind. Named namespaces, processes in the sandbox, settings of the host; settings are put back.
+hygiene() {
+	local rc=0 left f v
+	left=$(ip netns list)
+	[ -z "$left" ] || { echo "network namespaces left:" $left; rc=1; }
+	# Everything but this script's own line of ancestors and children.
+	left=$(ps -e -o pid=,ppid=,args= | awk -v me=$$ '$1 != 1 && $1 != me && $2 != me && $0 !~ /awk -v me=|ps -e -o/ && $3 != "/bin/bash"')
+	[ -z "$left" ] || { printf 'processes left:\n%s\n' "$left"; rc=1; }
+	host_settings >"$results/settings.after"
+	while read -r f v; do
+		echo "setting of the host changed by a test, put back: $f $v"
+		echo "$v" >"$f"
+		rc=1
+	done < <(comm -23 "$results/settings.before" "$results/settings.after")
+	return $rc
+}
+
+wanted=${*:-layers unit vtysh lab topotests}
+mkdir -p "$LOGS"
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+host_settings >"$results/settings.before"
+
+part layers "$TOP/scripts/check-layers.sh" "$BUILD/obj"
+part unit unit_tests
+part vtysh pytest_in tests/vtysh vtysh
+part lab pytest_in tests/lab lab
+part topotests topotests
+wanted="$wanted hygiene"
+part hygiene hygiene
+
+exec /usr/bin/python3 "$TOP/scripts/tally.py" "$results" "$BUILD/obj" "$LOGS"
