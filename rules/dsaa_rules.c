@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the table "inet dsaa" says, rule by rule. The order inside a chain is
+ * the order of the functions that fill it.
+ *
+ * "No entry" is said as: conntrack state NEW and status not CONFIRMED. State
+ * NEW alone is not enough: it is also the state of further packets of a
+ * connection that is in the table but has seen no answer yet.
+ */
+#include "rules/dsaa_rules.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "core/dsaa_flow.h"
+#include "core/dsaa_owner.h"
+#include "rules/dsaa_nft.h"
+
+enum {
+	PRIO_RAW = -300,     /* before conntrack (-200) */
+	PRIO_EVENTS = -198,  /* right after it */
+	PRIO_CORRECT = -149, /* after mangle (-150), before DNAT (-100) */
+
+	/* the bits of nf_tables' ct state (NF_CT_STATE_BIT in the kernel) */
+	STATE_INVALID = 1 << 0,
+	STATE_RELATED = 1 << 2,
+	STATE_NEW = 1 << 3,
+	STATE_UNTRACKED = 1 << 6,
+
+	/* offsets in packets */
+	IP4_SRC = 12,
+	IP4_DST = 16,
+	IP6_SRC = 8,
+	IP6_DST = 24,
+	UDP_DST_PORT = 2,
+	TCP_FLAGS = 13,
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_ACK = 0x10,
+};
+
+static const char table[] = "dsaa";
+
+/* The names of the chains and the set, as "nft list table inet dsaa" shows them. */
+static const char raw[] = "raw", raw_out[] = "raw_out", events[] = "events", correct[] = "correct",
+		  from_peer[] = "from_peer", owned[] = "owned", offer_pool[] = "offer_pool",
+		  ifaces[] = "interfaces";
+
+/* ------------------------------------------------------------------ conditions */
+
+static void when_u32(struct dsaa_nft *t, uint32_t mask, uint32_t value)
+{
+	dsaa_nft_and(t, &mask, sizeof(mask));
+	dsaa_nft_is(t, &value, sizeof(value));
+}
+
+static void when_any_u32(struct dsaa_nft *t, uint32_t mask)
+{
+	static const uint32_t none;
+
+	dsaa_nft_and(t, &mask, sizeof(mask));
+	dsaa_nft_is_not(t, &none, sizeof(none));
+}
+
+static void when_state(struct dsaa_nft *t, uint32_t states)
+{
+	dsaa_nft_ct(t, NFT_CT_STATE);
+	when_any_u32(t, states);
+}
+
+/* The packet would open a connection: NEW and not in the table yet. */
+static void when_opening(struct dsaa_nft *t)
+{
+	when_state(t, STATE_NEW);
+	dsaa_nft_ct(t, NFT_CT_STATUS);
+	when_u32(t, IPS_CONFIRMED, 0);
+}
+
+static void when_proto(struct dsaa_nft *t, uint8_t proto)
+{
+	dsaa_nft_meta(t, NFT_META_L4PROTO);
+	dsaa_nft_is(t, &proto, sizeof(proto));
+}
+
+static void when_family(struct dsaa_nft *t, uint8_t family)
+{
+	uint8_t proto = family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+
+	dsaa_nft_meta(t, NFT_META_NFPROTO);
+	dsaa_nft_is(t, &proto, sizeof(proto));
+}
+
+/* The source (or destination) address lies in PREFIX. */
+static void when_prefix(struct dsaa_nft *t, const struct dsaa_prefix *prefix, bool source)
+{
+	bool v4 = prefix->addr.family == 4;
+	unsigned len = v4 ? 4 : 16, i;
+	uint8_t mask[16] = { 0 }, net[16];
+
+	when_family(t, prefix->addr.family);
+	if (v4)
+		dsaa_nft_payload(t, NFT_PAYLOAD_NETWORK_HEADER, source ? IP4_SRC : IP4_DST, len);
+	else
+		dsaa_nft_payload(t, NFT_PAYLOAD_NETWORK_HEADER, source ? IP6_SRC : IP6_DST, len);
+	for (i = 0; i < prefix->len; i++)
+		mask[i / 8] |= 0x80 >> i % 8;
+	for (i = 0; i < len; i++)
+		net[i] = prefix->addr.bytes[i] & mask[i];
+	if (prefix->len < len * 8)
+		dsaa_nft_and(t, mask, len);
+	dsaa_nft_is(t, net, len);
+}
+
+static void when_from(struct dsaa_nft *t, const char name[DSAA_RULES_NAME_LEN])
+{
+	char padded[DSAA_RULES_NAME_LEN] = { 0 };
+
+	memcpy(padded, name, strnlen(name, sizeof(padded) - 1));
+	dsaa_nft_meta(t, NFT_META_IIFNAME);
+	dsaa_nft_is(t, padded, sizeof(padded));
+}
+
+/* ------------------------------------------------------------------ chains */
+
+/* The tunnel's packets from (or to) one peer are not tracked. */
+static void add_notrack(struct dsaa_nft *t, const struct dsaa_rules_config *c, const char *chain,
+			const struct dsaa_addr *peer, bool source)
+{
+	struct dsaa_prefix host = { .addr = *peer, .len = peer->family == 4 ? 32 : 128 };
+	uint8_t port[2] = { c->tunnel_port >> 8, c->tunnel_port & 0xff };
+
+	dsaa_nft_rule(t, chain);
+	when_prefix(t, &host, source);
+	when_proto(t, DSAA_PROTO_UDP);
+	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DST_PORT, sizeof(port));
+	dsaa_nft_is(t, port, sizeof(port));
+	dsaa_nft_notrack(t);
+	dsaa_nft_rule_end(t);
+}
+
+static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c)
+{
+	unsigned i;
+
+	dsaa_nft_base_chain(t, raw, NF_INET_PRE_ROUTING, PRIO_RAW);
+	dsaa_nft_base_chain(t, raw_out, NF_INET_LOCAL_OUT, PRIO_RAW);
+	for (i = 0; i < c->peers; i++) {
+		add_notrack(t, c, raw, &c->peer[i], true);
+		add_notrack(t, c, raw_out, &c->peer[i], false);
+	}
+}
+
+/*
+ * A connection reports that it is there (NEW; RELATED is the same for an
+ * expected one), that it is established (ASSURED) and that it is gone.
+ */
+static void add_events(struct dsaa_nft *t)
+{
+	dsaa_nft_base_chain(t, events, NF_INET_PRE_ROUTING, PRIO_EVENTS);
+	dsaa_nft_rule(t, events);
+	when_state(t, STATE_NEW | STATE_RELATED);
+	dsaa_nft_event_mask(t, 1u << IPCT_NEW | 1u << IPCT_RELATED | 1u << IPCT_DESTROY |
+				       1u << IPCT_ASSURED);
+	dsaa_nft_rule_end(t);
+}
+
+/* The mark carries some site's number: see chain "owned". */
+static void add_goto_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, const char *chain)
+{
+	dsaa_nft_rule(t, chain);
+	dsaa_nft_ct(t, NFT_CT_MARK);
+	when_any_u32(t, c->mark_mask);
+	dsaa_nft_goto(t, owned);
+	dsaa_nft_rule_end(t);
+}
+
+/* One queue per foreign site; a number that is not foreign (adopted) falls through. No bypass. */
+static void fill_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool native)
+{
+	unsigned i;
+
+	for (i = 0; i < c->foreigns; i++) {
+		dsaa_nft_rule(t, owned);
+		dsaa_nft_ct(t, NFT_CT_MARK);
+		when_u32(t, c->mark_mask, dsaa_mark_set_owner(0, c->mark_mask, c->foreign[i]));
+		dsaa_nft_queue(t, native, c->queue_base + c->foreign[i], false);
+		dsaa_nft_rule_end(t);
+	}
+}
+
+/* What peers carried here must belong to a connection of ours. No bypass. */
+static void fill_from_peer(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool native)
+{
+	add_goto_owned(t, c, from_peer);
+
+	dsaa_nft_rule(t, from_peer);
+	when_state(t, STATE_INVALID | STATE_UNTRACKED);
+	dsaa_nft_queue(t, native, c->queue_base + DSAA_QUEUE_PEER, false);
+	dsaa_nft_rule_end(t);
+
+	dsaa_nft_rule(t, from_peer);
+	when_opening(t);
+	dsaa_nft_queue(t, native, c->queue_base + DSAA_QUEUE_PEER, false);
+	dsaa_nft_rule_end(t);
+}
+
+/* Packets without an entry that cannot, or should not, open a connection here. Bypass. */
+static void add_second_chance(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool native)
+{
+	const uint8_t flags = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, syn = TCP_SYN;
+	unsigned i;
+
+	dsaa_nft_rule(t, correct);
+	when_state(t, STATE_INVALID);
+	dsaa_nft_queue(t, native, c->queue_base + DSAA_QUEUE_INVALID, true);
+	dsaa_nft_rule_end(t);
+
+	dsaa_nft_rule(t, correct);
+	when_proto(t, DSAA_PROTO_TCP);
+	when_opening(t);
+	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, sizeof(flags));
+	dsaa_nft_and(t, &flags, sizeof(flags));
+	dsaa_nft_is_not(t, &syn, sizeof(syn));
+	dsaa_nft_queue(t, native, c->queue_base + DSAA_QUEUE_MIDSTREAM, true);
+	dsaa_nft_rule_end(t);
+
+	for (i = 0; i < c->pools; i++) {
+		dsaa_nft_rule(t, correct);
+		when_opening(t);
+		when_prefix(t, &c->pool[i], false);
+		dsaa_nft_goto(t, offer_pool);
+		dsaa_nft_rule_end(t);
+	}
+	dsaa_nft_rule(t, offer_pool);
+	dsaa_nft_queue(t, native, c->queue_base + DSAA_QUEUE_POOL, true);
+	dsaa_nft_rule_end(t);
+}
+
+static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool native)
+{
+	dsaa_nft_chain(t, owned);
+	dsaa_nft_chain(t, from_peer);
+	dsaa_nft_chain(t, offer_pool);
+	dsaa_nft_set_ifnames(t, ifaces, c->iface, c->ifaces);
+	dsaa_nft_base_chain(t, correct, NF_INET_PRE_ROUTING, PRIO_CORRECT);
+
+	dsaa_nft_rule(t, correct);
+	when_from(t, c->tun_name);
+	dsaa_nft_goto(t, from_peer);
+	dsaa_nft_rule_end(t);
+
+	dsaa_nft_rule(t, correct);
+	dsaa_nft_meta(t, NFT_META_IIFNAME);
+	dsaa_nft_not_in(t, ifaces);
+	dsaa_nft_accept(t);
+	dsaa_nft_rule_end(t);
+
+	add_goto_owned(t, c, correct);
+	if (c->second_chance)
+		add_second_chance(t, c, native);
+	fill_owned(t, c, native);
+	fill_from_peer(t, c, native);
+}
+
+/* ------------------------------------------------------------------ applying */
+
+static bool name_ok(const char name[DSAA_RULES_NAME_LEN])
+{
+	return name[0] != '\0' && memchr(name, '\0', DSAA_RULES_NAME_LEN);
+}
+
+static bool addr_ok(const struct dsaa_addr *a, unsigned len)
+{
+	return (a->family == 4 && len <= 32) || (a->family == 6 && len <= 128);
+}
+
+/* Why CONFIG cannot be made into rules, or NULL. */
+static const char *config_wrong(const struct dsaa_rules_config *c)
+{
+	unsigned i;
+
+	if (!dsaa_mark_mask_valid(c->mark_mask))
+		return "the mark mask is not one run of 4 to 16 bits";
+	if (c->queue_base > UINT16_MAX - DSAA_QUEUES)
+		return "the queue base is too high";
+	if (c->tunnel_port == 0 || !name_ok(c->tun_name))
+		return "the tunnel has no port or no name";
+	if (c->ifaces > DSAA_IFACES_MAX || c->foreigns > DSAA_SITES_MAX ||
+	    c->pools > DSAA_RULES_POOLS_MAX || c->peers > DSAA_RULES_PEERS_MAX)
+		return "more interfaces, sites, pools or peers than the limits allow";
+	for (i = 0; i < c->ifaces; i++)
+		if (!name_ok(c->iface[i]))
+			return "an interface has no name";
+	for (i = 0; i < c->foreigns; i++)
+		if (c->foreign[i] == 0 || c->foreign[i] > dsaa_mark_sites_max(c->mark_mask))
+			return "a site's number does not fit the mark mask";
+	for (i = 0; i < c->pools; i++)
+		if (!addr_ok(&c->pool[i].addr, c->pool[i].len))
+			return "a NAT pool is no prefix";
+	for (i = 0; i < c->peers; i++)
+		if (!addr_ok(&c->peer[i], 0))
+			return "a peer's sync-address is no address";
+	return NULL;
+}
+
+/* One try with the features in STATUS. */
+static int try_apply(const struct dsaa_rules_config *c, struct dsaa_rules_status *status,
+		     enum dsaa_nft_feature *refused)
+{
+	struct dsaa_nft t;
+	int rc;
+
+	dsaa_nft_begin(&t, table);
+	dsaa_nft_table_replace(&t);
+	add_raw(&t, c);
+	if (status->event_mask)
+		add_events(&t);
+	add_correct(&t, c, status->native_queue);
+	rc = dsaa_nft_commit(&t, refused);
+	status->rules = t.rules;
+	dsaa_nft_end(&t);
+	return rc;
+}
+
+static void explain(struct dsaa_rules_status *status, int rc, enum dsaa_nft_feature refused)
+{
+	status->installed = rc == 0;
+	if (rc == 0 && !status->event_mask)
+		snprintf(status->why, sizeof(status->why),
+			 "the kernel cannot limit conntrack events (ct event set): more are read than needed");
+	else if (rc == 0)
+		status->why[0] = '\0';
+	else if (rc == -EPERM || rc == -EACCES)
+		snprintf(status->why, sizeof(status->why),
+			 "the kernel refused the rules: CAP_NET_ADMIN is missing");
+	else if (refused == DSAA_NFT_QUEUE_XT)
+		snprintf(status->why, sizeof(status->why),
+			 "the kernel has neither nf_tables queue (nft_queue) nor xt NFQUEUE with nft_compat: %s",
+			 strerror(-rc));
+	else
+		snprintf(status->why, sizeof(status->why), "the kernel refused the rules: %s",
+			 strerror(-rc));
+}
+
+int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_status *status)
+{
+	const char *wrong = config_wrong(config);
+	enum dsaa_nft_feature refused = DSAA_NFT_BASIC;
+	int rc;
+
+	memset(status, 0, sizeof(*status));
+	if (wrong) {
+		snprintf(status->why, sizeof(status->why), "%s", wrong);
+		return -EINVAL;
+	}
+	status->native_queue = true;
+	status->event_mask = true;
+	for (;;) {
+		rc = try_apply(config, status, &refused);
+		if (rc == 0 || rc == -EPERM)
+			break;
+		/* each turn gives up one feature that the kernel refused: at most three turns */
+		if (refused == DSAA_NFT_QUEUE_NATIVE && status->native_queue)
+			status->native_queue = false;
+		else if (refused == DSAA_NFT_EVENT_MASK && status->event_mask)
+			status->event_mask = false;
+		else
+			break;
+	}
+	explain(status, rc, refused);
+	return rc;
+}
+
+int dsaa_rules_remove(char *why, size_t whylen)
+{
+	enum dsaa_nft_feature refused;
+	struct dsaa_nft t;
+	int rc;
+
+	dsaa_nft_begin(&t, table);
+	dsaa_nft_table_delete(&t);
+	rc = dsaa_nft_commit(&t, &refused);
+	dsaa_nft_end(&t);
+	if (rc == -ENOENT)
+		rc = 0;
+	if (why && whylen)
+		snprintf(why, whylen, "%s%s", rc ? "the kernel did not remove the rules: " : "",
+			 rc ? strerror(-rc) : "");
+	return rc;
+}
