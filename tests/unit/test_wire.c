@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The codec of the sync protocol: round trips, every truncation, every flipped
+ * bit, each length at its edge. Messages are decoded from memory of exactly
+ * their length, so that the sanitizer sees every read beyond.
+ */
+#include <stdlib.h>
+
+#include "core/dsaa_wire.h"
+#include "tests/unit/flows.h"
+
+static uint8_t buf[DSAA_MSG_MAX + 16];
+static struct dsaa_record records[DSAA_FLOWS_PER_MSG_MAX];
+
+/* Decodes a copy of LEN bytes in memory of that very size. */
+static unsigned decode(const uint8_t *data, size_t len, struct dsaa_msg *m)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+	unsigned why;
+
+	memcpy(copy, data, len);
+	why = dsaa_wire_decode(copy, len, m, records);
+	free(copy);
+	return why;
+}
+
+static void set_length(uint8_t *msg, size_t body)
+{
+	msg[4] = (uint8_t)(body >> 24);
+	msg[5] = (uint8_t)(body >> 16);
+	msg[6] = (uint8_t)(body >> 8);
+	msg[7] = (uint8_t)body;
+}
+
+/* The message M of TYPE with every field set to something of its own. */
+static struct dsaa_msg sample(uint8_t type)
+{
+	struct dsaa_msg m;
+
+	memset(&m, 0, sizeof(m));
+	m.type = type;
+	switch (type) {
+	case DSAA_MSG_HELLO:
+		m.hello = (struct dsaa_msg_hello){
+			DSAA_WIRE_MAJOR, 9, 1, 16, 0x01020304, UINT64_C(0x1122334455667788),
+			~UINT64_C(1),	 5, 3000, 77, UINT64_C(0x8899aabbccddeeff)
+		};
+		break;
+	case DSAA_MSG_REFUSE:
+		m.refuse.reason = 0xfedc;
+		break;
+	case DSAA_MSG_KEEPALIVE:
+		m.keepalive = (struct dsaa_msg_keepalive){ 1, 0 };
+		break;
+	case DSAA_MSG_ACK:
+		m.ack = (struct dsaa_msg_ack){ 1, UINT64_MAX, 3, UINT64_C(1) << 40 };
+		break;
+	case DSAA_MSG_BULK_BEGIN:
+		m.bulk.bulk_id = 0xdeadbeef;
+		break;
+	case DSAA_MSG_BULK_DONE:
+		m.bulk.rejected = 4;
+		__attribute__((fallthrough));
+	case DSAA_MSG_BULK_END:
+		m.bulk.bulk_id = 7;
+		m.bulk.count = 1000000;
+		m.bulk.digest = UINT64_C(0xabcdef0123456789);
+		break;
+	case DSAA_MSG_GOODBYE:
+		m.goodbye.reason = DSAA_R_PEER_STOPPING;
+		break;
+	default:
+		break;
+	}
+	return m;
+}
+
+/* Encodes COUNT random records; their originals go to SENT. */
+static size_t random_flows(uint8_t type, unsigned count, struct dsaa_record *sent)
+{
+	struct dsaa_flows_writer w;
+
+	dsaa_wire_flows_begin(&w, buf, sizeof(buf), type, 0x1234, 0x5678);
+	for (unsigned i = 0; i < count; i++) {
+		memset(&sent[i], 0, sizeof(sent[i]));
+		sent[i].op = test_random() % 4 ? DSAA_OP_UPSERT : DSAA_OP_DELETE;
+		sent[i].seq = test_random();
+		sent[i].flow = flow_random();
+		CHECK(dsaa_wire_flows_add(&w, &sent[i]));
+	}
+	return dsaa_wire_flows_end(&w);
+}
+
+static bool record_equal(const struct dsaa_record *got, const struct dsaa_record *sent)
+{
+	struct dsaa_flow want = sent->flow;
+
+	if (got->op != sent->op || got->seq != sent->seq)
+		return false;
+	if (sent->op == DSAA_OP_DELETE) {
+		memset(&want, 0, sizeof(want));
+		want.family = sent->flow.family;
+		want.proto = sent->flow.proto;
+		want.zone = sent->flow.zone;
+		want.orig = sent->flow.orig;
+	}
+	return memcmp(&got->flow, &want, sizeof(want)) == 0;
+}
+
+static void test_messages(void)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		struct dsaa_msg m = sample((uint8_t)type), got;
+		size_t len = dsaa_wire_encode(buf, sizeof(buf), &m);
+		unsigned reason = 0;
+
+		if (type < DSAA_MSG_HELLO || type > DSAA_MSG_GOODBYE || type == DSAA_MSG_FLOWS ||
+		    type == DSAA_MSG_BULK_FLOWS) {
+			CHECK(len == 0);
+			continue;
+		}
+		CHECK(len >= DSAA_MSG_HEADER_LEN);
+		memset(&got, 0xee, sizeof(got));
+		CHECK(decode(buf, len, &got) == DSAA_R_NONE && got.type == type);
+		CHECK(memcmp(&got, &m, sizeof(got)) == 0);
+		for (size_t cap = 0; cap < len; cap++) {
+			uint8_t *small = malloc(cap ? cap : 1);
+
+			CHECK(dsaa_wire_encode(small, cap, &m) == 0);
+			free(small);
+			CHECK(dsaa_wire_frame(buf, cap, &reason) == 0);
+		}
+		CHECK(dsaa_wire_frame(buf, len, &reason) == (long)len);
+		CHECK(dsaa_wire_frame(buf, len + 5, &reason) == (long)len);
+	}
+}
+
+/* The fields that compare as bytes were zeroed by flow_make and by the decoder. */
+static void test_flows_round_trip(void)
+{
+	static struct dsaa_record sent[DSAA_FLOWS_PER_MSG_MAX];
+	struct dsaa_msg m;
+
+	for (unsigned round = 0; round < 300; round++) {
+		uint8_t type = round % 2 ? DSAA_MSG_FLOWS : DSAA_MSG_BULK_FLOWS;
+		unsigned count = round < 2 ? DSAA_FLOWS_PER_MSG_MAX : 1 + round % 128;
+		size_t len = random_flows(type, count, sent);
+
+		CHECK(len > 0 && len <= DSAA_MSG_MAX);
+		CHECK(decode(buf, len, &m) == DSAA_R_NONE && m.type == type);
+		CHECK(m.flows.epoch == 0x1234 && m.flows.count == count);
+		CHECK(m.flows.bulk_id == (type == DSAA_MSG_FLOWS ? 0 : 0x5678));
+		CHECK(m.flows.records == records);
+		for (unsigned i = 0; i < count; i++)
+			CHECK(record_equal(&records[i], &sent[i]));
+	}
+}
+
+static void test_writer_limits(void)
+{
+	struct dsaa_record r = { DSAA_OP_UPSERT, 1, flow_make(6, DSAA_PROTO_TCP, 1) };
+	struct dsaa_flows_writer w;
+	unsigned n;
+
+	/* no record is no message; the 129th record does not go in */
+	dsaa_wire_flows_begin(&w, buf, sizeof(buf), DSAA_MSG_FLOWS, 1, 0);
+	CHECK(dsaa_wire_flows_end(&w) == 0);
+	for (n = 0; dsaa_wire_flows_add(&w, &r); n++)
+		;
+	CHECK(n == DSAA_FLOWS_PER_MSG_MAX && dsaa_wire_flows_end(&w) > 0);
+	/* the least room that the header promises holds any record */
+	for (n = 0; n < 2000; n++) {
+		struct dsaa_msg m;
+		size_t len;
+
+		r.flow = flow_random();
+		dsaa_wire_flows_begin(&w, buf, DSAA_MSG_HEADER_LEN + 16 + DSAA_RECORD_LEN_MAX,
+				      DSAA_MSG_BULK_FLOWS, 1, 2);
+		CHECK(dsaa_wire_flows_add(&w, &r));
+		len = dsaa_wire_flows_end(&w);
+		CHECK(decode(buf, len, &m) == DSAA_R_NONE && m.flows.count == 1);
+		/* one byte less than it needs */
+		dsaa_wire_flows_begin(&w, buf, len - 1, DSAA_MSG_BULK_FLOWS, 1, 2);
+		CHECK(!dsaa_wire_flows_add(&w, &r) && dsaa_wire_flows_end(&w) == 0);
+		dsaa_wire_flows_begin(&w, buf, len, DSAA_MSG_BULK_FLOWS, 1, 2);
+		CHECK(dsaa_wire_flows_add(&w, &r) && dsaa_wire_flows_end(&w) == len);
+	}
+	for (size_t cap = 0; cap < 18; cap++) {
+		dsaa_wire_flows_begin(&w, buf, cap, DSAA_MSG_FLOWS, 1, 0);
+		CHECK(!dsaa_wire_flows_add(&w, &r) && dsaa_wire_flows_end(&w) == 0);
+	}
+}
+
+static void test_frame(void)
+{
+	uint8_t h[8] = { 0xd5, 0xaa, DSAA_MSG_KEEPALIVE, 0, 0, 0, 0, 2 };
+	unsigned reason = 0;
+
+	CHECK(dsaa_wire_frame(h, 0, &reason) == 0 && dsaa_wire_frame(h, 1, &reason) == 0);
+	CHECK(dsaa_wire_frame(h, 8, &reason) == 0 && reason == 0);
+	h[0] = 'G';
+	CHECK(dsaa_wire_frame(h, 1, &reason) == -1 && reason == DSAA_R_MALFORMED);
+	h[0] = 0xd5;
+	h[1] = 0;
+	CHECK(dsaa_wire_frame(h, 1, &reason) == 0 && dsaa_wire_frame(h, 2, &reason) == -1);
+	h[1] = 0xaa;
+	set_length(h, DSAA_MSG_BODY_MAX);
+	CHECK(dsaa_wire_frame(h, 8, &reason) == 0);
+	set_length(h, DSAA_MSG_BODY_MAX + 1);
+	CHECK(dsaa_wire_frame(h, 8, &reason) == -1);
+	set_length(h, UINT32_MAX);
+	CHECK(dsaa_wire_frame(h, 8, &reason) == -1);
+}
+
+/* Every message cut at every byte, with the length it had and with one that fits the cut. */
+static void truncate_all(size_t len)
+{
+	uint8_t *copy = malloc(len);
+	struct dsaa_msg m;
+
+	for (size_t cut = 0; cut < len; cut++) {
+		memcpy(copy, buf, cut);
+		CHECK(decode(copy, cut, &m) == DSAA_R_MALFORMED);
+		if (cut < DSAA_MSG_HEADER_LEN)
+			continue;
+		set_length(copy, cut - DSAA_MSG_HEADER_LEN);
+		/* of another major version two bytes are enough, not of ours */
+		CHECK(decode(copy, cut, &m) != DSAA_R_NONE);
+	}
+	free(copy);
+}
+
+/* One byte more than there should be: refused except behind a HELLO. */
+static void append_one(size_t len)
+{
+	struct dsaa_msg m;
+
+	buf[len] = 0;
+	CHECK(decode(buf, len + 1, &m) == DSAA_R_MALFORMED);
+	set_length(buf, len + 1 - DSAA_MSG_HEADER_LEN);
+	CHECK((decode(buf, len + 1, &m) == DSAA_R_NONE) == (buf[2] == DSAA_MSG_HELLO));
+}
+
+/* Each bit flipped: no crash, and what passes is still a valid flow of its own. */
+static void flip_all(size_t len)
+{
+	uint8_t *copy = malloc(len);
+	struct dsaa_msg m;
+
+	for (size_t bit = 0; bit < len * 8; bit++) {
+		memcpy(copy, buf, len);
+		copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		if (dsaa_wire_decode(copy, len, &m, records) != DSAA_R_NONE)
+			continue;
+		if (m.type != DSAA_MSG_FLOWS && m.type != DSAA_MSG_BULK_FLOWS)
+			continue;
+		CHECK(m.flows.count >= 1 && m.flows.count <= DSAA_FLOWS_PER_MSG_MAX);
+		for (unsigned i = 0; i < m.flows.count; i++)
+			CHECK(records[i].op == DSAA_OP_DELETE
+				      ? !dsaa_flow_key_invalid(&records[i].flow)
+				      : !dsaa_flow_invalid(&records[i].flow));
+	}
+	free(copy);
+}
+
+static void test_damage(void)
+{
+	static struct dsaa_record sent[DSAA_FLOWS_PER_MSG_MAX];
+
+	for (uint8_t type = DSAA_MSG_HELLO; type <= DSAA_MSG_GOODBYE; type++) {
+		for (unsigned round = 0; round < 20; round++) {
+			struct dsaa_msg m = sample(type);
+			bool flows = type == DSAA_MSG_FLOWS || type == DSAA_MSG_BULK_FLOWS;
+			size_t len = flows ? random_flows(type, 1 + round % 5, sent)
+					   : dsaa_wire_encode(buf, sizeof(buf), &m);
+
+			truncate_all(len);
+			flip_all(len);
+			append_one(len);
+			if (!flows)
+				break;
+		}
+	}
+}
+
+static void test_random_bytes(void)
+{
+	struct dsaa_msg m;
+
+	for (unsigned n = 0; n < 200000; n++) {
+		size_t len = DSAA_MSG_HEADER_LEN + test_random() % 120;
+
+		for (size_t i = 0; i < len; i++)
+			buf[i] = (uint8_t)(test_random() % 3 ? test_random() % 8 : test_random());
+		buf[0] = 0xd5;
+		buf[1] = 0xaa;
+		buf[2] = (uint8_t)(test_random() % 13);
+		buf[3] = 0;
+		set_length(buf, len - DSAA_MSG_HEADER_LEN);
+		decode(buf, len, &m);
+		test_passed++;
+	}
+}
+
+static void test_hello_rules(void)
+{
+	struct dsaa_msg m = sample(DSAA_MSG_HELLO), got;
+	size_t len = dsaa_wire_encode(buf, sizeof(buf), &m);
+
+	/* a newer minor appends: known fields are read, the tail is left */
+	memset(buf + len, 0x77, 100);
+	set_length(buf, len + 100 - DSAA_MSG_HEADER_LEN);
+	CHECK(decode(buf, len + 100, &got) == DSAA_R_NONE);
+	CHECK(memcmp(&got, &m, sizeof(m)) == 0);
+	set_length(buf, DSAA_MSG_BODY_MAX);
+	CHECK(decode(buf, DSAA_MSG_MAX, &got) == DSAA_R_NONE);
+	/* another major may look like anything behind its version */
+	buf[8] = 2;
+	set_length(buf, 2);
+	CHECK(decode(buf, 10, &got) == DSAA_R_NONE && got.hello.major == 2 && got.hello.from == 0);
+	set_length(buf, 1);
+	CHECK(decode(buf, 9, &got) == DSAA_R_MALFORMED);
+	for (unsigned site = 0; site < 256; site++) {
+		m.hello.from = (dsaa_site_id)site;
+		m.hello.to = 1;
+		len = dsaa_wire_encode(buf, sizeof(buf), &m);
+		CHECK((decode(buf, len, &got) == DSAA_R_NONE) ==
+		      (site >= 1 && site <= DSAA_SITES_MAX));
+		m.hello.from = 1;
+		m.hello.to = (dsaa_site_id)site;
+		len = dsaa_wire_encode(buf, sizeof(buf), &m);
+		CHECK((decode(buf, len, &got) == DSAA_R_NONE) ==
+		      (site >= 1 && site <= DSAA_SITES_MAX));
+	}
+}
+
+static void test_type_rules(void)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		struct dsaa_msg m = sample(DSAA_MSG_BULK_REQUEST), got;
+		bool known = type >= DSAA_MSG_HELLO && type <= DSAA_MSG_GOODBYE;
+		size_t len = dsaa_wire_encode(buf, sizeof(buf), &m) + 3;
+
+		buf[2] = (uint8_t)type;
+		set_length(buf, 3);
+		memset(&got, 0, sizeof(got));
+		if (known)
+			continue;
+		CHECK((decode(buf, len, &got) == DSAA_R_NONE) == (type >= DSAA_MSG_SKIPPABLE));
+		CHECK(got.type == (type >= DSAA_MSG_SKIPPABLE ? type : 0));
+	}
+	struct dsaa_msg m = sample(DSAA_MSG_KEEPALIVE), got;
+	size_t len = dsaa_wire_encode(buf, sizeof(buf), &m);
+
+	buf[3] = 1; /* reserved flags */
+	CHECK(decode(buf, len, &got) == DSAA_R_MALFORMED);
+	buf[3] = 0;
+	buf[8] = 2; /* neither 0 nor 1 */
+	CHECK(decode(buf, len, &got) == DSAA_R_MALFORMED);
+	CHECK(decode(buf, 0, &got) == DSAA_R_MALFORMED && decode(buf, 7, &got) == DSAA_R_MALFORMED);
+}
+
+/* Where the fields of the only record of a FLOWS message stand. */
+enum { COUNT = 16, RECORD = 18, OP = 20, FAMILY = 21, PROTO = 22 };
+
+static size_t one_record(uint8_t op, struct dsaa_flow f)
+{
+	struct dsaa_record r = { op, 1, f };
+	struct dsaa_flows_writer w;
+
+	dsaa_wire_flows_begin(&w, buf, sizeof(buf), DSAA_MSG_FLOWS, 1, 0);
+	CHECK(dsaa_wire_flows_add(&w, &r));
+	return dsaa_wire_flows_end(&w);
+}
+
+/* Appends TYPE, LEN and that many zeroes to the only record of the message of LENGTH. */
+static size_t append_attribute(size_t length, uint8_t type, uint8_t len)
+{
+	size_t record = length - OP + 2u + len;
+
+	buf[length] = type;
+	buf[length + 1] = len;
+	memset(buf + length + 2, 0, len);
+	buf[RECORD] = (uint8_t)(record >> 8);
+	buf[RECORD + 1] = (uint8_t)record;
+	set_length(buf, length + 2u + len - DSAA_MSG_HEADER_LEN);
+	return length + 2u + len;
+}
+
+static void test_attributes(void)
+{
+	struct dsaa_flow udp = flow_make(4, DSAA_PROTO_UDP, 1), tcp = flow_make(4, DSAA_PROTO_TCP, 1);
+	struct dsaa_msg m;
+	size_t len;
+
+	for (unsigned type = 0; type < 256; type++) {
+		for (unsigned size = 0; size < 256; size += 51) {
+			bool skipped = type >= 128;
+
+			len = append_attribute(one_record(DSAA_OP_UPSERT, udp), (uint8_t)type,
+					       (uint8_t)size);
+			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == skipped);
+			len = append_attribute(one_record(DSAA_OP_DELETE, udp), (uint8_t)type,
+					       (uint8_t)size);
+			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == skipped);
+			len = append_attribute(one_record(DSAA_OP_UPSERT, tcp), (uint8_t)type,
+					       (uint8_t)size);
+			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == skipped);
+		}
+	}
+	/* TCP's own attribute: missing, twice, too short, too long */
+	len = one_record(DSAA_OP_UPSERT, tcp);
+	CHECK(buf[len - 7] == 1 && buf[len - 6] == 5);
+	append_attribute(len, 1, 5);
+	CHECK(decode(buf, len + 7, &m) == DSAA_R_MALFORMED);
+	append_attribute(len - 7, 1, 5);
+	CHECK(decode(buf, len, &m) == DSAA_R_NONE);
+	append_attribute(len - 7, 200, 5);
+	CHECK(decode(buf, len, &m) == DSAA_R_MALFORMED);
+	append_attribute(len - 7, 1, 4);
+	CHECK(decode(buf, len - 1, &m) == DSAA_R_MALFORMED);
+	append_attribute(len - 7, 1, 6);
+	CHECK(decode(buf, len + 1, &m) == DSAA_R_MALFORMED);
+	/* an attribute that runs out of its record */
+	len = one_record(DSAA_OP_UPSERT, udp);
+	append_attribute(len, 200, 5);
+	buf[len + 1] = 6;
+	CHECK(decode(buf, len + 7, &m) == DSAA_R_MALFORMED);
+	/* the longest record there may be, and one byte more */
+	len = one_record(DSAA_OP_UPSERT, udp);
+	len = append_attribute(len, 200, 255);
+	len = append_attribute(len, 201, (uint8_t)(DSAA_RECORD_LEN_MAX + RECORD - len - 2));
+	CHECK(len == RECORD + DSAA_RECORD_LEN_MAX && decode(buf, len, &m) == DSAA_R_NONE);
+	len = one_record(DSAA_OP_UPSERT, udp);
+	len = append_attribute(len, 200, 255);
+	len = append_attribute(len, 201, (uint8_t)(DSAA_RECORD_LEN_MAX + RECORD - len - 1));
+	CHECK(decode(buf, len, &m) == DSAA_R_MALFORMED);
+}
+
+static void test_record_rules(void)
+{
+	struct dsaa_flow f = flow_make(4, DSAA_PROTO_UDP, 1), bad;
+	struct dsaa_msg m;
+	size_t len = one_record(DSAA_OP_UPSERT, f);
+
+	/* without NAT the reply tuple does not travel */
+	CHECK(len == RECORD + 2 + 13 + 12 + 20);
+	CHECK(buf[FAMILY] == 0x14 && decode(buf, len, &m) == DSAA_R_NONE);
+	for (unsigned op = 0; op < 256; op++) {
+		buf[OP] = (uint8_t)op;
+		CHECK((decode(buf, len, &m) == DSAA_R_NONE) == (op == DSAA_OP_UPSERT));
+	}
+	buf[OP] = DSAA_OP_UPSERT;
+	for (unsigned family = 0; family < 256; family++) {
+		buf[FAMILY] = (uint8_t)family;
+		CHECK((decode(buf, len, &m) == DSAA_R_NONE) == (family == 0x14));
+	}
+	buf[FAMILY] = 0x15;
+	CHECK(decode(buf, len, &m) == DSAA_R_BAD_FLOW);
+	buf[FAMILY] = 0x14;
+	for (unsigned count = 0; count < 65536; count += 1 + count / 7) {
+		buf[COUNT] = (uint8_t)(count >> 8);
+		buf[COUNT + 1] = (uint8_t)count;
+		CHECK((decode(buf, len, &m) == DSAA_R_NONE) == (count == 1));
+	}
+	one_record(DSAA_OP_DELETE, f);
+	buf[FAMILY] = 0x14; /* a deletion has no reply tuple to leave out */
+	CHECK(decode(buf, RECORD + 2 + 13 + 12, &m) == DSAA_R_MALFORMED);
+	/* impossible flows have a reason of their own */
+	bad = f;
+	memset(bad.orig.src, 0, 16);
+	CHECK(decode(buf, one_record(DSAA_OP_DELETE, bad), &m) == DSAA_R_BAD_FLOW);
+	CHECK(decode(buf, one_record(DSAA_OP_UPSERT, bad), &m) == DSAA_R_BAD_FLOW);
+	bad = f;
+	bad.status = DSAA_FLOW_SNAT;
+	CHECK(decode(buf, one_record(DSAA_OP_UPSERT, bad), &m) == DSAA_R_BAD_FLOW);
+	CHECK(decode(buf, one_record(DSAA_OP_DELETE, bad), &m) == DSAA_R_NONE);
+	bad = flow_make(4, DSAA_PROTO_ICMP, 1);
+	bad.orig.dport = 3 << 8;
+	CHECK(decode(buf, one_record(DSAA_OP_UPSERT, bad), &m) == DSAA_R_BAD_FLOW);
+	len = one_record(DSAA_OP_UPSERT, flow_make(4, DSAA_PROTO_ICMP, 1));
+	buf[RECORD + 2 + 13 + 10] = 3; /* unanswerable type where the reply was left out */
+	CHECK(decode(buf, len, &m) == DSAA_R_BAD_FLOW);
+	len = one_record(DSAA_OP_UPSERT, flow_make(6, DSAA_PROTO_UDP, 1));
+	buf[PROTO] = DSAA_PROTO_ICMP;
+	CHECK(decode(buf, len, &m) == DSAA_R_BAD_FLOW);
+}
+
+int main(void)
+{
+	test_messages();
+	test_flows_round_trip();
+	test_writer_limits();
+	test_frame();
+	test_damage();
+	test_random_bytes();
+	test_hello_rules();
+	test_type_rules();
+	test_attributes();
+	test_record_rules();
+	return TEST_END();
+}
