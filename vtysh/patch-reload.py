@@ -10,13 +10,32 @@ import sys
 
 ENTRY = '            "dsaa": {"site ": {}},\n'
 
+# A block that goes whole takes its sub-blocks with it: "no site 1" after "no dsaa" would make the block again.
+SKIP = """            elif (
+                len(running_ctx_keys) > 1
+                and running_ctx_keys[0] == "dsaa"
+                and (running_ctx_keys[:1], None) in lines_to_del
+            ):
+                continue
+
+"""
+
+
+def insert_before(text, pattern, addition, anchor):
+    """Puts ADDITION before the one place where PATTERN matches; ends the program when there is not exactly one."""
+    text, count = re.subn(pattern, lambda m: addition + m.group(0), text, flags=re.M)
+    if count != 1:
+        sys.exit("patch-reload: anchor found %d times instead of once: %s" % (count, anchor))
+    return text
+
 
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         text = f.read()
-    text, count = re.subn(r'^(            "bfd": \{"peer ")', lambda m: ENTRY + m.group(1), text, flags=re.M)
-    if count != 1:
-        sys.exit("patch-reload: the entry of bfd in the table of contexts was found %d times instead of once" % count)
+    text = insert_before(text, r'^            "bfd": \{"peer ', ENTRY, "bfd in the table of contexts")
+    text = insert_before(
+        text, r"^            # same thing for a pseudowire sub-context", SKIP, "sub-contexts of l2vpn in the comparison"
+    )
     with open(sys.argv[2], "w", encoding="utf-8") as f:
         f.write(text)
 
