@@ -6,6 +6,10 @@
  * watermark) are tried and not required: MPTCP sockets refuse some of them,
  * and the session's own hold time finds a silent peer in any case.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4() */
+#endif
+
 #include "sync/dsaa_socket.h"
 
 #include <errno.h>

@@ -462,11 +462,6 @@ enum dsaa_io dsaa_tls_write(struct dsaa_tls_stream *s, const uint8_t *buf, size_
 	return DSAA_IO_DONE;
 }
 
-bool dsaa_tls_pending(const struct dsaa_tls_stream *s)
-{
-	return !s->broken && SSL_has_pending(s->ssl);
-}
-
 void dsaa_tls_shutdown(struct dsaa_tls_stream *s)
 {
 	if (s->broken || !s->up)

@@ -51,8 +51,6 @@ enum dsaa_io dsaa_tls_handshake(struct dsaa_tls_stream *s);
 enum dsaa_io dsaa_tls_read(struct dsaa_tls_stream *s, uint8_t *buf, size_t len, size_t *n);
 /* After a WANT, call again with the same bytes first (more may follow them). */
 enum dsaa_io dsaa_tls_write(struct dsaa_tls_stream *s, const uint8_t *buf, size_t len, size_t *n);
-/* True when decoded or undecoded bytes wait inside, which no poll of the socket tells. */
-bool dsaa_tls_pending(const struct dsaa_tls_stream *s);
 /* Says that nothing more will be sent, if the stream still works. */
 void dsaa_tls_shutdown(struct dsaa_tls_stream *s);
 
