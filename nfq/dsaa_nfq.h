@@ -127,8 +127,8 @@ struct dsaa_nfq_peer_counters {
 
 struct dsaa_nfq_counters {
 	/*
-	 * packets by enum dsaa_reason; each packet is under one reason, except that a
-	 * SEND_FAILED counts per peer and beside the packet's own reason
+	 * packets by enum dsaa_reason; each packet is under exactly one, SEND_FAILED when
+	 * it should have gone to a peer and no copy of it could be sent
 	 */
 	uint64_t reason[DSAA_REASONS_MAX];
 	struct dsaa_nfq_peer_counters peer[DSAA_SITES_MAX + 1]; /* by site number */

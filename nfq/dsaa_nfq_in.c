@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From the peers to the stack: each datagram of the tunnel is checked in this
+ * order, and the first check that fails is its reason.
+ *
+ *	1. the source is a sync-address of a peer, and it came in where that
+ *	   link ends					RX_STRANGER
+ *	2. header and packet can be read		RX_MALFORMED
+ *	3. it says that it goes from that peer to us	RX_STRANGER
+ *	4. the logical interface is known		RX_UNKNOWN_INTERFACE
+ *	5. second chance: the connection is ours	RX_NOT_OURS
+ *	6. the TUN device takes it			TUN_FAILED
+ *
+ * What passes is RX_DELIVERED. Behind the TUN device the rules send packets
+ * of no entry, or of a foreign one, back to the queue, where they are refused.
+ */
+#include "nfq/dsaa_nfq_private.h"
+
+#include <string.h>
+
+/* The peer that SOURCE belongs to, with a link that ends in this socket and interface. */
+static const struct dsaa_nfq_peer *find_peer(const struct dsaa_nfq_plan *plan,
+					     const struct dsaa_nfq_socket *s,
+					     const struct dsaa_nfq_datagram *d)
+{
+	unsigned i, j;
+
+	for (i = 0; i < plan->config.peers; i++) {
+		const struct dsaa_nfq_peer *peer = &plan->config.peer[i];
+
+		for (j = 0; j < peer->links; j++)
+			if (plan->of_link[i][j] == s &&
+			    dsaa_addr_equal(&peer->link[j].remote, &d->source) &&
+			    (peer->link[j].ifindex == 0 || peer->link[j].ifindex == d->ifindex))
+				return peer;
+	}
+	return NULL;
+}
+
+/* True when the connection of the packet is in our table, and ours. */
+static bool is_ours(struct dsaa_nfq *nfq, const uint8_t *data, size_t len)
+{
+	struct dsaa_packet p;
+	unsigned owner = 0;
+
+	if (!nfq->find || dsaa_packet_parse(data, len, &p) != DSAA_R_NONE ||
+	    nfq->find(nfq->find_arg, &p, &owner) != 1)
+		return false;
+	return owner == 0 || owner == nfq->plan->config.local_site ||
+	       (owner <= DSAA_SITES_MAX && dsaa_nfq_word(nfq, owner) == DSAA_WORD_ADOPTED);
+}
+
+static unsigned check(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
+		      const struct dsaa_nfq_datagram *d, struct dsaa_encap *e,
+		      const struct dsaa_nfq_peer **peer)
+{
+	const struct dsaa_nfq_plan *plan = nfq->plan;
+	unsigned reason;
+
+	*peer = find_peer(plan, s, d);
+	if (!*peer)
+		return DSAA_R_RX_STRANGER;
+	reason = dsaa_encap_decode(d->data, d->len, e);
+	if (reason != DSAA_R_NONE)
+		return reason;
+	if (e->from != (*peer)->site || e->to != plan->config.local_site)
+		return DSAA_R_RX_STRANGER;
+	if (e->iface == 0 || e->iface > plan->config.ifaces)
+		return DSAA_R_RX_UNKNOWN_INTERFACE;
+	return DSAA_R_NONE;
+}
+
+static void count_received(struct dsaa_nfq *nfq, dsaa_site_id site, size_t len)
+{
+	dsaa_nfq_add(&nfq->tally.peer[site].packets_received, 1);
+	dsaa_nfq_add(&nfq->tally.peer[site].bytes_received, len);
+}
+
+static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
+		     const struct dsaa_nfq_datagram *d)
+{
+	const struct dsaa_nfq_peer *peer;
+	struct dsaa_encap e;
+	unsigned reason = check(nfq, s, d, &e, &peer);
+	uint8_t *inner = (uint8_t *)d->data + DSAA_ENCAP_LEN;
+	size_t len;
+
+	if (reason != DSAA_R_NONE)
+		return reason;
+	/* the check has seen that it is no longer than the datagram; padding may follow it */
+	len = dsaa_nfq_ip_length(inner);
+	count_received(nfq, peer->site, len);
+	if (e.second_chance && !is_ours(nfq, inner, len))
+		return DSAA_R_RX_NOT_OURS;
+	if (!dsaa_nfq_tun_deliver(&nfq->tun, inner, len, nfq->plan->mtu[e.iface - 1]))
+		return DSAA_R_TUN_FAILED;
+	return DSAA_R_RX_DELIVERED;
+}
+
+void dsaa_nfq_receive(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		dsaa_nfq_add(&nfq->tally.reason[take(nfq, s, &nfq->datagrams[i])], 1);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of nfq/ share. Everything here belongs to the thread in
+ * dsaa_nfq_run, except the counters (atomic) and what LOCK protects.
+ */
+#ifndef DSAA_NFQ_PRIVATE_H
+#define DSAA_NFQ_PRIVATE_H
+
+/* recvmmsg, sendmmsg, struct in6_pktinfo; every file of nfq/ includes this one first */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "core/dsaa_encap.h"
+#include "nfq/dsaa_nfq.h"
+
+enum dsaa_nfq_sizes {
+	/* one queued packet with its netlink attributes, or one datagram */
+	DSAA_NFQ_SLOT = DSAA_PACKET_MAX + 2049,
+	/* datagrams that wait in one tunnel socket until the batch is judged */
+	DSAA_NFQ_OUT = 2 * DSAA_NFQ_BATCH,
+	DSAA_NFQ_RCVBUF = 8 << 20,
+	DSAA_NFQ_SOCKETS_MAX = DSAA_SITES_MAX * DSAA_SITE_SYNC_ADDRESSES_MAX,
+};
+
+/* ------------------------------------------------------------------ queues (dsaa_nfq_queue.c) */
+
+/* Which netlink socket a queue is read from: a flood in one does not overflow the others. */
+enum dsaa_nfq_lane {
+	DSAA_LANE_FOREIGN, /* queues of the sites */
+	DSAA_LANE_OFFER,   /* second chance */
+	DSAA_LANE_PEER,	   /* from peers, without entry */
+	DSAA_LANES,
+};
+
+/* A queued packet from the moment it is read until its verdict is sent. */
+struct dsaa_nfq_packet {
+	const uint8_t *data; /* in the receive buffer */
+	uint32_t len;
+	uint32_t id;
+	uint32_t indev;
+	uint16_t queue; /* without the base: a site number or enum dsaa_queue */
+	bool accept;
+	unsigned reason;
+	unsigned copies; /* given to tunnel sockets */
+	unsigned sent;	 /* of these, taken by the kernel */
+};
+
+struct dsaa_nfq_queues {
+	uint16_t base;
+	int fd[DSAA_LANES];
+	uint32_t last_id[DSAA_QUEUES]; /* the kernel numbers each queue's packets one by one */
+};
+
+/* Opens and binds all queues; false with a sentence in ERR. */
+bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, char *err, size_t errlen);
+void dsaa_nfq_queues_close(struct dsaa_nfq_queues *q);
+/*
+ * Reads up to DSAA_NFQ_BATCH packets of a lane into BUF (DSAA_NFQ_BATCH slots)
+ * and PACKETS. Returns how many, 0 when none wait, or a negative errno. Adds to
+ * *LOST the packets that the kernel could not hand over.
+ */
+int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane, uint8_t *buf,
+			 struct dsaa_nfq_packet *packets, uint64_t *lost);
+/* Sends the verdicts on PACKETS, which dsaa_nfq_queues_read gave. */
+void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
+			     const struct dsaa_nfq_packet *packets, unsigned count);
+
+/* ------------------------------------------------------------------ tunnel (dsaa_nfq_tunnel.c) */
+
+/* One UDP socket per local sync-address; shared by successive configurations. */
+struct dsaa_nfq_socket {
+	struct dsaa_addr local;
+	uint16_t port;
+	unsigned refs; /* under the lock */
+	int fd;	       /* -1: could not be bound */
+	int error;     /* then why: errno */
+
+	/* datagrams waiting to be sent */
+	unsigned waiting;
+	struct mmsghdr msg[DSAA_NFQ_OUT];
+	struct iovec iov[DSAA_NFQ_OUT][2];
+	uint8_t header[DSAA_NFQ_OUT][DSAA_ENCAP_LEN];
+	struct {
+		struct dsaa_nfq_packet *packet;
+		const struct dsaa_nfq_peer *peer;
+		unsigned link;
+	} what[DSAA_NFQ_OUT];
+};
+
+/* A datagram as it came in. */
+struct dsaa_nfq_datagram {
+	const uint8_t *data;
+	size_t len;
+	struct dsaa_addr source;
+	unsigned ifindex; /* 0: unknown */
+};
+
+/* Opens the socket of a local address; NULL only without memory. */
+struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint16_t port);
+void dsaa_nfq_socket_close(struct dsaa_nfq_socket *s);
+/* The address of a peer's end in the kernel's form; returns its length. */
+socklen_t dsaa_nfq_sockaddr(struct sockaddr_storage *out, const struct dsaa_addr *a, uint16_t port);
+/* Reads up to DSAA_NFQ_BATCH datagrams into BUF (slots); how many, or a negative errno. */
+int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, uint8_t *buf,
+			 struct dsaa_nfq_datagram *datagrams);
+
+/* ------------------------------------------------------------------ TUN (dsaa_nfq_tun.c) */
+
+struct dsaa_nfq_tun {
+	int fd;
+	unsigned ifindex;
+	char name[DSAA_NFQ_NAME_LEN];
+	char why[128]; /* what could not be set up; empty when all is well */
+};
+
+/* Creates the device and sets it up; false with a sentence in ERR. */
+bool dsaa_nfq_tun_open(struct dsaa_nfq_tun *tun, const char *name, int device_fd, char *err,
+		       size_t errlen);
+void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun);
+/*
+ * Hands one IP packet to the stack; it may be changed. MTU is that of the interface it came in
+ * from: a longer packet was put together from fragments, and goes on as fragments.
+ */
+bool dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu);
+
+/* ------------------------------------------------------------------ the object (dsaa_nfq.c) */
+
+/* An immutable configuration; the queue thread uses one at a time. */
+struct dsaa_nfq_plan {
+	struct dsaa_nfq_config config;
+	struct dsaa_addrset addresses;
+	unsigned mtu[DSAA_IFACES_MAX];
+	const struct dsaa_nfq_peer *peer_of[DSAA_SITES_MAX + 1];
+
+	unsigned sockets; /* distinct local addresses */
+	struct dsaa_nfq_socket *socket[DSAA_NFQ_SOCKETS_MAX];
+	/* the peer's end and the socket of each link of each peer, as in CONFIG */
+	struct sockaddr_storage remote[DSAA_SITES_MAX][DSAA_SITE_SYNC_ADDRESSES_MAX];
+	struct dsaa_nfq_socket *of_link[DSAA_SITES_MAX][DSAA_SITE_SYNC_ADDRESSES_MAX];
+};
+
+/* Counters as they are kept; the view is made of them. */
+struct dsaa_nfq_tally {
+	_Atomic uint64_t reason[DSAA_REASONS_MAX];
+	_Atomic uint64_t taken_back; /* delivered, then refused behind the TUN device */
+	struct {
+		_Atomic uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
+	} peer[DSAA_SITES_MAX + 1];
+};
+
+struct dsaa_nfq {
+	struct dsaa_nfq_queues queues;
+	struct dsaa_nfq_tun tun;
+	const struct dsaa_nfq_words *words;
+	dsaa_nfq_find find;
+	void *find_arg;
+	int wake_fd; /* eventfd: a plan waits */
+
+	struct dsaa_nfq_plan *plan; /* the thread's */
+	pthread_mutex_t lock;
+	struct dsaa_nfq_plan *next; /* under the lock: to be taken over */
+	struct dsaa_nfq_status status; /* under the lock */
+
+	struct dsaa_nfq_tally tally;
+	uint8_t *buf; /* DSAA_NFQ_BATCH slots */
+	struct dsaa_nfq_packet packets[DSAA_NFQ_BATCH];
+	struct dsaa_nfq_datagram datagrams[DSAA_NFQ_BATCH];
+};
+
+static inline void dsaa_nfq_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static inline enum dsaa_site_word dsaa_nfq_word(const struct dsaa_nfq *nfq, unsigned site)
+{
+	return atomic_load_explicit(&nfq->words->word[site], memory_order_relaxed);
+}
+
+/* The length that an IP header (all of which is there) says. */
+static inline uint32_t dsaa_nfq_ip_length(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 4 ? (uint32_t)ip[2] << 8 | ip[3]
+			       : 40 + ((uint32_t)ip[4] << 8 | ip[5]);
+}
+
+/* dsaa_nfq_out.c: judges COUNT queued packets of nfq->packets, sends copies, sets their verdicts. */
+void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned count);
+/* dsaa_nfq_in.c: checks COUNT datagrams of nfq->datagrams that came in by S, and delivers. */
+void dsaa_nfq_receive(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, unsigned count);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's packet queues (nfnetlink_queue): binding, reading in batches,
+ * verdicts in batches. Packets come without generic segmentation offload, so
+ * that each is one packet of the wire with a complete checksum.
+ */
+#include "nfq/dsaa_nfq_private.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/netlink.h>
+
+enum {
+	/*
+	 * The socket's buffer overflows before the kernel's queue is full: the former
+	 * leaves a gap in the packets' numbers and can be counted exactly.
+	 */
+	QUEUE_MAXLEN = 16384,
+	/* the most that the kernel copies (its NFQNL_MAX_COPY_RANGE) */
+	COPY_RANGE = 65531,
+	VERDICT_LEN = 64,
+	CONFIG_LEN = 256,
+};
+
+static enum dsaa_nfq_lane lane_of(unsigned queue)
+{
+	if (queue <= DSAA_SITES_MAX)
+		return DSAA_LANE_FOREIGN;
+	return queue == DSAA_QUEUE_PEER ? DSAA_LANE_PEER : DSAA_LANE_OFFER;
+}
+
+static struct nlmsghdr *message(void *buf, uint16_t type, uint16_t queue)
+{
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *g;
+
+	msg->nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | type;
+	msg->nlmsg_flags = NLM_F_REQUEST;
+	g = mnl_nlmsg_put_extra_header(msg, sizeof(*g));
+	g->nfgen_family = AF_UNSPEC;
+	g->version = NFNETLINK_V0;
+	g->res_id = htons(queue);
+	return msg;
+}
+
+/* ------------------------------------------------------------------ binding */
+
+/* Drops a packet that came before the queues are all there. */
+static void drop_early(int fd, const struct nlmsghdr *msg)
+{
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(msg);
+	struct nfqnl_msg_verdict_hdr v = { .verdict = htonl(NF_DROP) };
+	const struct nfqnl_msg_packet_hdr *ph;
+	uint8_t buf[VERDICT_LEN];
+	const struct nlattr *a;
+	struct nlmsghdr *reply;
+
+	mnl_attr_for_each(a, msg, sizeof(*g)) {
+		if (mnl_attr_get_type(a) != NFQA_PACKET_HDR ||
+		    mnl_attr_get_payload_len(a) < sizeof(*ph))
+			continue;
+		ph = mnl_attr_get_payload(a);
+		v.id = ph->packet_id;
+		reply = message(buf, NFQNL_MSG_VERDICT, ntohs(g->res_id));
+		mnl_attr_put(reply, NFQA_VERDICT_HDR, sizeof(v), &v);
+		send(fd, reply, reply->nlmsg_len, 0);
+	}
+}
+
+/* Waits for the answer to the message with sequence SEQ: 0 or a negative errno. */
+static int wait_answer(int fd, uint32_t seq)
+{
+	/* short: a packet may come in between and only its head matters */
+	uint8_t buf[4096];
+
+	for (;;) {
+		ssize_t n = recv(fd, buf, sizeof(buf), 0);
+		struct nlmsghdr *msg = (struct nlmsghdr *)buf;
+
+		if (n < 0 && (errno == EINTR || errno == ENOBUFS))
+			continue;
+		if (n < 0)
+			return -errno;
+		if ((size_t)n < sizeof(*msg))
+			return -EPROTO;
+		if (msg->nlmsg_type == NLMSG_ERROR && msg->nlmsg_seq == seq)
+			return ((struct nlmsgerr *)mnl_nlmsg_get_payload(msg))->error;
+		if (msg->nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) {
+			/* what did not fit the buffer was cut off; so is the length */
+			if (msg->nlmsg_len > (size_t)n)
+				msg->nlmsg_len = n;
+			drop_early(fd, msg);
+		}
+	}
+}
+
+/* All parameters go with the bind, so that no packet meets a half-made queue. */
+static int bind_queue(int fd, uint16_t number, uint32_t seq)
+{
+	const uint32_t flags = NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO | NFQA_CFG_F_CONNTRACK;
+	struct nfqnl_msg_config_cmd cmd = { .command = NFQNL_CFG_CMD_BIND };
+	struct nfqnl_msg_config_params params = { htonl(COPY_RANGE), NFQNL_COPY_PACKET };
+	uint8_t buf[CONFIG_LEN];
+	struct nlmsghdr *msg = message(buf, NFQNL_MSG_CONFIG, number);
+
+	msg->nlmsg_flags |= NLM_F_ACK;
+	msg->nlmsg_seq = seq;
+	mnl_attr_put(msg, NFQA_CFG_CMD, sizeof(cmd), &cmd);
+	mnl_attr_put(msg, NFQA_CFG_PARAMS, sizeof(params), &params);
+	mnl_attr_put_u32(msg, NFQA_CFG_FLAGS, htonl(0));
+	mnl_attr_put_u32(msg, NFQA_CFG_MASK, htonl(flags));
+	mnl_attr_put_u32(msg, NFQA_CFG_QUEUE_MAXLEN, htonl(QUEUE_MAXLEN));
+	if (send(fd, msg, msg->nlmsg_len, 0) < 0)
+		return -errno;
+	return wait_answer(fd, seq);
+}
+
+static int open_lane(void)
+{
+	struct sockaddr_nl self = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	int room = DSAA_NFQ_RCVBUF, one = 1;
+	struct timeval patience = { .tv_sec = 5 };
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (bind(fd, (struct sockaddr *)&self, sizeof(self)) < 0 ||
+	    connect(fd, (struct sockaddr *)&self, sizeof(self)) < 0) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+static void explain_bind(char *err, size_t errlen, unsigned number, int rc)
+{
+	if (rc == -EBUSY)
+		snprintf(err, errlen, "NFQUEUE %u is in use by another program", number);
+	else if (rc == -EPERM)
+		snprintf(err, errlen,
+			 "NFQUEUE %u: no permission (CAP_NET_ADMIN), or in use by another program",
+			 number);
+	else
+		snprintf(err, errlen, "NFQUEUE %u cannot be bound: %s", number, strerror(-rc));
+}
+
+bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, char *err, size_t errlen)
+{
+	unsigned i;
+	int rc;
+
+	memset(q, 0, sizeof(*q));
+	q->base = base;
+	for (i = 0; i < DSAA_LANES; i++)
+		q->fd[i] = -1;
+	for (i = 0; i < DSAA_LANES; i++) {
+		q->fd[i] = open_lane();
+		if (q->fd[i] < 0) {
+			snprintf(err, errlen, "no socket for NFQUEUE: %s", strerror(-q->fd[i]));
+			dsaa_nfq_queues_close(q);
+			return false;
+		}
+	}
+	for (i = 1; i < DSAA_QUEUES; i++) {
+		rc = bind_queue(q->fd[lane_of(i)], base + i, i);
+		if (rc < 0) {
+			explain_bind(err, errlen, base + i, rc);
+			dsaa_nfq_queues_close(q);
+			return false;
+		}
+	}
+	return true;
+}
+
+void dsaa_nfq_queues_close(struct dsaa_nfq_queues *q)
+{
+	unsigned i;
+
+	/* the kernel drops what waits in the queues of a closed socket */
+	for (i = 0; i < DSAA_LANES; i++) {
+		if (q->fd[i] >= 0)
+			close(q->fd[i]);
+		q->fd[i] = -1;
+	}
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* One message: true when it is a packet of ours. */
+static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
+			struct dsaa_nfq_packet *p, uint64_t *lost)
+{
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(msg);
+	const struct nfqnl_msg_packet_hdr *ph = NULL;
+	const struct nlattr *a;
+
+	if (msg->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET) ||
+	    mnl_nlmsg_get_payload_len(msg) < sizeof(*g))
+		return false;
+	memset(p, 0, sizeof(*p));
+	p->queue = ntohs(g->res_id) - q->base;
+	if (p->queue == 0 || p->queue >= DSAA_QUEUES)
+		return false;
+	mnl_attr_for_each(a, msg, sizeof(*g)) {
+		uint16_t len = mnl_attr_get_payload_len(a);
+
+		switch (mnl_attr_get_type(a)) {
+		case NFQA_PACKET_HDR:
+			if (len >= sizeof(*ph))
+				ph = mnl_attr_get_payload(a);
+			break;
+		case NFQA_IFINDEX_INDEV:
+			if (len >= sizeof(uint32_t))
+				p->indev = ntohl(mnl_attr_get_u32(a));
+			break;
+		case NFQA_PAYLOAD:
+			p->data = mnl_attr_get_payload(a);
+			p->len = len;
+			break;
+		}
+	}
+	if (!ph)
+		return false;
+	p->id = ntohl(ph->packet_id);
+	*lost += p->id - q->last_id[p->queue] - 1;
+	q->last_id[p->queue] = p->id;
+	return true;
+}
+
+int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane, uint8_t *buf,
+			 struct dsaa_nfq_packet *packets, uint64_t *lost)
+{
+	struct mmsghdr msgs[DSAA_NFQ_BATCH];
+	struct iovec iov[DSAA_NFQ_BATCH];
+	int n, i, count = 0;
+
+	memset(msgs, 0, sizeof(msgs));
+	for (i = 0; i < DSAA_NFQ_BATCH; i++) {
+		iov[i] = (struct iovec){ buf + (size_t)i * DSAA_NFQ_SLOT, DSAA_NFQ_SLOT };
+		msgs[i].msg_hdr.msg_iov = &iov[i];
+		msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+	n = recvmmsg(q->fd[lane], msgs, DSAA_NFQ_BATCH, MSG_DONTWAIT, NULL);
+	if (n < 0) {
+		/* an overrun is counted by the gap that it leaves */
+		if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+			return 0;
+		return -errno;
+	}
+	for (i = 0; i < n; i++) {
+		struct nlmsghdr *msg = iov[i].iov_base;
+
+		if (mnl_nlmsg_ok(msg, (int)msgs[i].msg_len) &&
+		    read_packet(q, msg, &packets[count], lost))
+			count++;
+	}
+	return count;
+}
+
+/* ------------------------------------------------------------------ verdicts */
+
+/* Appends "all up to ID in QUEUE" to BUF; its length. */
+static size_t put_verdict(uint8_t *buf, uint16_t queue, uint32_t id, bool accept)
+{
+	struct nfqnl_msg_verdict_hdr v = { htonl(accept ? NF_ACCEPT : NF_DROP), htonl(id) };
+	struct nlmsghdr *msg = message(buf, NFQNL_MSG_VERDICT_BATCH, queue);
+
+	mnl_attr_put(msg, NFQA_VERDICT_HDR, sizeof(v), &v);
+	return NLMSG_ALIGN(msg->nlmsg_len);
+}
+
+/*
+ * A batch verdict is for all packets up to its number that still wait, so each
+ * run of equal verdicts in one queue takes one message. Packets are judged in
+ * the order in which they came and none is left out: no run can cover a packet
+ * that was judged differently.
+ */
+void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
+			     const struct dsaa_nfq_packet *packets, unsigned count)
+{
+	uint8_t buf[DSAA_NFQ_BATCH * VERDICT_LEN];
+	const struct dsaa_nfq_packet *run[DSAA_QUEUES] = { NULL };
+	size_t len = 0;
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		const struct dsaa_nfq_packet *p = &packets[i], *before = run[p->queue];
+
+		if (before && before->accept != p->accept)
+			len += put_verdict(buf + len, q->base + p->queue, before->id, before->accept);
+		run[p->queue] = p;
+	}
+	for (i = 0; i < DSAA_QUEUES; i++)
+		if (run[i])
+			len += put_verdict(buf + len, q->base + i, run[i]->id, run[i]->accept);
+	if (len)
+		send(q->fd[lane], buf, len, 0);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The TUN device by which corrected packets enter the stack. It never carries
+ * anything the other way: no route leads there.
+ *
+ * A packet that was put together from fragments where it arrived is longer
+ * than the link it came from. It goes on as fragments: IPv4 is left to the
+ * stack (without "don't fragment"), IPv6 is cut here, because a router may not.
+ */
+#include "nfq/dsaa_nfq_private.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+
+enum {
+	TUN_MTU = 65535,
+	IP6_HEADER = 40,
+	IP6_FRAGMENT_HEADER = 8,
+	IP6_HOPBYHOP = 0,
+	IP6_ROUTING = 43,
+	IP6_FRAGMENT = 44,
+	IP6_DEST = 60,
+	/* RFC 8200 5: every link passes this */
+	IP6_MTU_MIN = 1280,
+	IP4_DF = 0x40,
+};
+
+/* RFC 7600: the IPv4 dummy address. Loose rp_filter drops what comes in by a device without one. */
+static const uint8_t dummy_address[4] = { 192, 0, 0, 8 };
+
+/* ------------------------------------------------------------------ set-up */
+
+static void complain(struct dsaa_nfq_tun *tun, const char *what, const char *value)
+{
+	if (!tun->why[0])
+		snprintf(tun->why, sizeof(tun->why), "%s: %s cannot be set to %s: %s", tun->name, what,
+			 value, strerror(errno));
+}
+
+static bool write_sysctl(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+	close(fd);
+	return ok;
+}
+
+/*
+ * The device forwards whatever the operator set for others, believes no
+ * router, and speaks not by itself. rp_filter: the larger one of "all" and the
+ * device's counts, so 2 (loose) here wins over a strict 1 for all.
+ */
+static void set_sysctls(struct dsaa_nfq_tun *tun)
+{
+	static const struct {
+		const char *family, *name, *value;
+	} settings[] = {
+		{ "ipv4", "rp_filter", "2" },	    { "ipv4", "forwarding", "1" },
+		{ "ipv4", "accept_redirects", "0" }, { "ipv4", "send_redirects", "0" },
+		{ "ipv6", "accept_ra", "0" },	    { "ipv6", "addr_gen_mode", "1" },
+		{ "ipv6", "accept_redirects", "0" }, { "ipv6", "forwarding", "1" },
+	};
+	char path[128];
+	unsigned i;
+
+	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", settings[i].family,
+			 tun->name, settings[i].name);
+		/* a kernel without IPv6 has none of its files */
+		if (!write_sysctl(path, settings[i].value) && errno != ENOENT)
+			complain(tun, settings[i].name, settings[i].value);
+	}
+}
+
+/* Gives the device its address by rtnetlink; it may be there from before. */
+static bool add_address(unsigned ifindex)
+{
+	uint8_t buf[512];
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	struct mnl_socket *sock;
+	struct ifaddrmsg *ifa;
+	int rc = -1;
+
+	msg->nlmsg_type = RTM_NEWADDR;
+	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK;
+	ifa = mnl_nlmsg_put_extra_header(msg, sizeof(*ifa));
+	ifa->ifa_family = AF_INET;
+	ifa->ifa_prefixlen = 32;
+	ifa->ifa_scope = RT_SCOPE_LINK;
+	ifa->ifa_index = ifindex;
+	mnl_attr_put(msg, IFA_LOCAL, sizeof(dummy_address), dummy_address);
+	mnl_attr_put(msg, IFA_ADDRESS, sizeof(dummy_address), dummy_address);
+
+	sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!sock)
+		return false;
+	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 &&
+	    mnl_socket_sendto(sock, msg, msg->nlmsg_len) > 0) {
+		ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
+
+		if (n > 0)
+			rc = mnl_cb_run(buf, n, 0, mnl_socket_get_portid(sock), NULL, NULL);
+	}
+	mnl_socket_close(sock);
+	return rc >= 0 || errno == EEXIST;
+}
+
+static bool set_link(struct dsaa_nfq_tun *tun)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { 0 };
+	bool ok = false;
+
+	if (fd < 0)
+		return false;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", tun->name);
+	ifr.ifr_mtu = TUN_MTU;
+	if (ioctl(fd, SIOCSIFMTU, &ifr) < 0)
+		complain(tun, "mtu", "65535");
+	if (ioctl(fd, SIOCGIFINDEX, &ifr) == 0) {
+		tun->ifindex = ifr.ifr_ifindex;
+		if (!add_address(tun->ifindex))
+			complain(tun, "its address", "192.0.0.8");
+		ok = ioctl(fd, SIOCGIFFLAGS, &ifr) == 0;
+		ifr.ifr_flags |= IFF_UP;
+		ok = ok && ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
+	}
+	close(fd);
+	return ok;
+}
+
+/* Attaches FD to the device, or finds that it is attached to it already. */
+static bool attach(int fd, const char *name)
+{
+	struct ifreq ifr = { 0 };
+
+	if (ioctl(fd, TUNGETIFF, &ifr) == 0)
+		return strncmp(ifr.ifr_name, name, sizeof(ifr.ifr_name)) == 0;
+	memset(&ifr, 0, sizeof(ifr));
+	ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	return ioctl(fd, TUNSETIFF, &ifr) == 0;
+}
+
+bool dsaa_nfq_tun_open(struct dsaa_nfq_tun *tun, const char *name, int device_fd, char *err,
+		       size_t errlen)
+{
+	memset(tun, 0, sizeof(*tun));
+	snprintf(tun->name, sizeof(tun->name), "%s", name);
+	if (device_fd >= 0)
+		tun->fd = fcntl(device_fd, F_DUPFD_CLOEXEC, 0);
+	else
+		tun->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (tun->fd < 0) {
+		snprintf(err, errlen, "/dev/net/tun cannot be opened: %s", strerror(errno));
+		return false;
+	}
+	if (!attach(tun->fd, name)) {
+		snprintf(err, errlen, "TUN device %s cannot be made: %s", name, strerror(errno));
+		dsaa_nfq_tun_close(tun);
+		return false;
+	}
+	set_sysctls(tun);
+	if (!set_link(tun)) {
+		snprintf(err, errlen, "TUN device %s cannot be set up: %s", name, strerror(errno));
+		dsaa_nfq_tun_close(tun);
+		return false;
+	}
+	return true;
+}
+
+void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun)
+{
+	if (tun->fd >= 0)
+		close(tun->fd);
+	tun->fd = -1;
+}
+
+/* ------------------------------------------------------------------ delivery */
+
+static bool put(const struct dsaa_nfq_tun *tun, const uint8_t *data, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(tun->fd, data, len);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len;
+}
+
+/* Takes "don't fragment" away, and puts the header's checksum right (RFC 1624). */
+static void allow_fragments4(uint8_t *ip)
+{
+	uint32_t sum;
+
+	if (!(ip[6] & IP4_DF))
+		return;
+	ip[6] &= ~IP4_DF;
+	sum = ((uint32_t)ip[10] << 8 | ip[11]) + (IP4_DF << 8);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip[10] = sum >> 8;
+	ip[11] = sum;
+}
+
+/*
+ * RFC 8200 4.5: the headers that every fragment repeats. Returns their length
+ * with the place of the last "next header" field in *NEXT; 0 when there is no
+ * room behind them.
+ */
+static size_t per_fragment_headers(const uint8_t *ip, size_t len, size_t *next)
+{
+	size_t at = IP6_HEADER, keep = IP6_HEADER, field = 6;
+	uint8_t proto = ip[6];
+
+	*next = field;
+	while (proto == IP6_HOPBYHOP || proto == IP6_ROUTING || proto == IP6_DEST) {
+		if (at + 8 > len)
+			return 0;
+		field = at;
+		/* destination options belong to every fragment only before a routing header */
+		at += (size_t)ip[at + 1] * 8 + 8;
+		if (at > len)
+			return 0;
+		if (proto != IP6_DEST) {
+			keep = at;
+			*next = field;
+		}
+		proto = ip[field];
+	}
+	/* a fragment is not cut again */
+	if (proto == IP6_FRAGMENT)
+		return 0;
+	return keep + IP6_FRAGMENT_HEADER + 8 <= IP6_MTU_MIN ? keep : 0;
+}
+
+static bool deliver_fragments6(struct dsaa_nfq_tun *tun, const uint8_t *ip, size_t len)
+{
+	uint8_t out[IP6_MTU_MIN], id[4];
+	size_t next, keep = per_fragment_headers(ip, len, &next), room, at, n;
+
+	if (!keep || getrandom(id, sizeof(id), 0) != sizeof(id))
+		return put(tun, ip, len);
+	room = (IP6_MTU_MIN - keep - IP6_FRAGMENT_HEADER) & ~(size_t)7;
+	for (at = 0; keep + at < len; at += n) {
+		bool last = len - keep - at <= room;
+		uint8_t *f = out + keep;
+
+		n = last ? len - keep - at : room;
+		memcpy(out, ip, keep);
+		out[next] = IP6_FRAGMENT;
+		out[4] = (keep - IP6_HEADER + IP6_FRAGMENT_HEADER + n) >> 8;
+		out[5] = (keep - IP6_HEADER + IP6_FRAGMENT_HEADER + n) & 0xff;
+		f[0] = ip[next];
+		f[1] = 0;
+		f[2] = at >> 8;
+		f[3] = (at & 0xf8) | !last;
+		memcpy(f + 4, id, sizeof(id));
+		memcpy(f + IP6_FRAGMENT_HEADER, ip + keep + at, n);
+		if (!put(tun, out, keep + IP6_FRAGMENT_HEADER + n))
+			return false;
+	}
+	return true;
+}
+
+bool dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu)
+{
+	if (len > mtu && data[0] >> 4 == 6)
+		return deliver_fragments6(tun, data, len);
+	if (len > mtu)
+		allow_fragments4(data);
+	return put(tun, data, len);
+}
