@@ -14,7 +14,7 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 SDK=$(realpath -m "${1:-$BUILD/sdk}")
-STAMP_FORMAT=2		# grows when what this script leaves behind changes
+STAMP_FORMAT=3		# grows when what this script leaves behind changes
 
 # source_entries FILE: the apt source entries of FILE that carry one of the addresses in $uris, as deb-src entries.
 source_entries() {
@@ -159,17 +159,17 @@ commands_of_binaries() {
 		*) continue ;;
 		esac
 		[ -f "$f" ] || continue
-		mkdir -p "stock/$dir"
-		cp -L "$f" "stock/$dir/$name"
+		mkdir -p "../stock/$dir"
+		cp -L "$f" "../stock/$dir/$name"
 		files+=("$dir/$name")
 	done
 	for f in $(sed -n 's|^\t\(vtysh/vtysh_cmd\.[0-9]*\.c\) .*|\1|p' Makefile); do
 		split+=("$PWD/$f")
 	done
-	# Built programs of these names would be found beside the copies, so the copies have a folder of their own; xrelfo takes the
-	# origin from the path that it is given.
-	mkdir -p vtysh
-	(cd stock && ../lib/clippy "$SDK/src/python/xrelfo.py" -o frr.xref "${files[@]}" -c "$SDK/src/build/vtysh/vtysh_cmd.c" "${split[@]}")
+	# The binaries name their sources as seen from a folder right below FRR's source; that is where xrelfo has to run.
+	cd ../stock
+	../build/lib/clippy ../python/xrelfo.py -o frr.xref "${files[@]}" -c "$SDK/src/build/vtysh/vtysh_cmd.c" "${split[@]}"
+	cd ../build
 }
 
 version=$(frr_version)

@@ -8,7 +8,8 @@ usage: patch-reload.py FRR-RELOAD.PY OUTPUT
 import re
 import sys
 
-ENTRY = '            "dsaa": {"site ": {}},\n'
+# Indented as the entry it is put before, which differs between FRR versions.
+ENTRY = r'\1"dsaa": {"site ": {}},\n'
 
 # A block that goes whole takes its sub-blocks with it: "no site 1" after "no dsaa" would make the block again.
 SKIP = """            elif (
@@ -23,7 +24,7 @@ SKIP = """            elif (
 
 def insert_before(text, pattern, addition, anchor):
     """Puts ADDITION before the one place where PATTERN matches; ends the program when there is not exactly one."""
-    text, count = re.subn(pattern, lambda m: addition + m.group(0), text, flags=re.M)
+    text, count = re.subn(pattern, lambda m: m.expand(addition) + m.group(0), text, flags=re.M)
     if count != 1:
         sys.exit("patch-reload: anchor found %d times instead of once: %s" % (count, anchor))
     return text
@@ -32,7 +33,7 @@ def insert_before(text, pattern, addition, anchor):
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         text = f.read()
-    text = insert_before(text, r'^            "bfd": \{"peer ', ENTRY, "bfd in the table of contexts")
+    text = insert_before(text, r'^( +)"bfd": \{"peer ', ENTRY, "bfd in the table of contexts")
     text = insert_before(
         text, r"^            # same thing for a pseudowire sub-context", SKIP, "sub-contexts of l2vpn in the comparison"
     )
