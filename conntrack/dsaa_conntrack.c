@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The handle: sockets, events, dumps, sysctls. Changes are in dsaa_ct_apply.c.
+ *
+ * Three sockets: events come on one, so that a full buffer of answers loses
+ * none; changes go through another, whose port id marks the events that they
+ * cause as ours; dumps have a third, because the kernel allows one per socket.
+ */
+#include "conntrack/dsaa_conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_compat.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+
+#include "conntrack/dsaa_ct_flow.h"
+#include "conntrack/dsaa_ct_private.h"
+
+#define SYSCTL_DIR "/proc/sys/net/netfilter/"
+
+/* ------------------------------------------------------------------ sockets */
+
+static struct mnl_socket *open_socket(unsigned groups, int rcvbuf)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int one = 1;
+
+	if (!s)
+		return NULL;
+	if (mnl_socket_bind(s, groups, MNL_SOCKET_AUTOPID) < 0) {
+		mnl_socket_close(s);
+		return NULL;
+	}
+	/* FORCE passes net.core.rmem_max; without the privilege the plain form must do */
+	if (setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_RCVBUFFORCE, &rcvbuf, sizeof(rcvbuf)))
+		setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+	/* errors come without a copy of what was refused */
+	mnl_socket_setsockopt(s, NETLINK_CAP_ACK, &one, sizeof(one));
+	return s;
+}
+
+struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t errlen)
+{
+	struct dsaa_ct *ct = calloc(1, sizeof(*ct));
+	int sndbuf = DSAA_CT_BATCH_LEN * 2;
+
+	if (!ct) {
+		snprintf(err, errlen, "out of memory");
+		return NULL;
+	}
+	ct->mark_mask = mark_mask;
+	ct->old_events = ct->old_timestamp = -1;
+	if (events)
+		ct->events = open_socket(NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
+						 NF_NETLINK_CONNTRACK_DESTROY,
+					 DSAA_CT_EVENT_BUFFER);
+	ct->commands = open_socket(0, DSAA_CT_COMMAND_BUFFER);
+	ct->dumps = open_socket(0, DSAA_CT_COMMAND_BUFFER);
+	if ((events && !ct->events) || !ct->commands || !ct->dumps) {
+		snprintf(err, errlen, "netlink: %s", strerror(errno));
+		dsaa_ct_close(ct);
+		return NULL;
+	}
+	setsockopt(mnl_socket_get_fd(ct->commands), SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf,
+		   sizeof(sndbuf));
+	ct->command_portid = mnl_socket_get_portid(ct->commands);
+	return ct;
+}
+
+void dsaa_ct_close(struct dsaa_ct *ct)
+{
+	if (!ct)
+		return;
+	if (ct->events)
+		mnl_socket_close(ct->events);
+	if (ct->commands)
+		mnl_socket_close(ct->commands);
+	if (ct->dumps)
+		mnl_socket_close(ct->dumps);
+	free(ct);
+}
+
+int dsaa_ct_event_fd(const struct dsaa_ct *ct)
+{
+	return ct->events ? mnl_socket_get_fd(ct->events) : -1;
+}
+
+struct nlmsghdr *dsaa_ct_message(struct dsaa_ct *ct, void *buf, uint16_t type, uint16_t flags,
+				 uint8_t family)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *g;
+
+	nlh->nlmsg_type = (NFNL_SUBSYS_CTNETLINK << 8) | type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	nlh->nlmsg_seq = ++ct->seq;
+	g = mnl_nlmsg_put_extra_header(nlh, sizeof(*g));
+	g->nfgen_family = family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC;
+	g->version = NFNETLINK_V0;
+	return nlh;
+}
+
+/* ------------------------------------------------------------------ events */
+
+static enum dsaa_ct_event event_kind(const struct nlmsghdr *nlh)
+{
+	if ((nlh->nlmsg_type & 0xff) == IPCTNL_MSG_CT_DELETE)
+		return DSAA_CT_EVENT_DESTROY;
+	return nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL) ? DSAA_CT_EVENT_NEW :
+								 DSAA_CT_EVENT_UPDATE;
+}
+
+static void one_event(struct dsaa_ct *ct, const struct nlmsghdr *nlh,
+		      void (*cb)(void *, enum dsaa_ct_event, const struct dsaa_flow *), void *arg)
+{
+	enum dsaa_ct_event kind = event_kind(nlh);
+	struct dsaa_flow f;
+
+	if ((nlh->nlmsg_type >> 8) != NFNL_SUBSYS_CTNETLINK)
+		return;
+	if (nlh->nlmsg_pid && nlh->nlmsg_pid == ct->command_portid) {
+		ct->counters.echoes++;
+		return;
+	}
+	if (!dsaa_ct_flow_parse(nlh, &f)) {
+		ct->counters.unreadable++;
+		return;
+	}
+	ct->counters.events[kind]++;
+	cb(arg, kind, &f);
+}
+
+int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
+			void (*cb)(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f),
+			void *arg)
+{
+	unsigned n = 0;
+
+	while (n < max) {
+		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
+		ssize_t got = recv(mnl_socket_get_fd(ct->events), ct->read_buf,
+				   sizeof(ct->read_buf), MSG_DONTWAIT);
+		int len = (int)got;
+
+		if (got < 0 && errno == ENOBUFS)
+			ct->counters.overruns++;
+		if (got < 0)
+			return errno == EAGAIN || errno == EINTR ? (int)n : -errno;
+		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len), n++)
+			one_event(ct, nlh, cb, arg);
+	}
+	return (int)n;
+}
+
+/* ------------------------------------------------------------------ dump */
+
+static uint32_t owner_mark(const struct dsaa_ct *ct, unsigned owner)
+{
+	return dsaa_mark_set_owner(0, ct->mark_mask, owner);
+}
+
+int dsaa_ct_dump_start(struct dsaa_ct *ct, int owner)
+{
+	char buf[DSAA_CT_MESSAGE_MAX];
+	struct nlmsghdr *nlh;
+
+	dsaa_ct_dump_cancel(ct);
+	nlh = dsaa_ct_message(ct, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, 0);
+	if (owner >= 0) {
+		mnl_attr_put_u32(nlh, CTA_MARK, htonl(owner_mark(ct, (unsigned)owner)));
+		mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(ct->mark_mask));
+	}
+	ct->dump_seq = nlh->nlmsg_seq;
+	ct->dump_inconsistent = false;
+	if (mnl_socket_sendto(ct->dumps, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	ct->dumping = true;
+	return 0;
+}
+
+/* A socket with a dump in it cannot be told to stop: a fresh one takes its place. */
+void dsaa_ct_dump_cancel(struct dsaa_ct *ct)
+{
+	struct mnl_socket *fresh;
+
+	if (!ct->dumping)
+		return;
+	ct->dumping = false;
+	fresh = open_socket(0, DSAA_CT_COMMAND_BUFFER);
+	if (!fresh)
+		return; /* the old one goes on; what is left in it has an old sequence */
+	mnl_socket_close(ct->dumps);
+	ct->dumps = fresh;
+}
+
+/* One message of the dump; false when it was the last. */
+static bool one_dumped(struct dsaa_ct *ct, const struct nlmsghdr *nlh,
+		       void (*cb)(void *, const struct dsaa_flow *), void *arg, unsigned *n)
+{
+	struct dsaa_flow f;
+
+	if (nlh->nlmsg_seq != ct->dump_seq)
+		return true;
+	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+		ct->dump_inconsistent = true;
+	if (nlh->nlmsg_type == NLMSG_ERROR)
+		ct->dump_inconsistent = true;
+	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR)
+		return false;
+	(*n)++;
+	ct->counters.dumped++;
+	if (dsaa_ct_flow_parse(nlh, &f))
+		cb(arg, &f);
+	else
+		ct->counters.unreadable++;
+	return true;
+}
+
+enum dsaa_ct_dump dsaa_ct_dump_read(struct dsaa_ct *ct, unsigned max,
+				    void (*cb)(void *arg, const struct dsaa_flow *f), void *arg)
+{
+	unsigned n = 0;
+
+	while (ct->dumping && n < max) {
+		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
+		ssize_t got = recv(mnl_socket_get_fd(ct->dumps), ct->read_buf,
+				   sizeof(ct->read_buf), MSG_DONTWAIT);
+		int len = (int)got;
+
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			return DSAA_CT_DUMP_MORE;
+		if (got < 0) {
+			dsaa_ct_dump_cancel(ct);
+			return DSAA_CT_DUMP_ERROR;
+		}
+		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+			if (one_dumped(ct, nlh, cb, arg, &n))
+				continue;
+			ct->dumping = false;
+			return ct->dump_inconsistent ? DSAA_CT_DUMP_ERROR : DSAA_CT_DUMP_DONE;
+		}
+	}
+	return ct->dumping ? DSAA_CT_DUMP_MORE : DSAA_CT_DUMP_ERROR;
+}
+
+/* ------------------------------------------------------------------ find */
+
+static bool tuple_equal(const struct dsaa_tuple *a, const struct dsaa_tuple *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+int dsaa_ct_find(struct dsaa_ct *ct, uint8_t family, uint8_t proto, const struct dsaa_tuple *t,
+		 struct dsaa_flow *out, bool *reply)
+{
+	struct nlmsghdr *nlh = dsaa_ct_message(ct, ct->batch, IPCTNL_MSG_CT_GET, 0, family);
+	uint32_t seq = nlh->nlmsg_seq;
+
+	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, family, proto, t);
+	if (mnl_socket_sendto(ct->commands, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	for (;;) {
+		/* the kernel answers within sendto: nothing to wait for */
+		ssize_t got = recv(mnl_socket_get_fd(ct->commands), ct->read_buf,
+				   sizeof(ct->read_buf), MSG_DONTWAIT);
+		int len = (int)got;
+
+		if (got < 0)
+			return errno == EINTR ? -EAGAIN : -errno;
+		nlh = (struct nlmsghdr *)ct->read_buf;
+		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+			if (nlh->nlmsg_seq != seq)
+				continue;
+			if (nlh->nlmsg_type == NLMSG_ERROR)
+				return e->error == -ENOENT ? 0 : e->error;
+			if (!dsaa_ct_flow_parse(nlh, out))
+				return 0;
+			*reply = tuple_equal(&out->reply, t) && !tuple_equal(&out->orig, t);
+			return 1;
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ sysctl */
+
+static int sysctl_read(const char *name)
+{
+	char path[96], text[16];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), SYSCTL_DIR "%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	return atoi(text);
+}
+
+static bool sysctl_write(const char *name, int value)
+{
+	char path[96], text[16];
+	int fd, len = snprintf(text, sizeof(text), "%d\n", value);
+	bool ok;
+
+	snprintf(path, sizeof(path), SYSCTL_DIR "%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, (size_t)len) == len;
+	close(fd);
+	return ok;
+}
+
+/* Sets NAME to 1 unless it is; *OLD remembers. False when it could not be. */
+static bool sysctl_set(const char *name, int *old)
+{
+	int now = sysctl_read(name);
+
+	if (now == 1)
+		return true;
+	if (!sysctl_write(name, 1))
+		return false;
+	*old = now;
+	return true;
+}
+
+void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
+{
+	uint32_t count, max;
+
+	warning[0] = '\0';
+	/* 2 (automatic) leaves connections that began before a listener without events */
+	if (!sysctl_set("nf_conntrack_events", &ct->old_events))
+		snprintf(warning, len, "nf_conntrack_events could not be set to 1: "
+				       "changes of some connections are not seen");
+	/* the age of a connection decides conflicts (ownership step 4) */
+	else if (!sysctl_set("nf_conntrack_timestamp", &ct->old_timestamp))
+		snprintf(warning, len, "nf_conntrack_timestamp could not be set to 1: "
+				       "conflicts are decided by site number only");
+	dsaa_ct_table_size(ct, &count, &max);
+	if (!warning[0] && max && count > max / 4 * 3)
+		snprintf(warning, len, "the conntrack table is filled to %u of %u: raise "
+				       "nf_conntrack_max",
+			 count, max);
+}
+
+void dsaa_ct_sysctl_restore(struct dsaa_ct *ct)
+{
+	if (ct->old_events >= 0)
+		sysctl_write("nf_conntrack_events", ct->old_events);
+	if (ct->old_timestamp >= 0)
+		sysctl_write("nf_conntrack_timestamp", ct->old_timestamp);
+	ct->old_events = ct->old_timestamp = -1;
+}
+
+void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max)
+{
+	int c = sysctl_read("nf_conntrack_count"), m = sysctl_read("nf_conntrack_max");
+
+	(void)ct;
+	*count = c > 0 ? (uint32_t)c : 0;
+	*max = m > 0 ? (uint32_t)m : 0;
+}
+
+const struct dsaa_ct_counters *dsaa_ct_counters(const struct dsaa_ct *ct)
+{
+	return &ct->counters;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Changes to the table, in batches: all operations of a round go to the
+ * kernel in one sendmsg, which handles them before it returns. Messages carry
+ * no ACK flag, so only failures and found entries answer; they name their
+ * operation by sequence number, and silence means success.
+ *
+ * A CREATE that meets an existing entry needs to know which: the entry may
+ * stand in its original tuple's place or in its reply tuple's. Two more
+ * rounds of look-ups tell.
+ */
+#include "conntrack/dsaa_conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include "conntrack/dsaa_ct_flow.h"
+#include "conntrack/dsaa_ct_private.h"
+
+/* What one message of a round was for. */
+struct sent {
+	struct dsaa_apply *op;
+	bool may_fail; /* the deletion before a creation: its failure says nothing */
+};
+
+struct round {
+	size_t len;
+	uint32_t first_seq;
+	unsigned count;
+	struct sent sent[2 * DSAA_FLOWS_PER_MSG_MAX];
+};
+
+static struct nlmsghdr *begin(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op,
+			      uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *nlh = dsaa_ct_message(ct, ct->batch + r->len, type, flags,
+					       op->flow.family);
+
+	if (!r->count)
+		r->first_seq = nlh->nlmsg_seq;
+	r->sent[r->count++] = (struct sent){ .op = op };
+	return nlh;
+}
+
+static void end(struct round *r, struct nlmsghdr *nlh)
+{
+	r->len += MNL_ALIGN(nlh->nlmsg_len);
+}
+
+static void add_create(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op)
+{
+	struct nlmsghdr *nlh = begin(ct, r, op, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
+
+	dsaa_ct_flow_put_new(nlh, &op->flow);
+	end(r, nlh);
+}
+
+/* CTA_ID: that very entry and no other that took its place. */
+static void add_delete(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op, bool may_fail)
+{
+	struct nlmsghdr *nlh = begin(ct, r, op, IPCTNL_MSG_CT_DELETE, 0);
+	const struct dsaa_flow *f = &op->existing;
+
+	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, f->family, f->proto, &f->orig);
+	dsaa_ct_flow_put_zone(nlh, f);
+	mnl_attr_put_u32(nlh, CTA_ID, htonl(f->id));
+	r->sent[r->count - 1].may_fail = may_fail;
+	end(r, nlh);
+}
+
+static void add_get(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op,
+		    const struct dsaa_tuple *t)
+{
+	struct nlmsghdr *nlh = begin(ct, r, op, IPCTNL_MSG_CT_GET, 0);
+
+	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, op->flow.family, op->flow.proto, t);
+	dsaa_ct_flow_put_zone(nlh, &op->flow);
+	end(r, nlh);
+}
+
+static void add_op(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op)
+{
+	struct nlmsghdr *nlh;
+
+	switch (op->kind) {
+	case DSAA_APPLY_CREATE:
+		add_create(ct, r, op);
+		break;
+	case DSAA_APPLY_REPLACE:
+		add_delete(ct, r, op, true);
+		add_create(ct, r, op);
+		break;
+	case DSAA_APPLY_UPDATE:
+		nlh = begin(ct, r, op, IPCTNL_MSG_CT_NEW, 0);
+		dsaa_ct_flow_put_update(nlh, &op->flow, &op->existing);
+		end(r, nlh);
+		break;
+	case DSAA_APPLY_LOOKUP:
+		add_get(ct, r, op, &op->flow.orig);
+		break;
+	case DSAA_APPLY_DELETE:
+		add_delete(ct, r, op, false);
+		break;
+	}
+}
+
+static void set_error(struct dsaa_apply *op, int error)
+{
+	op->error = error;
+	switch (error) {
+	case EEXIST:
+		op->result = DSAA_APPLIED_EXISTS;
+		break;
+	case ENOENT:
+		op->result = DSAA_APPLIED_ABSENT;
+		break;
+	case ENOMEM: /* nf_conntrack_alloc: the table is full */
+	case ENFILE:
+	case EMFILE:
+		op->result = DSAA_APPLIED_FULL;
+		break;
+	default:
+		op->result = DSAA_APPLIED_ERROR;
+		break;
+	}
+}
+
+static void one_answer(struct round *r, const struct nlmsghdr *nlh)
+{
+	uint32_t index = nlh->nlmsg_seq - r->first_seq;
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+	struct sent *s;
+
+	if (index >= r->count)
+		return; /* of an earlier round that ended with an error */
+	s = &r->sent[index];
+	if (nlh->nlmsg_type == NLMSG_ERROR) {
+		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(*e) && e->error && !s->may_fail)
+			set_error(s->op, -e->error);
+		return;
+	}
+	s->op->result = dsaa_ct_flow_parse(nlh, &s->op->existing) ? DSAA_APPLIED_EXISTS :
+								    DSAA_APPLIED_ERROR;
+}
+
+/* The kernel has answered all of R when sendto returns; this takes the answers. */
+static void read_answers(struct dsaa_ct *ct, struct round *r)
+{
+	for (;;) {
+		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
+		ssize_t got = recv(mnl_socket_get_fd(ct->commands), ct->read_buf,
+				   sizeof(ct->read_buf), MSG_DONTWAIT);
+		int len = (int)got;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == ENOBUFS) {
+			/* answers are missing, so silence means nothing */
+			for (unsigned i = 0; i < r->count; i++)
+				set_error(r->sent[i].op, ENOBUFS);
+			continue;
+		}
+		if (got < 0)
+			return;
+		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
+			one_answer(r, nlh);
+	}
+}
+
+static void run(struct dsaa_ct *ct, struct round *r)
+{
+	if (!r->count)
+		return;
+	if (mnl_socket_sendto(ct->commands, ct->batch, r->len) < 0) {
+		for (unsigned i = 0; i < r->count; i++)
+			set_error(r->sent[i].op, errno);
+		return;
+	}
+	read_answers(ct, r);
+}
+
+/* What a successful operation of this kind is, unless an answer says otherwise. */
+static void presume(struct dsaa_apply *op)
+{
+	op->error = 0;
+	op->result = op->kind == DSAA_APPLY_LOOKUP ? DSAA_APPLIED_ABSENT : DSAA_APPLIED_OK;
+}
+
+static bool collided(const struct dsaa_apply *op)
+{
+	return (op->kind == DSAA_APPLY_CREATE || op->kind == DSAA_APPLY_REPLACE) &&
+	       op->result == DSAA_APPLIED_EXISTS;
+}
+
+/* Finds what stands in the way of the creations that failed, by tuple ORIG or REPLY. */
+static void find_obstacles(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count, bool reply)
+{
+	struct round r = { 0 };
+
+	for (unsigned i = 0; i < count; i++) {
+		struct dsaa_apply *op = &ops[i];
+
+		if (!collided(op) || (reply && op->existing.family))
+			continue;
+		op->existing.family = 0;
+		add_get(ct, &r, op, reply ? &op->flow.reply : &op->flow.orig);
+	}
+	run(ct, &r);
+	/* a look-up that found nothing set ABSENT; the collision stays to be explained */
+	for (unsigned i = 0; i < r.count; i++)
+		if (r.sent[i].op->result == DSAA_APPLIED_ABSENT)
+			r.sent[i].op->result = reply ? DSAA_APPLIED_ABSENT : DSAA_APPLIED_EXISTS;
+}
+
+void dsaa_ct_apply(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
+{
+	struct round r = { 0 };
+
+	for (unsigned i = 0; i < count && i < DSAA_FLOWS_PER_MSG_MAX; i++) {
+		presume(&ops[i]);
+		add_op(ct, &r, &ops[i]);
+	}
+	run(ct, &r);
+	find_obstacles(ct, ops, count, false);
+	find_obstacles(ct, ops, count, true);
+	for (unsigned i = 0; i < count; i++)
+		ct->counters.applied[ops[i].kind][ops[i].result]++;
+}

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ctnetlink messages to flows and back. Attributes are read by length:
+ * whatever does not have the length that the kernel gives it is not read.
+ */
+#include "conntrack/dsaa_ct_flow.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <string.h>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+/* ------------------------------------------------------------------ reading */
+
+static bool has_len(const struct nlattr *a, size_t len)
+{
+	return mnl_attr_get_payload_len(a) == len;
+}
+
+static uint8_t get_u8(const struct nlattr *a)
+{
+	return has_len(a, 1) ? mnl_attr_get_u8(a) : 0;
+}
+
+static uint16_t get_be16(const struct nlattr *a)
+{
+	return has_len(a, 2) ? ntohs(mnl_attr_get_u16(a)) : 0;
+}
+
+static uint32_t get_be32(const struct nlattr *a)
+{
+	return has_len(a, 4) ? ntohl(mnl_attr_get_u32(a)) : 0;
+}
+
+static uint64_t get_be64(const struct nlattr *a)
+{
+	return has_len(a, 8) ? be64toh(mnl_attr_get_u64(a)) : 0;
+}
+
+static void get_address(const struct nlattr *a, uint8_t address[16], size_t len)
+{
+	if (has_len(a, len))
+		memcpy(address, mnl_attr_get_payload(a), len);
+}
+
+static void parse_ip(const struct nlattr *nest, struct dsaa_tuple *t)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		switch (mnl_attr_get_type(a)) {
+		case CTA_IP_V4_SRC:
+			get_address(a, t->src, 4);
+			break;
+		case CTA_IP_V4_DST:
+			get_address(a, t->dst, 4);
+			break;
+		case CTA_IP_V6_SRC:
+			get_address(a, t->src, 16);
+			break;
+		case CTA_IP_V6_DST:
+			get_address(a, t->dst, 16);
+			break;
+		}
+	}
+}
+
+static void parse_proto(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		switch (mnl_attr_get_type(a)) {
+		case CTA_PROTO_NUM:
+			*proto = get_u8(a);
+			break;
+		case CTA_PROTO_SRC_PORT:
+		case CTA_PROTO_ICMP_ID:
+		case CTA_PROTO_ICMPV6_ID:
+			t->sport = get_be16(a);
+			break;
+		case CTA_PROTO_DST_PORT:
+			t->dport = get_be16(a);
+			break;
+		case CTA_PROTO_ICMP_TYPE:
+		case CTA_PROTO_ICMPV6_TYPE:
+			t->dport = (uint16_t)(t->dport & 0xff) | (uint16_t)(get_u8(a) << 8);
+			break;
+		case CTA_PROTO_ICMP_CODE:
+		case CTA_PROTO_ICMPV6_CODE:
+			t->dport = (uint16_t)((t->dport & 0xff00) | get_u8(a));
+			break;
+		}
+	}
+}
+
+static void parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		if (mnl_attr_get_type(a) == CTA_TUPLE_IP)
+			parse_ip(a, t);
+		else if (mnl_attr_get_type(a) == CTA_TUPLE_PROTO)
+			parse_proto(a, t, proto);
+	}
+}
+
+static uint8_t tcp_flags(const struct nlattr *a)
+{
+	struct nf_ct_tcp_flags fl;
+
+	if (!has_len(a, sizeof(fl)))
+		return 0;
+	memcpy(&fl, mnl_attr_get_payload(a), sizeof(fl));
+	return fl.flags;
+}
+
+static void parse_tcp(const struct nlattr *nest, struct dsaa_flow *f)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		switch (mnl_attr_get_type(a)) {
+		case CTA_PROTOINFO_TCP_STATE:
+			f->tcp_state = get_u8(a);
+			break;
+		case CTA_PROTOINFO_TCP_WSCALE_ORIGINAL:
+			f->tcp_wscale[0] = get_u8(a);
+			break;
+		case CTA_PROTOINFO_TCP_WSCALE_REPLY:
+			f->tcp_wscale[1] = get_u8(a);
+			break;
+		case CTA_PROTOINFO_TCP_FLAGS_ORIGINAL:
+			f->tcp_flags[0] = tcp_flags(a);
+			break;
+		case CTA_PROTOINFO_TCP_FLAGS_REPLY:
+			f->tcp_flags[1] = tcp_flags(a);
+			break;
+		}
+	}
+}
+
+static void parse_sctp(const struct nlattr *nest, struct dsaa_flow *f)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		switch (mnl_attr_get_type(a)) {
+		case CTA_PROTOINFO_SCTP_STATE:
+			f->sctp_state = get_u8(a);
+			break;
+		case CTA_PROTOINFO_SCTP_VTAG_ORIGINAL:
+			f->sctp_vtag[0] = get_be32(a);
+			break;
+		case CTA_PROTOINFO_SCTP_VTAG_REPLY:
+			f->sctp_vtag[1] = get_be32(a);
+			break;
+		}
+	}
+}
+
+static void parse_dccp(const struct nlattr *nest, struct dsaa_flow *f)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		switch (mnl_attr_get_type(a)) {
+		case CTA_PROTOINFO_DCCP_STATE:
+			f->dccp_state = get_u8(a);
+			break;
+		case CTA_PROTOINFO_DCCP_ROLE:
+			f->dccp_role = get_u8(a);
+			break;
+		case CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ:
+			f->dccp_handshake_seq = get_be64(a);
+			break;
+		}
+	}
+}
+
+static void parse_protoinfo(const struct nlattr *nest, struct dsaa_flow *f)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		switch (mnl_attr_get_type(a)) {
+		case CTA_PROTOINFO_TCP:
+			parse_tcp(a, f);
+			break;
+		case CTA_PROTOINFO_SCTP:
+			parse_sctp(a, f);
+			break;
+		case CTA_PROTOINFO_DCCP:
+			parse_dccp(a, f);
+			break;
+		}
+	}
+}
+
+/* Only the bits that mean something to another site; NAT bits follow from the tuples. */
+static uint32_t parse_status(uint32_t kernel)
+{
+	return (kernel & IPS_SEEN_REPLY ? DSAA_FLOW_SEEN_REPLY : 0) |
+	       (kernel & IPS_ASSURED ? DSAA_FLOW_ASSURED : 0);
+}
+
+static uint64_t parse_start(const struct nlattr *nest)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		if (mnl_attr_get_type(a) == CTA_TIMESTAMP_START)
+			return get_be64(a);
+	}
+	return 0;
+}
+
+static void parse_attr(const struct nlattr *a, struct dsaa_flow *f)
+{
+	uint8_t ignored;
+
+	switch (mnl_attr_get_type(a)) {
+	case CTA_TUPLE_ORIG:
+		parse_tuple(a, &f->orig, &f->proto);
+		break;
+	case CTA_TUPLE_REPLY:
+		parse_tuple(a, &f->reply, &ignored);
+		break;
+	case CTA_STATUS:
+		f->status = parse_status(get_be32(a));
+		break;
+	case CTA_PROTOINFO:
+		parse_protoinfo(a, f);
+		break;
+	case CTA_TIMEOUT:
+		f->timeout_s = get_be32(a);
+		break;
+	case CTA_MARK:
+		f->mark = get_be32(a);
+		break;
+	case CTA_ID:
+		f->id = get_be32(a);
+		break;
+	case CTA_ZONE:
+		f->zone = get_be16(a);
+		break;
+	case CTA_TIMESTAMP:
+		f->start_ns = parse_start(a);
+		break;
+	}
+}
+
+bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
+{
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *a;
+
+	memset(f, 0, sizeof(*f));
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*g))
+		return false;
+	f->family = g->nfgen_family == AF_INET ? 4 : g->nfgen_family == AF_INET6 ? 6 : 0;
+	mnl_attr_for_each(a, nlh, sizeof(*g))
+		parse_attr(a, f);
+	dsaa_flow_derive_nat(f);
+	return dsaa_flow_invalid(f) == NULL;
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static void put_be16(struct nlmsghdr *nlh, uint16_t type, uint16_t v)
+{
+	mnl_attr_put_u16(nlh, type, htons(v));
+}
+
+static void put_be32(struct nlmsghdr *nlh, uint16_t type, uint32_t v)
+{
+	mnl_attr_put_u32(nlh, type, htonl(v));
+}
+
+static void put_proto(struct nlmsghdr *nlh, uint8_t proto, const struct dsaa_tuple *t)
+{
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, proto);
+	switch (proto) {
+	case IPPROTO_ICMP:
+		put_be16(nlh, CTA_PROTO_ICMP_ID, t->sport);
+		mnl_attr_put_u8(nlh, CTA_PROTO_ICMP_TYPE, (uint8_t)(t->dport >> 8));
+		mnl_attr_put_u8(nlh, CTA_PROTO_ICMP_CODE, (uint8_t)t->dport);
+		break;
+	case IPPROTO_ICMPV6:
+		put_be16(nlh, CTA_PROTO_ICMPV6_ID, t->sport);
+		mnl_attr_put_u8(nlh, CTA_PROTO_ICMPV6_TYPE, (uint8_t)(t->dport >> 8));
+		mnl_attr_put_u8(nlh, CTA_PROTO_ICMPV6_CODE, (uint8_t)t->dport);
+		break;
+	default:
+		put_be16(nlh, CTA_PROTO_SRC_PORT, t->sport);
+		put_be16(nlh, CTA_PROTO_DST_PORT, t->dport);
+		break;
+	}
+}
+
+void dsaa_ct_flow_put_tuple(struct nlmsghdr *nlh, uint16_t type, uint8_t family, uint8_t proto,
+			    const struct dsaa_tuple *t)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+	struct nlattr *inner = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+
+	if (family == 4) {
+		mnl_attr_put(nlh, CTA_IP_V4_SRC, 4, t->src);
+		mnl_attr_put(nlh, CTA_IP_V4_DST, 4, t->dst);
+	} else {
+		mnl_attr_put(nlh, CTA_IP_V6_SRC, 16, t->src);
+		mnl_attr_put(nlh, CTA_IP_V6_DST, 16, t->dst);
+	}
+	mnl_attr_nest_end(nlh, inner);
+	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
+	put_proto(nlh, proto, t);
+	mnl_attr_nest_end(nlh, inner);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+void dsaa_ct_flow_put_zone(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	if (f->zone)
+		put_be16(nlh, CTA_ZONE, f->zone);
+}
+
+/*
+ * The reply tuple as it would be without NAT. The kernel wants this one and
+ * applies CTA_NAT_SRC and CTA_NAT_DST to it itself (ctnetlink_setup_nat).
+ * ICMP's reply keeps its own type; only its identifier is the original one.
+ */
+static struct dsaa_tuple plain_reply(const struct dsaa_flow *f)
+{
+	struct dsaa_tuple t;
+
+	memcpy(t.src, f->orig.dst, sizeof(t.src));
+	memcpy(t.dst, f->orig.src, sizeof(t.dst));
+	if (f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6) {
+		t.sport = f->orig.sport;
+		t.dport = f->reply.dport;
+	} else {
+		t.sport = f->orig.dport;
+		t.dport = f->orig.sport;
+	}
+	return t;
+}
+
+/* One address and one port: minimum and maximum are the same, so there is nothing to choose. */
+static void put_nat(struct nlmsghdr *nlh, uint16_t type, uint8_t family, const uint8_t address[16],
+		    uint16_t port)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, type), *inner;
+
+	if (family == 4) {
+		mnl_attr_put(nlh, CTA_NAT_V4_MINIP, 4, address);
+		mnl_attr_put(nlh, CTA_NAT_V4_MAXIP, 4, address);
+	} else {
+		mnl_attr_put(nlh, CTA_NAT_V6_MINIP, 16, address);
+		mnl_attr_put(nlh, CTA_NAT_V6_MAXIP, 16, address);
+	}
+	if (port) { /* none: a protocol without ports */
+		inner = mnl_attr_nest_start(nlh, CTA_NAT_PROTO);
+		put_be16(nlh, CTA_PROTONAT_PORT_MIN, port);
+		put_be16(nlh, CTA_PROTONAT_PORT_MAX, port);
+		mnl_attr_nest_end(nlh, inner);
+	}
+	mnl_attr_nest_end(nlh, nest);
+}
+
+static void put_nats(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	bool icmp = f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6;
+
+	if (f->status & DSAA_FLOW_SNAT)
+		put_nat(nlh, CTA_NAT_SRC, f->family, f->reply.dst,
+			icmp ? f->reply.sport : f->reply.dport);
+	if (f->status & DSAA_FLOW_DNAT)
+		put_nat(nlh, CTA_NAT_DST, f->family, f->reply.src,
+			icmp ? f->orig.sport : f->reply.sport);
+}
+
+static void put_tcp_flags(struct nlmsghdr *nlh, uint16_t type, uint8_t flags)
+{
+	struct nf_ct_tcp_flags fl = { .flags = flags, .mask = flags };
+
+	mnl_attr_put(nlh, type, sizeof(fl), &fl);
+}
+
+static void put_protoinfo(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	struct nlattr *nest, *inner;
+
+	if (f->proto != IPPROTO_TCP && f->proto != IPPROTO_SCTP)
+		return;
+	nest = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
+	if (f->proto == IPPROTO_TCP) {
+		inner = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, f->tcp_state);
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->tcp_wscale[0]);
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->tcp_wscale[1]);
+		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, f->tcp_flags[0]);
+		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, f->tcp_flags[1]);
+	} else {
+		inner = mnl_attr_nest_start(nlh, CTA_PROTOINFO_SCTP);
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_SCTP_STATE, f->sctp_state);
+		put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, f->sctp_vtag[0]);
+		put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_REPLY, f->sctp_vtag[1]);
+	}
+	mnl_attr_nest_end(nlh, inner);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+static uint32_t kernel_status(uint32_t status)
+{
+	return IPS_CONFIRMED | (status & DSAA_FLOW_SEEN_REPLY ? IPS_SEEN_REPLY : 0) |
+	       (status & DSAA_FLOW_ASSURED ? IPS_ASSURED : 0);
+}
+
+void dsaa_ct_flow_put_new(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	struct dsaa_tuple reply = plain_reply(f);
+
+	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, f->family, f->proto, &f->orig);
+	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_REPLY, f->family, f->proto, &reply);
+	dsaa_ct_flow_put_zone(nlh, f);
+	put_be32(nlh, CTA_STATUS, kernel_status(f->status));
+	put_be32(nlh, CTA_TIMEOUT, f->timeout_s);
+	put_be32(nlh, CTA_MARK, f->mark);
+	put_protoinfo(nlh, f);
+	put_nats(nlh, f);
+}
+
+static bool protoinfo_equal(const struct dsaa_flow *a, const struct dsaa_flow *b)
+{
+	return a->tcp_state == b->tcp_state && !memcmp(a->tcp_wscale, b->tcp_wscale, 2) &&
+	       !memcmp(a->tcp_flags, b->tcp_flags, 2) && a->sctp_state == b->sctp_state &&
+	       !memcmp(a->sctp_vtag, b->sctp_vtag, sizeof(a->sctp_vtag));
+}
+
+void dsaa_ct_flow_put_update(struct nlmsghdr *nlh, const struct dsaa_flow *f,
+			     const struct dsaa_flow *existing)
+{
+	uint32_t status = f->status | existing->status;
+	uint32_t news = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+
+	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, f->family, f->proto, &f->orig);
+	dsaa_ct_flow_put_zone(nlh, f);
+	/* the kernel takes no bit back, and refuses a status without the expected bit of an
+	 * expected connection: say it only when it adds something */
+	if ((status & news) != (existing->status & news))
+		put_be32(nlh, CTA_STATUS, kernel_status(status));
+	put_be32(nlh, CTA_TIMEOUT, f->timeout_s);
+	put_be32(nlh, CTA_MARK, f->mark);
+	if (!protoinfo_equal(f, existing))
+		put_protoinfo(nlh, f);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The inside of a conntrack handle, shared by the files of this folder only. */
+#ifndef DSAA_CT_PRIVATE_H
+#define DSAA_CT_PRIVATE_H
+
+#include <libmnl/libmnl.h>
+
+#include "conntrack/dsaa_conntrack.h"
+
+enum {
+	DSAA_CT_EVENT_BUFFER = 32 << 20,  /* socket buffer: a burst of some 100k events */
+	DSAA_CT_COMMAND_BUFFER = 4 << 20, /* answers to a whole batch */
+	DSAA_CT_READ_LEN = 64 << 10,
+	/* the longest change is some 400 bytes; REPLACE makes two messages of one operation */
+	DSAA_CT_MESSAGE_MAX = 512,
+	DSAA_CT_BATCH_LEN = 2 * DSAA_FLOWS_PER_MSG_MAX * DSAA_CT_MESSAGE_MAX,
+};
+
+struct dsaa_ct {
+	uint32_t mark_mask;
+	struct mnl_socket *events, *commands, *dumps;
+	uint32_t command_portid; /* what our own changes carry in their events */
+	uint32_t seq;
+	bool dumping, dump_inconsistent;
+	uint32_t dump_seq;
+	struct dsaa_ct_counters counters;
+	/* values found in the namespace; -1: not changed */
+	int old_events, old_timestamp;
+	char read_buf[DSAA_CT_READ_LEN];
+	char batch[DSAA_CT_BATCH_LEN];
+};
+
+/*
+ * Begins a ctnetlink message of TYPE (IPCTNL_MSG_CT_*) at BUF; its sequence
+ * number is the handle's next.
+ */
+struct nlmsghdr *dsaa_ct_message(struct dsaa_ct *ct, void *buf, uint16_t type, uint16_t flags,
+				 uint8_t family);
+
+#endif
