@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Correction as the daemon runs it: makes the rules and the queue thread out
+ * of the configuration, the interfaces and the sites' state words.
+ *
+ * Order: the queues are opened before the rules that fill them, and the rules
+ * go before the queues close, so no packet waits in a queue without a reader.
+ *
+ * Threads: all functions run in the main thread, except
+ * dsaa_correct_site_word(), which the sync thread calls, and the queue thread
+ * itself, which runs dsaa_nfq_run() with CAP_NET_ADMIN raised for good
+ * (the kernel checks the thread that sends each verdict).
+ */
+#include "dsaad/dsaad.h"
+
+#include <sys/eventfd.h>
+
+#include "frr_pthread.h"
+#include "lib_errors.h"
+#include "log.h"
+#include "vrf.h"
+
+#include "conntrack/dsaa_conntrack.h"
+#include "dsaad/dsaa_errors.h"
+#include "nfq/dsaa_nfq.h"
+#include "rules/dsaa_rules.h"
+
+#define TUN_NAME "dsaa0"
+/* How long after a failure the whole is tried again, seconds. */
+#define RETRY_S 2
+
+static struct dsaa_nfq_words words;
+static struct dsaa_addrset addresses;
+static bool addresses_ready;
+
+static struct dsaa_nfq *nfq;
+static struct frr_pthread *thread;
+static int stop_fd = -1;
+static struct dsaa_ct *find_ct;
+static _Atomic uint32_t find_mask;
+static struct dsaa_rules_status rules;
+static char problem[256]; /* why correction does not run; empty when it does */
+static struct event *t_retry;
+static struct event *t_word;
+
+/* ------------------------------------------------------------------ from core to edges */
+
+static bool wanted(void)
+{
+	return dsaa_conf.enabled && dsaa_local_site() &&
+	       dsaa_conf.correction_mode != DSAA_CORRECTION_OFF;
+}
+
+static bool is_peer(unsigned site)
+{
+	return dsaa_conf.site[site].configured && site != dsaa_local_site();
+}
+
+enum dsaa_site_word dsaa_correct_get_word(uint8_t site)
+{
+	return atomic_load(&words.word[site]);
+}
+
+/* The interfaces on which foreign packets are caught: as configured, or all that have a uips. */
+static unsigned caught_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ])
+{
+	if (!dsaa_conf.correction_ifaces)
+		return dsaa_logical_interfaces(names);
+	memcpy(names, dsaa_conf.correction_iface, sizeof(dsaa_conf.correction_iface));
+	return dsaa_conf.correction_ifaces;
+}
+
+static void add_pools(struct dsaa_rules_config *c, const struct dsaa_site *site)
+{
+	for (unsigned i = 0; i < site->nat_pools && c->pools < DSAA_RULES_POOLS_MAX; i++)
+		dsaa_prefix_from_prefix(&c->pool[c->pools++], &site->nat_pool[i]);
+}
+
+static void add_peer_addresses(struct dsaa_rules_config *c, const struct dsaa_site *site)
+{
+	for (unsigned i = 0; i < site->sync_addresses && c->peers < DSAA_RULES_PEERS_MAX; i++)
+		dsaa_addr_from_ipaddr(&c->peer[c->peers++], &site->sync_address[i]);
+}
+
+static void make_rules_config(struct dsaa_rules_config *c)
+{
+	char names[DSAA_IFACES_MAX][IFNAMSIZ];
+
+	memset(c, 0, sizeof(*c));
+	c->mark_mask = dsaa_conf.mark_mask;
+	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
+	c->tunnel_port = dsaa_correction_port();
+	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
+	c->ifaces = caught_interfaces(names);
+	for (unsigned i = 0; i < c->ifaces; i++)
+		strlcpy(c->iface[i], names[i], sizeof(c->iface[i]));
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		enum dsaa_site_word word = dsaa_correct_get_word(s);
+
+		if (!is_peer(s))
+			continue;
+		add_peer_addresses(c, &dsaa_conf.site[s]);
+		if (word == DSAA_WORD_ALIVE || word == DSAA_WORD_UNREACHABLE)
+			c->foreign[c->foreigns++] = s;
+		if (word == DSAA_WORD_ALIVE) {
+			c->second_chance = true;
+			add_pools(c, &dsaa_conf.site[s]);
+		}
+	}
+}
+
+static ifindex_t interface_of(const struct ipaddr *ip)
+{
+	struct interface *ifp =
+		if_lookup_address_local(&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6,
+					VRF_DEFAULT);
+
+	return ifp ? ifp->ifindex : 0;
+}
+
+/* Link I of two sites joins their I-th sync-addresses, when both have one of the same family. */
+static void make_links(struct dsaa_nfq_peer *p, const struct dsaa_site *here,
+		       const struct dsaa_site *there)
+{
+	for (unsigned i = 0; i < there->sync_addresses && i < here->sync_addresses; i++) {
+		struct dsaa_nfq_link *l = &p->link[p->links];
+
+		if (here->sync_address[i].ipa_type != there->sync_address[i].ipa_type)
+			continue;
+		dsaa_addr_from_ipaddr(&l->local, &here->sync_address[i]);
+		dsaa_addr_from_ipaddr(&l->remote, &there->sync_address[i]);
+		l->ifindex = interface_of(&here->sync_address[i]);
+		p->links++;
+	}
+}
+
+/* The second chance asks whether a connection is ours; runs in the queue thread. */
+static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
+{
+	struct dsaa_flow f;
+	bool reply;
+	int rc = dsaa_ct_find(find_ct, p->family, p->tuple_proto, &p->tuple, &f, &reply);
+
+	if (rc == 1)
+		*owner = dsaa_mark_owner(f.mark, atomic_load(&find_mask));
+	return rc;
+}
+
+static void make_nfq_config(struct dsaa_nfq_config *c)
+{
+	char names[DSAA_IFACES_MAX][IFNAMSIZ];
+
+	atomic_store(&find_mask, dsaa_conf.mark_mask);
+	memset(c, 0, sizeof(*c));
+	c->local_site = dsaa_local_site();
+	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
+	c->tunnel_port = dsaa_correction_port();
+	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
+	c->tun_device_fd = -1;
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_nfq_peer *p = &c->peer[c->peers];
+
+		if (!is_peer(s))
+			continue;
+		p->site = s;
+		make_links(p, &dsaa_conf.site[c->local_site], &dsaa_conf.site[s]);
+		c->peers++;
+	}
+	c->ifaces = dsaa_logical_interfaces(names);
+	for (unsigned i = 0; i < c->ifaces; i++) {
+		struct interface *ifp = if_lookup_by_name(names[i], VRF_DEFAULT);
+
+		strlcpy(c->iface[i].name, names[i], sizeof(c->iface[i].name));
+		c->iface[i].ifindex = ifp ? ifp->ifindex : 0;
+	}
+	c->addresses = &addresses;
+	c->words = &words;
+	c->find = find_owner;
+}
+
+/* ------------------------------------------------------------------ the queue thread */
+
+static void *run_thread(void *arg)
+{
+	struct frr_pthread *fpt = arg;
+	int rc;
+
+	rcu_read_unlock();
+	frr_pthread_set_name(fpt);
+	dsaa_privs.change(ZPRIVS_RAISE);
+	frr_pthread_notify_running(fpt);
+	rc = dsaa_nfq_run(nfq, stop_fd);
+	if (rc < 0)
+		flog_err(EC_DSAA_CORRECTION, "the queue thread ended: %s", safe_strerror(-rc));
+	return NULL;
+}
+
+static int stop_thread(struct frr_pthread *fpt, void **result)
+{
+	uint64_t one = 1;
+
+	if (write(stop_fd, &one, sizeof(one)) != sizeof(one))
+		flog_err_sys(EC_LIB_SYSTEM_CALL, "cannot stop the queue thread: %m");
+	pthread_join(fpt->thread, result);
+	return 0;
+}
+
+static bool open_queues(const struct dsaa_nfq_config *c)
+{
+	static const struct frr_pthread_attr attr = { .start = run_thread, .stop = stop_thread };
+
+	frr_with_privs (&dsaa_privs) {
+		find_ct = dsaa_ct_open(dsaa_conf.mark_mask, false, problem, sizeof(problem));
+		if (find_ct)
+			nfq = dsaa_nfq_open(c, problem, sizeof(problem));
+	}
+	if (!nfq) {
+		dsaa_ct_close(find_ct);
+		find_ct = NULL;
+		return false;
+	}
+	stop_fd = eventfd(0, EFD_CLOEXEC);
+	thread = frr_pthread_new(&attr, "dsaa correction", "dsaa-nfq");
+	frr_pthread_run(thread, NULL);
+	frr_pthread_wait_running(thread);
+	return true;
+}
+
+static void close_queues(void)
+{
+	void *result;
+
+	if (!nfq)
+		return;
+	frr_pthread_stop(thread, &result);
+	frr_pthread_destroy(thread);
+	thread = NULL;
+	close(stop_fd);
+	stop_fd = -1;
+	frr_with_privs (&dsaa_privs) {
+		dsaa_nfq_close(nfq);
+	}
+	nfq = NULL;
+	dsaa_ct_close(find_ct);
+	find_ct = NULL;
+}
+
+/* ------------------------------------------------------------------ reconcile */
+
+static void retry(struct event *t)
+{
+	dsaa_correct_reconcile();
+}
+
+static void say_problem(void)
+{
+	static char said[sizeof(problem)];
+
+	event_add_timer(master, retry, NULL, RETRY_S, &t_retry);
+	if (!strcmp(said, problem))
+		return;
+	strlcpy(said, problem, sizeof(said));
+	flog_err(EC_DSAA_CORRECTION, "correction does not run: %s", problem);
+}
+
+static void remove_rules(void)
+{
+	frr_with_privs (&dsaa_privs) {
+		dsaa_rules_remove(NULL, 0);
+	}
+	memset(&rules, 0, sizeof(rules));
+}
+
+static bool start_or_reconfigure(void)
+{
+	struct dsaa_nfq_config *c = XCALLOC(MTYPE_TMP, sizeof(*c));
+	bool ok;
+
+	make_nfq_config(c);
+	if (!nfq) {
+		ok = open_queues(c);
+	} else {
+		frr_with_privs (&dsaa_privs) {
+			ok = dsaa_nfq_reconfigure(nfq, c, problem, sizeof(problem));
+		}
+	}
+	XFREE(MTYPE_TMP, c);
+	return ok;
+}
+
+static bool apply_rules(void)
+{
+	struct dsaa_rules_config *c = XCALLOC(MTYPE_TMP, sizeof(*c));
+	int rc;
+
+	make_rules_config(c);
+	frr_with_privs (&dsaa_privs) {
+		rc = dsaa_rules_apply(c, &rules);
+	}
+	XFREE(MTYPE_TMP, c);
+	if (rc)
+		snprintf(problem, sizeof(problem), "the rules cannot be installed: %s", rules.why);
+	return rc == 0;
+}
+
+void dsaa_correct_reconcile(void)
+{
+	if (!addresses_ready) {
+		dsaa_addrset_init(&addresses);
+		addresses_ready = true;
+	}
+	EVENT_OFF(t_retry);
+	if (!wanted()) {
+		dsaa_correct_stop();
+		return;
+	}
+	problem[0] = '\0';
+	if (!start_or_reconfigure() || !apply_rules())
+		say_problem();
+}
+
+void dsaa_correct_stop(void)
+{
+	EVENT_OFF(t_retry);
+	remove_rules();
+	close_queues();
+	problem[0] = '\0';
+}
+
+/* ------------------------------------------------------------------ what changes meanwhile */
+
+static void word_changed(struct event *t)
+{
+	if (nfq && !apply_rules())
+		say_problem();
+}
+
+void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word)
+{
+	/* the queue thread reads this at its next packet; the rules only follow */
+	atomic_store(&words.word[site], (uint8_t)word);
+	event_add_event(master, word_changed, NULL, 0, &t_word);
+}
+
+void dsaa_correct_address(const struct prefix *p, bool added)
+{
+	struct dsaa_addr a;
+
+	if (!addresses_ready) {
+		dsaa_addrset_init(&addresses);
+		addresses_ready = true;
+	}
+	dsaa_addr_from_prefix(&a, p);
+	if (!added)
+		dsaa_addrset_del(&addresses, &a);
+	else if (!dsaa_addrset_add(&addresses, &a))
+		flog_warn(EC_DSAA_CORRECTION, "more than %d local addresses: %pFX is not known",
+			  DSAA_LOCAL_ADDRESSES_MAX, p);
+	dsaa_config_changed();
+}
+
+void dsaa_correct_clear(void)
+{
+	if (nfq)
+		dsaa_nfq_counters_clear(nfq);
+}
+
+/* ------------------------------------------------------------------ what is shown */
+
+void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v)
+{
+	struct dsaa_nfq_counters c;
+
+	memset(v, 0, sizeof(*v));
+	if (!nfq)
+		return;
+	dsaa_nfq_counters(nfq, &c);
+	v->packets_sent = c.peer[site].packets_sent;
+	v->bytes_sent = c.peer[site].bytes_sent;
+	v->packets_received = c.peer[site].packets_received;
+	v->bytes_received = c.peer[site].bytes_received;
+}
+
+void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
+{
+	struct dsaa_nfq_counters c;
+
+	memset(packets, 0, DSAA_REASONS_MAX * sizeof(packets[0]));
+	if (!nfq)
+		return;
+	dsaa_nfq_counters(nfq, &c);
+	memcpy(packets, c.reason, sizeof(c.reason));
+}
+
+static bool is_caught(const char *ifname)
+{
+	char names[DSAA_IFACES_MAX][IFNAMSIZ];
+	unsigned n = caught_interfaces(names);
+
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(names[i], ifname))
+			return true;
+	return false;
+}
+
+static const char *off(char *why, size_t whylen, const char *text)
+{
+	strlcpy(why, text, whylen);
+	return "off";
+}
+
+const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)
+{
+	struct dsaa_nfq_status status;
+
+	if (dsaa_conf.correction_mode == DSAA_CORRECTION_OFF)
+		return off(why, whylen, "correction mode off");
+	if (!dsaa_local_site())
+		return off(why, whylen, dsaa_reason_meaning(DSAA_R_NO_LOCAL_SITE));
+	if (!is_caught(ifname))
+		return off(why, whylen, "not a correction interface");
+	if (!if_lookup_by_name(ifname, VRF_DEFAULT))
+		return off(why, whylen, "interface missing");
+	if (problem[0] || !nfq)
+		return off(why, whylen, problem[0] ? problem : "starting");
+	dsaa_nfq_status(nfq, &status);
+	snprintf(why, whylen, "%s%s%s%s%s",
+		 dsaa_conf.correction_mode == DSAA_CORRECTION_NFQUEUE ?
+			 "as configured" :
+			 "this release has no kernel fast path",
+		 status.why[0] ? "; " : "", status.why, rules.why[0] ? "; " : "", rules.why);
+	return "nfqueue";
+}

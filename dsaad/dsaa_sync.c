@@ -1,0 +1,832 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The sync thread: it drives the engine. Kernel events, bytes of peers and
+ * the operator's wishes go in; what the engine decides is carried out.
+ *
+ *	main thread --post--> [ lock: step -> actions ] --> transport, ctnetlink
+ *	             <-event-- changed, probe, site words
+ *
+ * Threads: the functions declared in dsaad.h are called by the main thread;
+ * static ones whose comment does not say otherwise run in the sync thread.
+ * `lock` guards the engine; the sync thread holds it for one step and its
+ * actions, the main thread while it copies a view. Transport and conntrack
+ * handles belong to the sync thread alone. It keeps CAP_NET_ADMIN raised: the
+ * kernel checks the thread that sends each netlink message.
+ */
+#include "dsaad/dsaad.h"
+
+#include <semaphore.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "frr_pthread.h"
+#include "lib_errors.h"
+#include "log.h"
+#include "monotime.h"
+
+#include "conntrack/dsaa_conntrack.h"
+#include "dsaad/dsaa_errors.h"
+#include "sync/dsaa_key.h"
+#include "sync/dsaa_transport.h"
+
+DEFINE_MTYPE_STATIC(DSAAD, DSAA_POST, "DSAA posted request");
+
+enum {
+	/* conntrack events read before the peers get their turn */
+	EVENTS_PER_TURN = 512,
+	DUMP_ENTRIES_PER_TURN = 512,
+	START_TIMER_MS = 15000,
+	/* one log line per site and reason in this time, seconds */
+	REFUSED_LOG_S = 60,
+	RETRY_MS = 1000,
+};
+
+/* ------------------------------------------------------------------ state */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct dsaa_engine *engine;
+static struct frr_pthread *thread;
+
+/* sync thread only */
+static struct dsaa_transport *transport;
+static struct dsaa_transport_config transport_config;
+static uint8_t transport_key[DSAA_KEY_LEN_MAX];
+static struct dsaa_ct *ct;
+static uint32_t ct_mask;
+static bool dumping;
+static struct event *t_tick, *t_transport, *t_ct, *t_dump, *t_retry_ct;
+
+/* posted when the last request of the main thread is done */
+static sem_t stopped;
+
+/* What the main thread asks for. */
+enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_PROBE, POST_RESYNC, POST_DRAIN, POST_STOP };
+
+struct post {
+	enum post_kind kind;
+	uint8_t site;
+	bool on;
+	struct dsaa_addr address;
+	struct dsaa_engine_config engine;
+	struct dsaa_transport_config transport;
+	uint8_t key[DSAA_KEY_LEN_MAX];
+};
+
+/* kernel's word, copied for show commands under the lock */
+static struct dsaa_sync_kernel kernel_view;
+
+struct dsaa_mono dsaa_mono_now(void)
+{
+	return (struct dsaa_mono){ monotime(NULL) };
+}
+
+/* ------------------------------------------------------------------ towards the main thread */
+
+static struct event *t_changed;
+
+/* Main thread: something that is shown or announced changed. */
+static void changed_in_main(struct event *t)
+{
+	static unsigned told;
+	struct dsaa_history h[DSAA_HISTORY_MAX];
+	unsigned n = dsaa_sync_history(h, DSAA_HISTORY_MAX);
+	static struct dsaa_mono last;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (h[i].at.us <= last.us && told)
+			continue;
+		if (h[i].site)
+			zlog_info("site %u: %s -> %s (%s)", h[i].site,
+				  dsaa_peer_state_name(h[i].from), dsaa_peer_state_name(h[i].to),
+				  dsaa_reason_name(h[i].reason));
+		else
+			zlog_info("state is %s (%s)", h[i].to ? "complete" : "not complete",
+				  dsaa_reason_name(h[i].reason));
+	}
+	if (n) {
+		told = n;
+		last = h[n - 1].at;
+	}
+	dsaa_advertise_reconcile();
+}
+
+/* Main thread: start or stop probing; the site is in VAL, the sign of it says which. */
+static void probe_in_main(struct event *t)
+{
+	int what = EVENT_VAL(t);
+
+	dsaa_probe_set((uint8_t)abs(what), what > 0);
+}
+
+/* ------------------------------------------------------------------ carrying out actions */
+
+static void step(struct dsaa_event *ev);
+static void arm(void);
+
+static void act_dump(const struct dsaa_action *a)
+{
+	dumping = dsaa_ct_dump_start(ct, a->site) == 0;
+	if (!dumping) {
+		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE };
+
+		step(&ev);
+	}
+}
+
+/* Everything but APPLY, which comes last. */
+static void carry_out(const struct dsaa_action *a)
+{
+	switch (a->type) {
+	case DSAA_ACT_CONNECT:
+		if (!dsaa_transport_connect(transport, a->site, a->address)) {
+			struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = a->site,
+						 .reason = DSAA_R_CONNECT_FAILED };
+			step(&ev);
+		}
+		break;
+	case DSAA_ACT_DISCONNECT:
+		if (transport)
+			dsaa_transport_drop(transport, a->site);
+		break;
+	case DSAA_ACT_SEND:
+		if (!transport || !dsaa_transport_send(transport, a->site, a->data, a->len))
+			flog_err(EC_DSAA_SYNC, "site %u: %zu bytes do not fit the send buffer",
+				 a->site, a->len);
+		break;
+	case DSAA_ACT_DUMP:
+		act_dump(a);
+		break;
+	case DSAA_ACT_DUMP_CANCEL:
+		dsaa_ct_dump_cancel(ct);
+		dumping = false;
+		break;
+	case DSAA_ACT_SITE_WORD:
+		dsaa_correct_site_word(a->site, a->word);
+		break;
+	case DSAA_ACT_PROBE:
+		event_add_event(master, probe_in_main, NULL, a->up ? a->site : -(int)a->site, NULL);
+		break;
+	case DSAA_ACT_CHANGED:
+		event_add_event(master, changed_in_main, NULL, 0, &t_changed);
+		break;
+	case DSAA_ACT_APPLY:
+		break;
+	}
+}
+
+/*
+ * One step under the lock, then its actions. SEND points into the engine, so
+ * those are carried out first, before any action that may step again.
+ */
+static void step(struct dsaa_event *ev)
+{
+	struct dsaa_action acts[256], apply = { 0 };
+	unsigned n = 0;
+
+	dsaa_engine_step(engine, dsaa_mono_now(), ev);
+	while (n < array_size(acts) && dsaa_engine_next_action(engine, &acts[n])) {
+		if (acts[n].type == DSAA_ACT_SEND)
+			carry_out(&acts[n]);
+		else if (acts[n].type == DSAA_ACT_APPLY)
+			apply = acts[n];
+		else
+			n++;
+	}
+	if (apply.count) {
+		struct dsaa_event done = { .type = DSAA_EV_APPLIED, .ops = apply.ops,
+					   .count = apply.count };
+
+		dsaa_ct_apply(ct, apply.ops, apply.count);
+		step(&done);
+	}
+	for (unsigned i = 0; i < n; i++)
+		carry_out(&acts[i]);
+}
+
+static void locked_step(struct dsaa_event *ev)
+{
+	pthread_mutex_lock(&lock);
+	step(ev);
+	pthread_mutex_unlock(&lock);
+}
+
+static void tell_room(dsaa_site_id site)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_ROOM, .site = site };
+
+	ev.room = transport ? dsaa_transport_room(transport, site) : 0;
+	step(&ev);
+}
+
+/* ------------------------------------------------------------------ transport */
+
+/* True once a minute per site and reason: peers that err must not fill the log. */
+static bool may_log(dsaa_site_id site, unsigned reason)
+{
+	static int64_t last[DSAA_SITES_MAX + 1][DSAA_REASONS_MAX];
+	int64_t now = monotime(NULL), *at = &last[site][reason % DSAA_REASONS_MAX];
+
+	if (*at && now - *at < REFUSED_LOG_S * INT64_C(1000000))
+		return false;
+	*at = now;
+	return true;
+}
+
+static void on_connected(void *arg, dsaa_site_id site, bool secure)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_CONNECTED, .site = site, .ok = secure };
+
+	pthread_mutex_lock(&lock);
+	tell_room(site);
+	step(&ev);
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_disconnected(void *arg, dsaa_site_id site, unsigned reason, const char *detail)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = site, .reason = reason };
+
+	if (reason != DSAA_R_CONNECT_FAILED && may_log(site, reason))
+		flog_warn(EC_DSAA_SYNC, "site %u: session ended: %s (%s)", site,
+			  dsaa_reason_name(reason), detail);
+	locked_step(&ev);
+}
+
+/* One message per step: each step consumes at most one. */
+static void on_received(void *arg, dsaa_site_id site)
+{
+	const uint8_t *buf;
+	size_t len;
+
+	pthread_mutex_lock(&lock);
+	while (transport && dsaa_transport_peek(transport, site, &buf, &len)) {
+		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = site, .data = buf,
+					 .len = len };
+
+		tell_room(site);
+		step(&ev);
+		if (!ev.consumed)
+			break;
+		dsaa_transport_consume(transport, site, ev.consumed);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_writable(void *arg, dsaa_site_id site, size_t room)
+{
+	struct dsaa_event tick = { .type = DSAA_EV_TICK };
+
+	pthread_mutex_lock(&lock);
+	tell_room(site);
+	step(&tick);
+	pthread_mutex_unlock(&lock);
+	arm();
+}
+
+static void on_refused(void *arg, const struct dsaa_addr *address, dsaa_site_id site,
+		       unsigned reason, const char *detail)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_ATTEMPT, .site = site, .reason = reason };
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text));
+	if (may_log(site, reason))
+		flog_warn(EC_DSAA_SYNC, "refused a connection from %s: %s (%s)", text,
+			  dsaa_reason_name(reason), detail);
+	if (site)
+		locked_step(&ev);
+}
+
+static void on_listening(void *arg, const struct dsaa_addr *address, int error)
+{
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text));
+	if (error)
+		flog_warn(EC_DSAA_SYNC, "cannot listen on %s: %s", text, safe_strerror(error));
+	else if (DSAA_DEBUG(DSAA_DEBUG_SYNC))
+		zlog_debug("listening on %s", text);
+}
+
+static const struct dsaa_transport_callbacks callbacks = {
+	.connected = on_connected,
+	.disconnected = on_disconnected,
+	.received = on_received,
+	.writable = on_writable,
+	.refused = on_refused,
+	.listening = on_listening,
+};
+
+static void transport_ready(struct event *t)
+{
+	struct dsaa_event tick = { .type = DSAA_EV_TICK };
+
+	event_add_read(thread->master, transport_ready, NULL, dsaa_transport_fd(transport),
+		       &t_transport);
+	dsaa_transport_ready(transport, dsaa_mono_now());
+	locked_step(&tick);
+	arm();
+}
+
+static void close_transport(void)
+{
+	if (!transport)
+		return;
+	EVENT_OFF(t_transport);
+	dsaa_transport_close(transport);
+	transport = NULL;
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = s,
+					 .reason = DSAA_R_CONFIG_CHANGED };
+		locked_step(&ev);
+	}
+}
+
+static void open_transport(void)
+{
+	char err[160];
+
+	if (!transport_config.local || (transport_config.secure && !transport_config.key_len))
+		return;
+	transport_config.key = transport_key;
+	transport = dsaa_transport_open(&transport_config, dsaa_mono_now(), &callbacks, NULL, err,
+					sizeof(err));
+	if (!transport) {
+		flog_err(EC_DSAA_SYNC, "no sessions: %s", err);
+		return;
+	}
+	event_add_read(thread->master, transport_ready, NULL, dsaa_transport_fd(transport),
+		       &t_transport);
+}
+
+/* The key is compared apart: the pointer in the configuration is not its content. */
+static void configure_transport(struct post *p)
+{
+	p->transport.key = NULL;
+	transport_config.key = NULL;
+	if (transport && !memcmp(&transport_config, &p->transport, sizeof(transport_config)) &&
+	    !memcmp(transport_key, p->key, sizeof(transport_key)))
+		return;
+	close_transport();
+	transport_config = p->transport;
+	memcpy(transport_key, p->key, sizeof(transport_key));
+}
+
+/* ------------------------------------------------------------------ conntrack */
+
+static void on_ct_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .flow = f };
+
+	ev.op = kind == DSAA_CT_EVENT_DESTROY ? DSAA_OP_DELETE : DSAA_OP_UPSERT;
+	step(&ev);
+}
+
+static void ct_ready(struct event *t)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_TICK };
+	int rc;
+
+	event_add_read(thread->master, ct_ready, NULL, dsaa_ct_event_fd(ct), &t_ct);
+	pthread_mutex_lock(&lock);
+	rc = dsaa_ct_read_events(ct, EVENTS_PER_TURN, on_ct_event, NULL);
+	if (rc == -ENOBUFS) {
+		ev.type = DSAA_EV_OVERRUN;
+		step(&ev);
+		ev.type = DSAA_EV_TICK;
+	}
+	step(&ev);
+	pthread_mutex_unlock(&lock);
+	arm();
+}
+
+static void on_dump_flow(void *arg, const struct dsaa_flow *f)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = f };
+
+	step(&ev);
+}
+
+/* Reads the dump as long as the engine takes it, a turn at a time. */
+static void read_dump(struct event *t)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_TICK };
+
+	pthread_mutex_lock(&lock);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		tell_room(s);
+	if (dumping && dsaa_engine_dump_ready(engine)) {
+		enum dsaa_ct_dump rc = dsaa_ct_dump_read(ct, DUMP_ENTRIES_PER_TURN, on_dump_flow,
+							 NULL);
+
+		if (rc != DSAA_CT_DUMP_MORE) {
+			struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE,
+						   .ok = rc == DSAA_CT_DUMP_DONE };
+
+			dumping = false;
+			step(&done);
+		}
+	}
+	step(&ev);
+	pthread_mutex_unlock(&lock);
+	arm();
+}
+
+static void open_ct(struct event *t)
+{
+	char err[160];
+
+	if (ct)
+		return;
+	ct = dsaa_ct_open(ct_mask, true, err, sizeof(err));
+	if (!ct) {
+		if (may_log(0, DSAA_R_KERNEL_ERROR))
+			flog_err(EC_DSAA_CONNTRACK, "conntrack cannot be opened: %s", err);
+		event_add_timer_msec(thread->master, open_ct, NULL, RETRY_MS, &t_retry_ct);
+		return;
+	}
+	pthread_mutex_lock(&lock);
+	dsaa_ct_sysctl_setup(ct, kernel_view.warning, sizeof(kernel_view.warning));
+	pthread_mutex_unlock(&lock);
+	event_add_read(thread->master, ct_ready, NULL, dsaa_ct_event_fd(ct), &t_ct);
+}
+
+static void close_ct(void)
+{
+	EVENT_OFF(t_retry_ct);
+	if (!ct)
+		return;
+	EVENT_OFF(t_ct);
+	EVENT_OFF(t_dump);
+	dumping = false;
+	dsaa_ct_close(ct);
+	ct = NULL;
+}
+
+static void copy_kernel_view(void)
+{
+	const struct dsaa_ct_counters *c = dsaa_ct_counters(ct);
+
+	kernel_view.events_new = c->events[DSAA_CT_EVENT_NEW];
+	kernel_view.events_update = c->events[DSAA_CT_EVENT_UPDATE];
+	kernel_view.events_destroy = c->events[DSAA_CT_EVENT_DESTROY];
+	kernel_view.overruns = c->overruns;
+	kernel_view.echoes = c->echoes;
+	dsaa_ct_table_size(ct, &kernel_view.count, &kernel_view.max);
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+static void tick(struct event *t)
+{
+	static int64_t last_copy;
+	struct dsaa_event ev = { .type = DSAA_EV_TICK };
+
+	if (transport)
+		dsaa_transport_tick(transport, dsaa_mono_now());
+	pthread_mutex_lock(&lock);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		tell_room(s);
+	step(&ev);
+	if (ct && monotime(NULL) - last_copy > 1000000) {
+		last_copy = monotime(NULL);
+		copy_kernel_view();
+	}
+	pthread_mutex_unlock(&lock);
+	t_tick = NULL;
+	arm();
+}
+
+/* Schedules what is to come: the tick, and the dump while it may be read. */
+static void arm(void)
+{
+	unsigned ms = dsaa_engine_tick_ms(engine);
+
+	if (!ms)
+		EVENT_OFF(t_tick);
+	event_add_timer_msec(thread->master, tick, NULL, ms, &t_tick);
+	if (dumping && dsaa_engine_dump_ready(engine))
+		event_add_event(thread->master, read_dump, NULL, 0, &t_dump);
+}
+
+static void handle_config(struct post *p)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &p->engine };
+
+	if (ct && ct_mask != p->engine.mark_mask)
+		close_ct();
+	ct_mask = p->engine.mark_mask;
+	/* a daemon without a dsaa block leaves the kernel alone */
+	if (p->engine.local)
+		open_ct(NULL);
+	configure_transport(p);
+	if (!ct)
+		p->engine.local = 0;
+	locked_step(&ev);
+	if (!p->engine.local)
+		close_ct();
+	if (!transport)
+		open_transport();
+}
+
+static void handle_stop(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_STOP };
+
+	locked_step(&ev);
+	close_transport();
+	if (ct) {
+		dsaa_ct_sysctl_restore(ct);
+		close_ct();
+	}
+	EVENT_OFF(t_tick);
+}
+
+static void handle_post(struct event *t)
+{
+	struct post *p = EVENT_ARG(t);
+	struct dsaa_event ev = { .site = p->site, .up = p->on, .address = p->address };
+
+	switch (p->kind) {
+	case POST_CONFIG:
+		handle_config(p);
+		break;
+	case POST_STOP:
+		handle_stop();
+		XFREE(MTYPE_DSAA_POST, p);
+		sem_post(&stopped);
+		return;
+	case POST_ADDRESS:
+		ev.type = DSAA_EV_ADDRESS;
+		locked_step(&ev);
+		break;
+	case POST_BFD:
+		ev.type = DSAA_EV_BFD;
+		locked_step(&ev);
+		break;
+	case POST_PROBE:
+		ev.type = DSAA_EV_PROBE;
+		locked_step(&ev);
+		break;
+	case POST_RESYNC:
+		ev.type = DSAA_EV_RESYNC;
+		locked_step(&ev);
+		break;
+	case POST_DRAIN:
+		ev.type = DSAA_EV_DRAIN;
+		locked_step(&ev);
+		break;
+	}
+	explicit_bzero(p->key, sizeof(p->key));
+	XFREE(MTYPE_DSAA_POST, p);
+	arm();
+}
+
+/* First event of the thread. */
+static void thread_started(struct event *t)
+{
+	/* raised for good, in this thread only: see the head of this file */
+	dsaa_privs.change(ZPRIVS_RAISE);
+	arm();
+}
+
+/* ------------------------------------------------------------------ main thread's side */
+
+static struct post *new_post(enum post_kind kind)
+{
+	struct post *p = XCALLOC(MTYPE_DSAA_POST, sizeof(*p));
+
+	p->kind = kind;
+	return p;
+}
+
+static void send_post(struct post *p)
+{
+	if (thread)
+		event_add_event(thread->master, handle_post, p, 0, NULL);
+	else
+		XFREE(MTYPE_DSAA_POST, p);
+}
+
+void dsaa_sync_start(void)
+{
+	size_t size = dsaa_engine_size(DSAA_LOG_ENTRIES_DEFAULT, DSAA_SEEN_ENTRIES_DEFAULT);
+	struct timespec wall;
+	uint64_t seed;
+	/* zeroed, and pages that are never touched cost nothing */
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED) {
+		flog_err_sys(EC_LIB_SYSTEM_CALL, "no memory for the engine (%zu bytes): %m", size);
+		exit(1);
+	}
+	clock_gettime(CLOCK_REALTIME, &wall);
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		seed = (uint64_t)wall.tv_nsec ^ (uint64_t)getpid() << 32;
+	engine = dsaa_engine_init(mem, DSAA_LOG_ENTRIES_DEFAULT, DSAA_SEEN_ENTRIES_DEFAULT,
+				  (uint64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000, seed,
+				  dsaa_mono_now());
+	thread = frr_pthread_new(NULL, "dsaa sync", "dsaa-sync");
+	frr_pthread_run(thread, NULL);
+	frr_pthread_wait_running(thread);
+	event_add_event(thread->master, thread_started, NULL, 0, NULL);
+}
+
+void dsaa_sync_stop(void)
+{
+	if (!thread)
+		return;
+	sem_init(&stopped, 0, 0);
+	send_post(new_post(POST_STOP));
+	while (sem_wait(&stopped) && errno == EINTR)
+		;
+	frr_pthread_stop(thread, NULL);
+	frr_pthread_destroy(thread);
+	thread = NULL;
+}
+
+static void fill_site(struct dsaa_site_config *c, const struct dsaa_site *s)
+{
+	c->configured = s->configured;
+	strlcpy(c->name, s->name, sizeof(c->name));
+	c->sync_addresses = s->sync_addresses;
+	for (unsigned i = 0; i < s->sync_addresses; i++)
+		dsaa_addr_from_ipaddr(&c->sync_address[i], &s->sync_address[i]);
+	c->has_probe = s->has_probe;
+	c->has_bfd = dsaa_conf.bfd;
+}
+
+static void fill_engine_config(struct dsaa_engine_config *c)
+{
+	c->cluster_id = dsaa_conf.cluster_id;
+	c->local = dsaa_local_site();
+	c->ha_mode = dsaa_conf.ha_mode;
+	c->primary = dsaa_conf.primary;
+	c->split_brain = dsaa_conf.split_brain;
+	c->mark_mask = dsaa_conf.mark_mask;
+	c->hold_time_ms = dsaa_conf.hold_time_ms;
+	c->start_timer_ms = START_TIMER_MS;
+	c->config_digest = dsaa_config_digest();
+	memcpy(c->protocols, dsaa_conf.protocols, sizeof(c->protocols));
+	for (unsigned i = 0; i < dsaa_conf.no_syncs; i++)
+		dsaa_prefix_from_prefix(&c->no_sync[i], &dsaa_conf.no_sync[i]);
+	c->no_syncs = dsaa_conf.no_syncs;
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		fill_site(&c->site[s], &dsaa_conf.site[s]);
+}
+
+static void fill_transport_config(struct dsaa_transport_config *c)
+{
+	const struct dsaa_site *here;
+
+	c->local = dsaa_local_site();
+	if (!c->local)
+		return;
+	here = &dsaa_conf.site[c->local];
+	c->cluster_id = dsaa_conf.cluster_id;
+	c->port = dsaa_conf.sync_port;
+	c->secure = !dsaa_conf.insecure;
+	c->multipath = true;
+	c->user_timeout_ms = dsaa_conf.hold_time_ms;
+	c->local_addresses = here->sync_addresses;
+	for (unsigned i = 0; i < here->sync_addresses; i++)
+		dsaa_addr_from_ipaddr(&c->local_address[i], &here->sync_address[i]);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		const struct dsaa_site *there = &dsaa_conf.site[s];
+		struct dsaa_transport_peer *p = &c->peer[c->peers];
+
+		if (!there->configured || s == c->local || !there->sync_addresses)
+			continue;
+		p->site = s;
+		p->addresses = there->sync_addresses;
+		for (unsigned i = 0; i < there->sync_addresses; i++)
+			dsaa_addr_from_ipaddr(&p->address[i], &there->sync_address[i]);
+		c->peers++;
+	}
+}
+
+/* Reads the key; tells the engine why sessions cannot be when there is none. */
+static void fill_key(struct post *p)
+{
+	struct dsaa_key key;
+	unsigned reason = DSAA_R_NO_KEY;
+
+	p->engine.can_connect = true;
+	if (dsaa_conf.insecure)
+		return;
+	if (dsaa_conf.key_file[0] && dsaa_key_load(dsaa_conf.key_file, &key, &reason)) {
+		memcpy(p->key, key.bytes, key.len);
+		p->transport.key_len = key.len;
+		dsaa_key_wipe(&key);
+		return;
+	}
+	p->engine.can_connect = false;
+	p->engine.cannot_reason = reason;
+	if (dsaa_conf.enabled && may_log(0, reason))
+		flog_err(EC_DSAA_SYNC, "no session can come up: %s: %s",
+			 dsaa_conf.key_file[0] ? dsaa_conf.key_file : "no key file",
+			 dsaa_reason_meaning(reason));
+}
+
+void dsaa_sync_configure(void)
+{
+	struct post *p = new_post(POST_CONFIG);
+
+	if (dsaa_conf.enabled) {
+		fill_engine_config(&p->engine);
+		fill_transport_config(&p->transport);
+		fill_key(p);
+	} else {
+		p->engine.mark_mask = dsaa_conf.mark_mask;
+	}
+	send_post(p);
+}
+
+void dsaa_sync_post_address(const struct prefix *prefix, bool added)
+{
+	struct post *p = new_post(POST_ADDRESS);
+
+	dsaa_addr_from_prefix(&p->address, prefix);
+	p->on = added;
+	send_post(p);
+}
+
+static void post_flag(enum post_kind kind, uint8_t site, bool on)
+{
+	struct post *p = new_post(kind);
+
+	p->site = site;
+	p->on = on;
+	send_post(p);
+}
+
+void dsaa_sync_post_bfd(uint8_t site, bool up)
+{
+	post_flag(POST_BFD, site, up);
+}
+
+void dsaa_sync_post_probe(uint8_t site, bool up)
+{
+	post_flag(POST_PROBE, site, up);
+}
+
+void dsaa_sync_post_resync(uint8_t site)
+{
+	post_flag(POST_RESYNC, site, true);
+}
+
+void dsaa_sync_post_drain(bool on)
+{
+	post_flag(POST_DRAIN, 0, on);
+}
+
+void dsaa_sync_clear(void)
+{
+	frr_with_mutex (&lock) {
+		dsaa_engine_clear(engine);
+	}
+}
+
+void dsaa_sync_view(struct dsaa_engine_view *v)
+{
+	frr_with_mutex (&lock) {
+		dsaa_engine_view(engine, v);
+	}
+}
+
+bool dsaa_sync_peer_view(uint8_t site, struct dsaa_peer_view *v)
+{
+	bool found = false;
+
+	frr_with_mutex (&lock) {
+		found = dsaa_engine_peer_view(engine, site, v);
+	}
+	return found;
+}
+
+unsigned dsaa_sync_history(struct dsaa_history *h, unsigned max)
+{
+	unsigned n = 0;
+
+	frr_with_mutex (&lock) {
+		n = dsaa_engine_history(engine, h, max);
+	}
+	return n;
+}
+
+enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason)
+{
+	enum dsaa_advertise_state s = DSAA_ADV_WITHHELD;
+
+	frr_with_mutex (&lock) {
+		s = dsaa_engine_advertise(engine, site, reason);
+	}
+	return s;
+}
+
+void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k)
+{
+	frr_with_mutex (&lock) {
+		*k = kernel_view;
+	}
+}
