@@ -361,7 +361,7 @@ static unsigned read_flows(struct dsaa_reader *r, struct dsaa_msg *m, struct dsa
 	return DSAA_R_NONE;
 }
 
-/* ------------------------------------------------------------------ other messages (2.2-2.9) */
+/* ------------------------------------------------------------------ other messages (2.3, 2.4, 2.6, 2.7) */
 
 static bool site_valid(dsaa_site_id site)
 {
@@ -380,6 +380,8 @@ static unsigned read_hello(struct dsaa_reader *r, struct dsaa_msg *m, struct dsa
 	h->major = dsaa_reader_u8(r);
 	h->minor = dsaa_reader_u8(r);
 	if (h->major == DSAA_WIRE_MAJOR) {
+		if (dsaa_reader_left(r) < HELLO_LEN - HELLO_FOREIGN_LEN)
+			return DSAA_R_MALFORMED;
 		h->from = dsaa_reader_u8(r);
 		h->to = dsaa_reader_u8(r);
 		h->cluster_id = dsaa_reader_u32(r);
@@ -389,7 +391,7 @@ static unsigned read_hello(struct dsaa_reader *r, struct dsaa_msg *m, struct dsa
 		h->hold_time_ms = dsaa_reader_u32(r);
 		h->known_epoch = dsaa_reader_u64(r);
 		h->known_seq = dsaa_reader_u64(r);
-		if (r->failed || !site_valid(h->from) || !site_valid(h->to))
+		if (!site_valid(h->from) || !site_valid(h->to))
 			return DSAA_R_MALFORMED;
 	}
 	dsaa_reader_skip(r, dsaa_reader_left(r));

@@ -486,8 +486,49 @@ static void test_record_rules(void)
 	CHECK(decode(buf, len, &m) == DSAA_R_BAD_FLOW);
 }
 
+/* The example of the specification (3.6), which check-spec.py compares with these bytes. */
+static const uint8_t example[] = {
+	0xd5, 0xaa, 0x04, 0x00, 0x00, 0x00, 0x00, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x02, 0x00, 0x01, 0x00, 0x34, 0x01, 0x14, 0x06, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x00, 0x07, 0xc0, 0x00, 0x02, 0x01, 0xcb, 0x00, 0x71, 0x09, 0x9c, 0x40, 0x01, 0xbb,
+	0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x05, 0x00, 0x00, 0x01, 0x2c, 0x17, 0x97, 0x9c,
+	0xfe, 0x36, 0x2a, 0x00, 0x00, 0x01, 0x05, 0x03, 0x07, 0x07, 0x03, 0x03,
+};
+
+static void test_example(void)
+{
+	struct dsaa_flows_writer w;
+	struct dsaa_record r;
+	struct dsaa_msg m;
+
+	memset(&r, 0, sizeof(r));
+	r.op = DSAA_OP_UPSERT;
+	r.seq = 7;
+	r.flow.family = 4;
+	r.flow.proto = DSAA_PROTO_TCP;
+	memcpy(r.flow.orig.src, "\xc0\x00\x02\x01", 4);
+	memcpy(r.flow.orig.dst, "\xcb\x00\x71\x09", 4);
+	r.flow.orig.sport = 40000;
+	r.flow.orig.dport = 443;
+	dsaa_tuple_reverse(r.flow.proto, &r.flow.orig, &r.flow.reply);
+	r.flow.status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	r.flow.mark = 5;
+	r.flow.timeout_s = 300;
+	r.flow.start_ns = UINT64_C(1700000000000000000);
+	r.flow.tcp_state = 3;
+	r.flow.tcp_wscale[0] = r.flow.tcp_wscale[1] = 7;
+	r.flow.tcp_flags[0] = r.flow.tcp_flags[1] = 3;
+	dsaa_wire_flows_begin(&w, buf, sizeof(buf), DSAA_MSG_FLOWS, 2, 0);
+	CHECK(dsaa_wire_flows_add(&w, &r));
+	CHECK(dsaa_wire_flows_end(&w) == sizeof(example));
+	CHECK(memcmp(buf, example, sizeof(example)) == 0);
+	CHECK(decode(example, sizeof(example), &m) == DSAA_R_NONE && m.flows.epoch == 2);
+	CHECK(record_equal(&records[0], &r));
+}
+
 int main(void)
 {
+	test_example();
 	test_messages();
 	test_flows_round_trip();
 	test_writer_limits();
