@@ -27,4 +27,5 @@ if [ "${1:-}" = --inside ]; then
 fi
 
 need_root "the sandbox"
+export DSAA_SANDBOX=1
 exec unshare --mount --net --pid --ipc --uts --fork --kill-child --propagation private "$(readlink -f "$0")" --inside "$@"
