@@ -54,15 +54,15 @@ struct dsaa_conn *dsaa_conn_create(int epoll_fd, int fd, dsaa_site_id site, bool
 	return c;
 }
 
-/* Frees all but the connection itself. Closing the socket takes it out of epoll. */
+/*
+ * Closes. Closing the socket takes it out of epoll. The buffers stay until the
+ * connection is destroyed: the caller may be looking at received bytes while
+ * it drops the stream that they came from.
+ */
 static void conn_release(struct dsaa_conn *c)
 {
 	dsaa_tls_free(c->tls);
 	c->tls = NULL;
-	free(c->send_buf);
-	free(c->recv_buf);
-	c->send_buf = c->recv_buf = NULL;
-	c->send_len = c->recv_start = c->recv_end = 0;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -72,6 +72,8 @@ static void conn_release(struct dsaa_conn *c)
 void dsaa_conn_destroy(struct dsaa_conn *c)
 {
 	conn_release(c);
+	free(c->send_buf);
+	free(c->recv_buf);
 	free(c);
 }
 

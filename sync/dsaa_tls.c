@@ -387,6 +387,7 @@ static unsigned tls_handshake_reason(const struct dsaa_tls_stream *s, int ssl_re
 	case SSL_R_BINDER_DOES_NOT_VERIFY:
 	case SSL_R_DIGEST_CHECK_FAILED:
 	case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+	case SSL_R_CERTIFICATE_VERIFY_FAILED: /* offered instead of the key */
 		return DSAA_R_WRONG_KEY;
 	default:
 		return DSAA_R_MALFORMED;

@@ -159,8 +159,9 @@ size_t dsaa_transport_room(const struct dsaa_transport *t, dsaa_site_id site);
 bool dsaa_transport_send(struct dsaa_transport *t, dsaa_site_id site, const uint8_t *buf,
 			 size_t len);
 /*
- * Points *BUF to the *LEN received bytes, valid until consume, ready, tick or
- * drop; false when there are none. When more than DSAA_TRANSPORT_RECV_BUFFER -
+ * Points *BUF to the *LEN received bytes, valid until consume, ready or tick
+ * (inside a callback: until consume, or the callback returns); false when
+ * there are none. When more than DSAA_TRANSPORT_RECV_BUFFER -
  * DSAA_TRANSPORT_RECV_RESUME bytes are left unconsumed, reading may pause
  * until some are consumed: that is the back-pressure.
  */
