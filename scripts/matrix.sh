@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Runs check and demo inside the root of another Debian, on a fresh clone of the last commit. The root is made once, by debootstrap, and
+# kept; the SDK in it is kept as well, everything else is built anew.
+#
+# usage: matrix.sh 13 [check|demo]...
+
+set -eu
+. "$(dirname "$(readlink -f "$0")")/common.sh"
+
+LOGS=$BUILD/logs
+START=$EPOCHREALTIME
+
+# mirror: where this machine takes Debian's packages from.
+mirror() {
+	apt-cache madison base-files | awk -F' *[|] *' '{ split($3, w, " "); print w[1] }' | grep -v security | head -n 1
+}
+
+# make_root: under another name until it is complete, so that an interrupted run leaves no half of one.
+make_root() {
+	rm -rf "$root.new"
+	debootstrap --variant=minbase --include=ca-certificates,git "$suite" "$root.new" "$(mirror)"
+	mkdir -p "$(dirname "$root")"
+	mv "$root.new" "$root"
+}
+
+clone() {
+	local here=$root/srv/dsaad
+	rm -rf "$here.sdk"
+	[ ! -e "$here/build/sdk" ] || mv "$here/build/sdk" "$here.sdk"
+	rm -rf "$here"
+	git clone -q --no-hardlinks "$TOP" "$here"
+	mkdir "$here/build"
+	[ ! -e "$here.sdk" ] || mv "$here.sdk" "$here/build/sdk"
+}
+
+case ${1:-} in
+13) suite=trixie root=${DSAA_ROOT13:-/var/tmp/dsaa-root13} ;;
+*) die "which Debian? usage: ./quickstart matrix 13" ;;
+esac
+shift
+need_root "the matrix"
+command -v debootstrap >/dev/null || "$TOP/scripts/packages.sh"
+mkdir -p "$LOGS"
+[ -e "$root" ] || step "root-$suite" make_root
+step clone clone
+
+echo "== Debian $suite: setup"
+DSAA_IN_ROOT_NET=host "$TOP/scripts/in-root.sh" "$root" /srv/dsaad/quickstart setup
+rc=0
+for command in ${*:-check demo}; do
+	echo "== Debian $suite: $command"
+	"$TOP/scripts/in-root.sh" "$root" /srv/dsaad/quickstart "$command" || rc=1
+done
+exit $rc
