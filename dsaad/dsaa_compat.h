@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one place that knows libfrr's versions: sources are written for the names of FRR 10, and 8.4 gets them here.
+ * The one place that knows libfrr's versions: sources are written for the
+ * names of FRR 10, and 8.4 gets them here.
  */
 #ifndef DSAA_COMPAT_H
 #define DSAA_COMPAT_H
@@ -27,8 +28,44 @@
 #define event_is_scheduled thread_is_scheduled
 #define EVENT_ARG THREAD_ARG
 #define EVENT_FD THREAD_FD
+#define EVENT_VAL THREAD_VAL
 #define EVENT_OFF THREAD_OFF
 
+/* Says which of libfrr's own debugs are on; 8.4 has none to say. */
+#define cmd_show_lib_debugs(vty)                                                                  \
+	do {                                                                                      \
+	} while (0)
+
+#endif
+
+#include "if.h"
+#include "linklist.h"
+
+/*
+ * Walks the addresses of interface IFP: C is a struct connected *. Nothing
+ * may be removed meanwhile.
+ */
+#ifdef DSAA_FRR_10
+#define dsaa_for_each_connected(ifp, c) frr_each (if_connected, (ifp)->connected, c)
+#else
+#define dsaa_for_each_connected(ifp, c)                                                           \
+	for (struct listnode *c##_node = listhead((ifp)->connected);                              \
+	     c##_node && ((c) = listgetdata(c##_node), true); c##_node = listnextnode(c##_node))
+#endif
+
+/*
+ * The entry VALUE of the leaf-list NAME ("./x"): 8.4 wants the value beside
+ * the path and writes the predicate itself, 10 wants the predicate.
+ */
+#ifdef DSAA_FRR_10
+#define dsaa_cli_enqueue_leaf_list(vty, name, op, value)                                          \
+	do {                                                                                      \
+		char xpath_[XPATH_MAXLEN];                                                        \
+		snprintf(xpath_, sizeof(xpath_), "%s[.='%s']", name, value);                      \
+		nb_cli_enqueue_change(vty, xpath_, op, NULL);                                     \
+	} while (0)
+#else
+#define dsaa_cli_enqueue_leaf_list(vty, name, op, value) nb_cli_enqueue_change(vty, name, op, value)
 #endif
 
 #endif

@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * dsaad: start, signals and end of the daemon. Main thread.
+ *
+ * libfrr forks into the background in frr_config_fork(), and threads do not
+ * survive a fork: so everything that has a thread or a socket of its own
+ * starts in the first event of the main loop, which runs after it, and before
+ * the configuration is read.
+ *
+ * A clean stop takes back all that dsaad gave to others, in the order that
+ * loses the least: routes first, so that traffic goes elsewhere, then the
+ * session, the rules and the addresses. With --retain, and after a crash, all
+ * but the session stays, and the next start takes it over.
  */
 #include <zebra.h>
 
-#include "dsaad/dsaa_compat.h"
+#include <lib/version.h>
 #include "command.h"
 #include "filter.h"
 #include "getopt.h"
-#include "if.h"
 #include "libfrr.h"
 #include "log.h"
-#include "northbound.h"
 #include "privs.h"
 #include "sigevent.h"
 #include "vrf.h"
-#include <lib/version.h>
+#include "vty.h"
 
-extern const struct frr_yang_module_info frr_dsaad_info;
-void dsaa_vty_init(void);
+#include "dsaad/dsaa_debug.h"
+#include "dsaad/dsaa_errors.h"
+#include "dsaad/dsaad.h"
 
 struct event_loop *master;
 
-static zebra_capabilities_t dsaa_caps[] = { ZCAP_NET_ADMIN, ZCAP_NET_RAW };
+/* Addresses, rules and conntrack; raw sockets for probes; ports below 1024 if so configured. */
+static zebra_capabilities_t dsaa_caps[] = { ZCAP_NET_ADMIN, ZCAP_NET_RAW, ZCAP_BIND };
 
 struct zebra_privs_t dsaa_privs = {
 	.user = FRR_USER,
@@ -33,11 +43,38 @@ struct zebra_privs_t dsaa_privs = {
 	.cap_num_i = 0,
 };
 
-static struct option longopts[] = { { 0 } };
+static bool retain;
+static struct event *start_event;
+
+static const struct option longopts[] = {
+	{ "retain", no_argument, NULL, 'r' },
+	{ 0 },
+};
+
+/* ------------------------------------------------------------------ signals */
+
+static struct frr_daemon_info dsaad_di;
+
+static void dsaa_sighup(void)
+{
+	zlog_info("SIGHUP received");
+	vty_read_config(NULL, dsaad_di.config_file, config_default);
+}
 
 static void dsaa_sigterm(void)
 {
-	zlog_notice("Terminating on signal");
+	zlog_notice("terminating on signal%s", retain ? ", addresses and rules stay" : "");
+	if (!retain)
+		dsaa_advertise_withdraw_all();
+	dsaa_probe_stop();
+	dsaa_bfd_stop();
+	dsaa_sync_stop();
+	if (!retain) {
+		dsaa_correct_stop();
+		dsaa_uips_remove_all();
+	}
+	dsaa_zebra_stop();
+	vrf_terminate();
 	frr_fini();
 	exit(0);
 }
@@ -48,10 +85,13 @@ static void dsaa_sigusr1(void)
 }
 
 static struct frr_signal_t dsaa_signals[] = {
+	{ .signal = SIGHUP, .handler = &dsaa_sighup },
 	{ .signal = SIGUSR1, .handler = &dsaa_sigusr1 },
 	{ .signal = SIGINT, .handler = &dsaa_sigterm },
 	{ .signal = SIGTERM, .handler = &dsaa_sigterm },
 };
+
+/* ------------------------------------------------------------------ start */
 
 static const struct frr_yang_module_info *const dsaa_yang_modules[] = {
 	&frr_filter_info,
@@ -63,7 +103,7 @@ static const struct frr_yang_module_info *const dsaa_yang_modules[] = {
 /* clang-format off */
 FRR_DAEMON_INFO(dsaad, DSAA,
 	.vty_port = 2699,
-	.proghelp = "Dual-site active/active: one stateful firewall, all sites active.",
+	.proghelp = "Dual-site active/active: several routers as one stateful firewall.",
 	.signals = dsaa_signals,
 	.n_signals = array_size(dsaa_signals),
 	.privs = &dsaa_privs,
@@ -72,23 +112,50 @@ FRR_DAEMON_INFO(dsaad, DSAA,
 );
 /* clang-format on */
 
-int main(int argc, char **argv)
+static void dsaa_start(struct event *e)
 {
-	frr_preinit(&dsaad_di, argc, argv);
-	frr_opt_add("", longopts, "");
+	dsaa_sync_start();
+	dsaa_probe_init();
+	dsaa_config_changed();
+}
+
+static void dsaa_options(int argc, char **argv)
+{
+	frr_opt_add("r", longopts,
+		    "  -r, --retain       Keep addresses, rules and tunnel at the end\n");
 	for (;;) {
 		int opt = frr_getopt(argc, argv, NULL);
 
 		if (opt == EOF)
+			return;
+		switch (opt) {
+		case 0:
 			break;
-		if (opt != 0)
+		case 'r':
+			retain = true;
+			break;
+		default:
 			frr_help_exit(1);
+		}
 	}
+}
+
+int main(int argc, char **argv)
+{
+	frr_preinit(&dsaad_di, argc, argv);
+	dsaa_options(argc, argv);
 
 	master = frr_init();
+	dsaa_errors_init();
+	dsaa_config_init();
 	vrf_init(NULL, NULL, NULL, NULL);
+	dsaa_zebra_init();
+	dsaa_bfd_init();
+	dsaa_cli_init();
 	dsaa_vty_init();
+	dsaa_debug_init();
 
+	event_add_event(master, dsaa_start, NULL, 0, &start_event);
 	frr_config_fork();
 	frr_run(master);
 	return 0;

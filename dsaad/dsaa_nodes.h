@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The CLI nodes of dsaad. libfrr's own list of nodes ends far below these numbers in every supported version; vtysh uses the same
- * numbers, so this header is compiled into both.
+ * The CLI nodes of dsaad. libfrr's own list of nodes ends far below these
+ * numbers in every supported version. vtysh uses the same numbers, so this
+ * header is compiled into both.
  */
 #ifndef DSAA_NODES_H
 #define DSAA_NODES_H

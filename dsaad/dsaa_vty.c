@@ -1,229 +1,843 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The dsaa block's commands and northbound callbacks. Main thread.
+ * The show commands, and the commands of the enable node. Main thread; what
+ * other threads own is copied by the functions of dsaad.h.
+ *
+ * Each show command exists once: it fills a JSON object with the published
+ * keys, or writes lines. All of them answer without a dsaa block, without
+ * zebra and without peers.
  */
 #include <zebra.h>
 
-#include "dsaad/dsaa_compat.h"
-#include "dsaad/dsaa_nodes.h"
 #include "command.h"
 #include "json.h"
-#include "northbound.h"
-#include "northbound_cli.h"
+#include "printfrr.h"
 #include "vty.h"
 
-extern const struct frr_yang_module_info frr_dsaad_info;
-void dsaa_vty_init(void);
+#include "dsaad/dsaa_config.h"
+#include "dsaad/dsaa_view.h"
+#include "dsaad/dsaad.h"
 
 #include "dsaad/dsaa_vty_clippy.c"
 
-#define DSAA_XPATH "/frr-dsaad:dsaad/dsaa"
+#define DSAA_STR "Dual-site active/active\n"
 
-DEFPY_YANG_NOSH(dsaa_block, dsaa_block_cmd, "dsaa", "Dual-site active/active\n")
+/* ------------------------------------------------------------------ helpers */
+
+/* Time since T as text: "00:01:02", or "3d04h05m" from a day on. */
+static const char *age_text(struct dsaa_mono t, char buf[32])
 {
-	int ret;
+	int64_t s = dsaa_mono_diff_us(dsaa_mono_now(), t) / 1000000;
 
-	nb_cli_enqueue_change(vty, DSAA_XPATH, NB_OP_CREATE, NULL);
-	ret = nb_cli_apply_changes(vty, NULL);
-	if (ret == CMD_SUCCESS)
-		VTY_PUSH_XPATH(DSAA_NODE, DSAA_XPATH);
-	return ret;
+	if (s < 0)
+		s = 0;
+	if (s < 86400)
+		snprintf(buf, 32, "%02d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60),
+			 (int)(s % 60));
+	else
+		snprintf(buf, 32, "%" PRId64 "d%02dh%02dm", s / 86400, (int)(s / 3600 % 24),
+			 (int)(s / 60 % 60));
+	return buf;
 }
 
-DEFPY_YANG(no_dsaa_block, no_dsaa_block_cmd, "no dsaa", NO_STR "Dual-site active/active\n")
+static int64_t age_ms(struct dsaa_mono t)
 {
-	nb_cli_enqueue_change(vty, DSAA_XPATH, NB_OP_DESTROY, NULL);
-	return nb_cli_apply_changes(vty, NULL);
+	return dsaa_mono_diff_us(dsaa_mono_now(), t) / 1000;
 }
 
-DEFPY_YANG(dsaa_cluster_id, dsaa_cluster_id_cmd, "[no] cluster-id (1-4294967295)$id",
-	   NO_STR "The number that all sites of one cluster share\n"
-		  "Cluster number\n")
+static const char *liveness_name(enum dsaa_liveness l)
 {
-	nb_cli_enqueue_change(vty, "./cluster-id", no ? NB_OP_DESTROY : NB_OP_MODIFY, id_str);
-	return nb_cli_apply_changes(vty, NULL);
+	return l == DSAA_LIVE_UP ? "up" : l == DSAA_LIVE_DOWN ? "down" : "unknown";
 }
 
-DEFPY_YANG_NOSH(dsaa_site, dsaa_site_cmd, "site (1-16)$id",
-		"One site of the cluster\n"
-		"Site number\n")
+static const char *ha_mode_name(void)
 {
-	char xpath[XPATH_MAXLEN];
-	int ret;
-
-	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%s']", id_str);
-	nb_cli_enqueue_change(vty, xpath, NB_OP_CREATE, NULL);
-	ret = nb_cli_apply_changes(vty, NULL);
-	if (ret == CMD_SUCCESS)
-		VTY_PUSH_XPATH(DSAA_SITE_NODE, xpath);
-	return ret;
+	return dsaa_conf.ha_mode == DSAA_HA_PRIMARY_UP ? "primary-up" : "active-active";
 }
 
-DEFPY_YANG(no_dsaa_site, no_dsaa_site_cmd, "no site (1-16)$id",
-	   NO_STR "One site of the cluster\n"
-		  "Site number\n")
+/* Every answer says aloud that the session is plain text. */
+static struct json_object *answer_new(void)
 {
-	char xpath[XPATH_MAXLEN];
+	struct json_object *o = json_object_new_object();
 
-	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%s']", id_str);
-	nb_cli_enqueue_change(vty, xpath, NB_OP_DESTROY, NULL);
-	return nb_cli_apply_changes(vty, NULL);
+	json_object_boolean_add(o, "insecure", dsaa_conf.insecure);
+	return o;
 }
 
-DEFPY_YANG(dsaa_site_name, dsaa_site_name_cmd, "[no] name WORD$name",
-	   NO_STR "A name for people\n"
-		  "Name\n")
+static int answer(struct vty *vty, struct json_object *o)
 {
-	nb_cli_enqueue_change(vty, "./name", no ? NB_OP_DESTROY : NB_OP_MODIFY, name);
-	return nb_cli_apply_changes(vty, NULL);
+	return vty_json(vty, o);
 }
 
-DEFPY(show_dsaa, show_dsaa_cmd, "show dsaa [json]$json",
-      SHOW_STR "Dual-site active/active\n" JSON_STR)
+/* First lines of every text answer; false when there is nothing more to tell. */
+static bool head(struct vty *vty)
 {
-	const struct lyd_node *dnode = yang_dnode_get(running_config->dnode, DSAA_XPATH);
-	uint32_t id = 0;
+	if (!dsaa_conf.enabled) {
+		vty_out(vty, "%% No dsaa block is configured\n");
+		return false;
+	}
+	if (dsaa_conf.insecure)
+		vty_out(vty, "%% INSECURE: the sessions are plain text ('sync insecure')\n");
+	return true;
+}
 
-	if (dnode && yang_dnode_exists(dnode, "./cluster-id"))
-		id = yang_dnode_get_uint32(dnode, "./cluster-id");
-	if (json) {
-		struct json_object *o = json_object_new_object();
+/* {REASON: n} of those that are not 0. */
+static struct json_object *reasons_json(const uint64_t n[DSAA_REASONS_MAX])
+{
+	struct json_object *o = json_object_new_object();
 
-		json_object_int_add(o, "clusterId", id);
-		vty_json(vty, o);
+	for (unsigned r = dsaa_reason_next(0); r < DSAA_REASONS_MAX; r = dsaa_reason_next(r))
+		if (n[r])
+			json_object_int_add(o, dsaa_reason_name(r), n[r]);
+	return o;
+}
+
+static void reasons_text(struct vty *vty, const char *indent, const uint64_t n[DSAA_REASONS_MAX])
+{
+	for (unsigned r = dsaa_reason_next(0); r < DSAA_REASONS_MAX; r = dsaa_reason_next(r))
+		if (n[r])
+			vty_out(vty, "%s%-26s %12" PRIu64 "  %s\n", indent, dsaa_reason_name(r), n[r],
+				dsaa_reason_meaning(r));
+}
+
+static struct json_object *object_at(struct json_object *parent, unsigned site)
+{
+	struct json_object *o = json_object_new_object();
+	char key[8];
+
+	snprintf(key, sizeof(key), "%u", site);
+	json_object_object_add(parent, key, o);
+	return o;
+}
+
+static void reason_json(struct json_object *o, unsigned reason)
+{
+	json_object_string_add(o, "reason", reason ? dsaa_reason_name(reason) : "");
+	json_object_string_add(o, "reasonText", reason ? dsaa_reason_meaning(reason) : "");
+	json_object_string_add(o, "remedy", reason ? dsaa_reason_remedy(reason) : "");
+}
+
+/* ", REASON: what it means; what to do" */
+static void reason_text(struct vty *vty, unsigned reason)
+{
+	if (!reason)
+		return;
+	vty_out(vty, ", %s: %s", dsaa_reason_name(reason), dsaa_reason_meaning(reason));
+	if (dsaa_reason_remedy(reason)[0])
+		vty_out(vty, " (%s)", dsaa_reason_remedy(reason));
+}
+
+/* ------------------------------------------------------------------ show dsaa */
+
+static void show_dsaa_json(struct vty *vty)
+{
+	struct json_object *o = answer_new(), *peers = json_object_new_object();
+	struct json_object *adverts = json_object_new_object();
+	struct dsaa_engine_view v;
+	struct dsaa_advert *a;
+
+	dsaa_view_engine(&v);
+	json_object_boolean_add(o, "enabled", dsaa_conf.enabled);
+	json_object_int_add(o, "clusterId", dsaa_conf.cluster_id);
+	json_object_int_add(o, "localSite", v.local);
+	json_object_string_add(o, "localSiteName", v.local ? dsaa_conf.site[v.local].name : "");
+	json_object_string_add(o, "haMode", ha_mode_name());
+	if (dsaa_conf.ha_mode == DSAA_HA_PRIMARY_UP)
+		json_object_int_add(o, "primarySite", dsaa_conf.primary);
+	json_object_boolean_add(o, "stateComplete", v.state_complete);
+	json_object_string_add(o, "stateReason",
+			       v.complete_reason ? dsaa_reason_name(v.complete_reason) : "");
+	json_object_boolean_add(o, "draining", v.draining);
+	json_object_boolean_add(o, "zebra", dsaa_zebra_connected());
+	json_object_string_addf(o, "configDigest", "%016" PRIx64, dsaa_config_digest());
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct json_object *p;
+		struct dsaa_peer_view pv;
+
+		if (!dsaa_view_is_peer(s))
+			continue;
+		dsaa_view_peer(s, &pv);
+		p = object_at(peers, s);
+		json_object_string_add(p, "name", dsaa_conf.site[s].name);
+		json_object_string_add(p, "state", dsaa_peer_state_name(pv.state));
+		reason_json(p, pv.reason);
+		json_object_int_add(p, "sinceMsec", age_ms(pv.since));
+		json_object_boolean_add(p, "secure", pv.secure);
+	}
+	json_object_object_add(o, "peers", peers);
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
+		char key[PREFIX_STRLEN];
+
+		snprintfrr(key, sizeof(key), "%pFX", &a->prefix);
+		json_object_string_add(adverts, key, dsaa_advertise_state_name(a->state));
+	}
+	json_object_object_add(o, "advertise", adverts);
+	answer(vty, o);
+}
+
+static void show_dsaa_peer(struct vty *vty, unsigned s)
+{
+	struct dsaa_peer_view pv;
+	char age[32];
+
+	dsaa_view_peer(s, &pv);
+	vty_out(vty, "Peer %u (%s): %s since %s", s, dsaa_view_site_name(s),
+		dsaa_peer_state_name(pv.state), age_text(pv.since, age));
+	reason_text(vty, pv.reason);
+	vty_out(vty, "\n");
+}
+
+static void show_dsaa_text(struct vty *vty)
+{
+	struct dsaa_engine_view v;
+	struct dsaa_advert *a;
+
+	if (!head(vty))
+		return;
+	dsaa_view_engine(&v);
+	if (v.local)
+		vty_out(vty, "Site: %u (%s), cluster %u\n", v.local, dsaa_view_site_name(v.local),
+			dsaa_conf.cluster_id);
+	else
+		vty_out(vty, "Site: unknown, cluster %u\n", dsaa_conf.cluster_id);
+	vty_out(vty, "Mode: %s", ha_mode_name());
+	if (dsaa_conf.ha_mode == DSAA_HA_PRIMARY_UP)
+		vty_out(vty, ", primary site %u%s", dsaa_conf.primary,
+			dsaa_conf.site[dsaa_conf.primary].configured ? ""
+								      : " (not configured)");
+	vty_out(vty, "%s\n", v.draining ? ", draining" : "");
+	vty_out(vty, "State: %s", v.state_complete ? "complete" : "not complete");
+	reason_text(vty, v.complete_reason);
+	vty_out(vty, "\n");
+	if (!dsaa_zebra_connected())
+		vty_out(vty, "Zebra: not connected\n");
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (dsaa_view_is_peer(s))
+			show_dsaa_peer(vty, s);
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+		vty_out(vty, "Advertise %pFX: %s, %s\n", &a->prefix,
+			dsaa_advertise_state_name(a->state), dsaa_view_advert_reason(a));
+}
+
+DEFPY(show_dsaa, show_dsaa_cmd, "show dsaa [json]$json", SHOW_STR DSAA_STR JSON_STR)
+{
+	if (json)
+		show_dsaa_json(vty);
+	else
+		show_dsaa_text(vty);
+	return CMD_SUCCESS;
+}
+
+/* ------------------------------------------------------------------ show dsaa site */
+
+static const char *site_role(unsigned s)
+{
+	if (dsaa_conf.ha_mode == DSAA_HA_ACTIVE_ACTIVE)
+		return "active";
+	return s == dsaa_conf.primary ? "primary" : "secondary";
+}
+
+static void show_site_json(struct json_object *sites, unsigned s)
+{
+	const struct dsaa_site *site = &dsaa_conf.site[s];
+	struct json_object *o = object_at(sites, s);
+	struct json_object *l = json_object_new_array(), *pools = json_object_new_array();
+	struct dsaa_peer_view pv;
+	char text[PREFIX_STRLEN];
+
+	json_object_string_add(o, "name", site->name);
+	json_object_boolean_add(o, "local", s == dsaa_local_site());
+	json_object_string_add(o, "role", site_role(s));
+	for (unsigned i = 0; i < site->sync_addresses; i++) {
+		snprintfrr(text, sizeof(text), "%pIA", &site->sync_address[i]);
+		json_object_array_add(l, json_object_new_string(text));
+	}
+	json_object_object_add(o, "syncAddresses", l);
+	for (unsigned i = 0; i < site->nat_pools; i++) {
+		snprintfrr(text, sizeof(text), "%pFX", &site->nat_pool[i]);
+		json_object_array_add(pools, json_object_new_string(text));
+	}
+	json_object_object_add(o, "natPools", pools);
+	if (site->has_probe)
+		json_object_string_addf(o, "probeAddress", "%pIA", &site->probe);
+	if (s == dsaa_local_site())
+		return;
+	dsaa_view_peer(s, &pv);
+	json_object_string_add(o, "state", dsaa_peer_state_name(pv.state));
+	reason_json(o, pv.reason);
+	json_object_int_add(o, "sinceMsec", age_ms(pv.since));
+	json_object_string_add(o, "session", pv.session ? "up" : "down");
+	json_object_boolean_add(o, "secure", pv.secure);
+	json_object_string_add(o, "bfd", dsaa_conf.bfd ? liveness_name(pv.bfd) : "off");
+	json_object_string_add(o, "probe", site->has_probe ? liveness_name(pv.probe) : "off");
+	json_object_boolean_add(o, "peerComplete", pv.peer_complete);
+	json_object_boolean_add(o, "peerDraining", pv.peer_draining);
+	json_object_int_add(o, "sessions", pv.sessions);
+}
+
+static void show_site_text(struct vty *vty, unsigned s)
+{
+	const struct dsaa_site *site = &dsaa_conf.site[s];
+	struct dsaa_peer_view pv;
+	char age[32];
+
+	if (s == dsaa_local_site()) {
+		vty_out(vty, "%4u  %-16s %-10s %-13s %-8s %-8s %-8s %s", s, dsaa_view_site_name(s),
+			site_role(s), "local", "-", "-", "-", "-");
 	} else {
-		vty_out(vty, "Cluster %u\n", id);
+		dsaa_view_peer(s, &pv);
+		vty_out(vty, "%4u  %-16s %-10s %-13s %-8s %-8s %-8s %s", s, dsaa_view_site_name(s),
+			site_role(s), dsaa_peer_state_name(pv.state), pv.session ? "up" : "down",
+			dsaa_conf.bfd ? liveness_name(pv.bfd) : "off",
+			site->has_probe ? liveness_name(pv.probe) : "off",
+			age_text(pv.since, age));
+	}
+	vty_out(vty, "\n");
+	vty_out(vty, "      sync-address");
+	for (unsigned i = 0; i < site->sync_addresses; i++)
+		vty_out(vty, " %pIA", &site->sync_address[i]);
+	vty_out(vty, site->sync_addresses ? "" : " none");
+	if (site->has_probe)
+		vty_out(vty, ", probe %pIA", &site->probe);
+	for (unsigned i = 0; i < site->nat_pools; i++)
+		vty_out(vty, "%s%pFX", i ? " " : ", nat-pool ", &site->nat_pool[i]);
+	vty_out(vty, "\n");
+}
+
+DEFPY(show_dsaa_site, show_dsaa_site_cmd, "show dsaa site [json]$json",
+      SHOW_STR DSAA_STR
+      "The sites of the cluster\n" JSON_STR)
+{
+	struct json_object *o, *sites;
+
+	if (json) {
+		o = answer_new();
+		sites = json_object_new_object();
+		for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+			if (dsaa_conf.site[s].configured)
+				show_site_json(sites, s);
+		json_object_object_add(o, "sites", sites);
+		answer(vty, o);
+		return CMD_SUCCESS;
+	}
+	if (!head(vty))
+		return CMD_SUCCESS;
+	vty_out(vty, "%4s  %-16s %-10s %-13s %-8s %-8s %-8s %s\n", "Site", "Name", "Role", "State",
+		"Session", "BFD", "Probe", "Since");
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (dsaa_conf.site[s].configured)
+			show_site_text(vty, s);
+	return CMD_SUCCESS;
+}
+
+/* ------------------------------------------------------------------ show dsaa uips */
+
+static const char *uips_reason(const struct dsaa_uips *u)
+{
+	if (!dsaa_local_site())
+		return "the local site is not known";
+	if (u->site != dsaa_local_site())
+		return "belongs to another site";
+	if (u->reason)
+		return u->reason;
+	return u->installed ? "" : "not yet installed";
+}
+
+static void uips_json(struct json_object *list, const struct dsaa_uips *u)
+{
+	struct json_object *o = json_object_new_object();
+	bool local = u->site == dsaa_local_site();
+
+	json_object_int_add(o, "site", u->site);
+	json_object_string_addf(o, "address", "%pFX", &u->address);
+	json_object_boolean_add(o, "local", local);
+	json_object_boolean_add(o, "installed", local && u->installed);
+	json_object_string_add(o, "reason", uips_reason(u));
+	json_object_array_add(list, o);
+}
+
+static void uips_text(struct vty *vty, const struct dsaa_uips *u)
+{
+	bool local = u->site == dsaa_local_site();
+	char address[PREFIX_STRLEN];
+
+	snprintfrr(address, sizeof(address), "%pFX", &u->address);
+	vty_out(vty, "%-15s %4u  %-43s %-5s %-9s %s\n", u->ifname, u->site, address,
+		local ? "yes" : "no", local && u->installed ? "yes" : "no", uips_reason(u));
+}
+
+DEFPY(show_dsaa_uips, show_dsaa_uips_cmd, "show dsaa uips [json]$json",
+      SHOW_STR DSAA_STR
+      "Addresses of the interfaces of each site\n" JSON_STR)
+{
+	struct json_object *o = NULL, *interfaces = NULL, *list = NULL;
+	char names[DSAA_IFACES_MAX][IFNAMSIZ];
+	unsigned n = dsaa_logical_interfaces(names);
+	struct dsaa_uips *u;
+
+	if (json) {
+		o = answer_new();
+		interfaces = json_object_new_object();
+	} else if (!head(vty)) {
+		return CMD_SUCCESS;
+	} else {
+		vty_out(vty, "%-15s %4s  %-43s %-5s %-9s %s\n", "Interface", "Site", "Address",
+			"Local", "Installed", "Reason");
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (json) {
+			list = json_object_new_array();
+			json_object_object_add(interfaces, names[i], list);
+		}
+		for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+			frr_each (dsaa_uips_list, &dsaa_conf.site[s].uips, u) {
+				if (strcmp(u->ifname, names[i]))
+					continue;
+				if (json)
+					uips_json(list, u);
+				else
+					uips_text(vty, u);
+			}
+		}
+	}
+	if (json) {
+		json_object_object_add(o, "interfaces", interfaces);
+		answer(vty, o);
 	}
 	return CMD_SUCCESS;
 }
 
-static int dsaa_nb_create(struct nb_cb_create_args *args)
+/* ------------------------------------------------------------------ show dsaa sync */
+
+static void sync_peer_json(struct json_object *peers, unsigned s)
 {
-	return NB_OK;
+	struct json_object *o = object_at(peers, s), *bulk = json_object_new_object();
+	struct json_object *audit = json_object_new_object();
+	struct dsaa_peer_view v;
+
+	dsaa_view_peer(s, &v);
+	json_object_string_add(o, "state", dsaa_peer_state_name(v.state));
+	reason_json(o, v.reason);
+	json_object_int_add(o, "sinceMsec", age_ms(v.since));
+	json_object_boolean_add(o, "secure", v.secure);
+	json_object_int_add(o, "flowsSent", v.flows_sent);
+	json_object_int_add(o, "flowsReceived", v.flows_received);
+	json_object_int_add(o, "flowsApplied", v.flows_applied);
+	json_object_object_add(o, "flowsRejected", reasons_json(v.flows_rejected));
+	json_object_int_add(o, "peerApplied", v.peer_applied);
+	json_object_int_add(o, "peerRejected", v.peer_rejected);
+	json_object_double_add(o, "lagMsecP50", v.lag_p50_us / 1000.0);
+	json_object_double_add(o, "lagMsecP99", v.lag_p99_us / 1000.0);
+	json_object_double_add(o, "lagMsecMax", v.lag_max_us / 1000.0);
+	json_object_int_add(o, "backlog", v.backlog);
+	json_object_int_add(bulk, "flows", v.bulk_flows);
+	json_object_int_add(bulk, "msec", v.bulk_ms);
+	json_object_boolean_add(bulk, "done", v.bulk_done);
+	if (v.bulk_done)
+		json_object_int_add(bulk, "ageMsec", age_ms(v.bulk_at));
+	json_object_int_add(bulk, "sentFlows", v.bulk_sent_flows);
+	json_object_int_add(bulk, "sentMsec", v.bulk_sent_ms);
+	json_object_int_add(bulk, "swept", v.swept);
+	json_object_object_add(o, "lastBulk", bulk);
+	json_object_int_add(audit, "differences", 0);
+	json_object_int_add(audit, "repaired", 0);
+	json_object_boolean_add(audit, "done", false);
+	json_object_object_add(o, "lastAudit", audit);
+	json_object_boolean_add(o, "oursConfirmed", v.ours_confirmed);
+	json_object_boolean_add(o, "theirsComplete", v.theirs_complete);
+	json_object_int_add(o, "sessions", v.sessions);
 }
 
-static int dsaa_nb_modify(struct nb_cb_modify_args *args)
+static void sync_json(struct vty *vty)
 {
-	return NB_OK;
+	struct json_object *o = answer_new(), *peers = json_object_new_object();
+	struct json_object *kernel = json_object_new_object();
+	struct dsaa_sync_kernel k = { 0 };
+	struct dsaa_engine_view v;
+
+	dsaa_view_engine(&v);
+	dsaa_sync_kernel_view(&k);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (dsaa_view_is_peer(s))
+			sync_peer_json(peers, s);
+	json_object_object_add(o, "peers", peers);
+	json_object_boolean_add(o, "stateComplete", v.state_complete);
+	json_object_int_add(o, "ownEvents", v.own_events);
+	json_object_object_add(o, "skipped", reasons_json(v.skipped));
+	json_object_int_add(o, "overruns", v.overruns);
+	json_object_int_add(o, "logEntries", v.log_entries);
+	json_object_int_add(o, "logLive", v.log_live);
+	json_object_int_add(o, "adopted", v.adopted);
+	json_object_int_add(kernel, "eventsNew", k.events_new);
+	json_object_int_add(kernel, "eventsUpdate", k.events_update);
+	json_object_int_add(kernel, "eventsDestroy", k.events_destroy);
+	json_object_int_add(kernel, "overruns", k.overruns);
+	json_object_int_add(kernel, "echoes", k.echoes);
+	json_object_int_add(kernel, "count", k.count);
+	json_object_int_add(kernel, "max", k.max);
+	json_object_string_add(kernel, "warning", k.warning);
+	json_object_object_add(o, "kernel", kernel);
+	answer(vty, o);
 }
 
-static int dsaa_nb_destroy(struct nb_cb_destroy_args *args)
+static void sync_peer_text(struct vty *vty, unsigned s)
 {
-	return NB_OK;
+	struct dsaa_peer_view v;
+	uint64_t rejected = 0;
+	char age[32];
+
+	dsaa_view_peer(s, &v);
+	for (unsigned r = 0; r < DSAA_REASONS_MAX; r++)
+		rejected += v.flows_rejected[r];
+	vty_out(vty, "Peer %u (%s): %s since %s", s, dsaa_view_site_name(s),
+		dsaa_peer_state_name(v.state), age_text(v.since, age));
+	reason_text(vty, v.reason);
+	vty_out(vty, "\n  flows: sent %" PRIu64 ", received %" PRIu64 ", applied %" PRIu64
+		     ", rejected %" PRIu64 "\n",
+		v.flows_sent, v.flows_received, v.flows_applied, rejected);
+	reasons_text(vty, "    ", v.flows_rejected);
+	vty_out(vty, "  of ours, the peer applied %" PRIu64 " and rejected %" PRIu64 "\n",
+		v.peer_applied, v.peer_rejected);
+	vty_out(vty, "  lag: p50 %.1f ms, p99 %.1f ms, max %.1f ms; backlog %u\n",
+		v.lag_p50_us / 1000.0, v.lag_p99_us / 1000.0, v.lag_max_us / 1000.0, v.backlog);
+	if (v.bulk_done)
+		vty_out(vty,
+			"  last bulk: %" PRIu64 " flows in %.3f s, %s ago; swept %" PRIu64 "\n",
+			v.bulk_flows, v.bulk_ms / 1000.0, age_text(v.bulk_at, age), v.swept);
+	else
+		vty_out(vty, "  last bulk: none\n");
+	vty_out(vty, "  last audit: none\n");
 }
 
-static void dsaa_block_show(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+static void sync_text(struct vty *vty)
 {
-	vty_out(vty, "!\ndsaa\n");
+	struct dsaa_sync_kernel k = { 0 };
+	struct dsaa_engine_view v;
+
+	if (!head(vty))
+		return;
+	dsaa_view_engine(&v);
+	dsaa_sync_kernel_view(&k);
+	vty_out(vty, "State: %s", v.state_complete ? "complete" : "not complete");
+	reason_text(vty, v.complete_reason);
+	vty_out(vty,
+		"\nKernel: %u of %u connections; events: new %" PRIu64 ", update %" PRIu64
+		", destroy %" PRIu64 ", our own %" PRIu64 ", lost %" PRIu64 " times\n",
+		k.count, k.max, k.events_new, k.events_update, k.events_destroy, k.echoes,
+		k.overruns);
+	if (k.warning[0])
+		vty_out(vty, "%% %s\n", k.warning);
+	vty_out(vty, "Log: %u of %u entries, %" PRIu64 " changes of our connections, %" PRIu64
+		     " connections adopted\n",
+		v.log_live, v.log_entries, v.own_events, v.adopted);
+	reasons_text(vty, "  not sent: ", v.skipped);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (dsaa_view_is_peer(s))
+			sync_peer_text(vty, s);
 }
 
-static void dsaa_block_show_end(struct vty *vty, const struct lyd_node *dnode)
+DEFPY(show_dsaa_sync, show_dsaa_sync_cmd, "show dsaa sync [json]$json",
+      SHOW_STR DSAA_STR
+      "Replication of connections\n" JSON_STR)
 {
-	vty_out(vty, "exit\n!\n");
+	if (json)
+		sync_json(vty);
+	else
+		sync_text(vty);
+	return CMD_SUCCESS;
 }
 
-static void dsaa_cluster_id_show(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+/* ------------------------------------------------------------------ show dsaa correction */
+
+/* The interfaces with a uips and those named in the configuration, each once. */
+static unsigned correction_interfaces(char names[2 * DSAA_IFACES_MAX][IFNAMSIZ])
 {
-	vty_out(vty, " cluster-id %s\n", yang_dnode_get_string(dnode, NULL));
+	unsigned n = dsaa_logical_interfaces(names);
+
+	for (unsigned i = 0; i < dsaa_conf.correction_ifaces; i++) {
+		unsigned k = 0;
+
+		while (k < n && strcmp(names[k], dsaa_conf.correction_iface[i]))
+			k++;
+		if (k == n)
+			strlcpy(names[n++], dsaa_conf.correction_iface[i], IFNAMSIZ);
+	}
+	return n;
 }
 
-static void dsaa_site_show(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+static void correction_json(struct vty *vty)
 {
-	vty_out(vty, " site %s\n", yang_dnode_get_string(dnode, "./id"));
+	struct json_object *o = answer_new(), *peers = json_object_new_object();
+	struct json_object *interfaces = json_object_new_object();
+	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[160];
+	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
+	unsigned n = correction_interfaces(names);
+
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_correct_peer v = { 0 };
+		struct json_object *p;
+
+		if (!dsaa_view_is_peer(s))
+			continue;
+		dsaa_correct_peer_view(s, &v);
+		p = object_at(peers, s);
+		json_object_int_add(p, "packetsSent", v.packets_sent);
+		json_object_int_add(p, "bytesSent", v.bytes_sent);
+		json_object_int_add(p, "packetsReceived", v.packets_received);
+		json_object_int_add(p, "bytesReceived", v.bytes_received);
+	}
+	dsaa_correct_reasons(reasons);
+	for (unsigned i = 0; i < n; i++) {
+		struct json_object *p = json_object_new_object();
+
+		why[0] = '\0';
+		json_object_string_add(p, "dataPath",
+				       dsaa_correct_data_path(names[i], why, sizeof(why)));
+		json_object_string_add(p, "why", why);
+		json_object_object_add(interfaces, names[i], p);
+	}
+	json_object_object_add(o, "peers", peers);
+	json_object_object_add(o, "reasons", reasons_json(reasons));
+	json_object_object_add(o, "interfaces", interfaces);
+	json_object_int_add(o, "port", dsaa_correction_port());
+	json_object_string_addf(o, "markMask", "0x%08x", dsaa_conf.mark_mask);
+	answer(vty, o);
 }
 
-static void dsaa_site_show_end(struct vty *vty, const struct lyd_node *dnode)
+static void correction_text(struct vty *vty)
 {
-	vty_out(vty, " exit\n");
+	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[160];
+	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
+	unsigned n;
+
+	if (!head(vty))
+		return;
+	vty_out(vty, "Tunnel port %u, owner bits 0x%08x\n\n", dsaa_correction_port(),
+		dsaa_conf.mark_mask);
+	n = correction_interfaces(names);
+	vty_out(vty, "%-15s %-9s %s\n", "Interface", "Data path", "Why");
+	for (unsigned i = 0; i < n; i++) {
+		const char *path;
+
+		why[0] = '\0';
+		path = dsaa_correct_data_path(names[i], why, sizeof(why));
+		vty_out(vty, "%-15s %-9s %s\n", names[i], path, why);
+	}
+	vty_out(vty, "\n%-22s %12s %15s %12s %15s\n", "Peer", "Sent packets", "bytes",
+		"Recv packets", "bytes");
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_correct_peer v = { 0 };
+
+		if (!dsaa_view_is_peer(s))
+			continue;
+		dsaa_correct_peer_view(s, &v);
+		vty_out(vty, "%4u %-17s %12" PRIu64 " %15" PRIu64 " %12" PRIu64 " %15" PRIu64 "\n",
+			s, dsaa_view_site_name(s), v.packets_sent, v.bytes_sent, v.packets_received,
+			v.bytes_received);
+	}
+	vty_out(vty, "\n%-26s %12s  %s\n", "Reason", "Packets", "Meaning");
+	dsaa_correct_reasons(reasons);
+	reasons_text(vty, "", reasons);
 }
 
-static void dsaa_site_name_show(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+DEFPY(show_dsaa_correction, show_dsaa_correction_cmd, "show dsaa correction [json]$json",
+      SHOW_STR DSAA_STR
+      "Carrying packets to the site that owns their connection\n" JSON_STR)
 {
-	vty_out(vty, "  name %s\n", yang_dnode_get_string(dnode, NULL));
+	if (json)
+		correction_json(vty);
+	else
+		correction_text(vty);
+	return CMD_SUCCESS;
 }
 
-/* clang-format off */
-const struct frr_yang_module_info frr_dsaad_info = {
-	.name = "frr-dsaad",
-	.nodes = {
-		{
-			.xpath = DSAA_XPATH,
-			.cbs = {
-				.create = dsaa_nb_create,
-				.destroy = dsaa_nb_destroy,
-				.cli_show = dsaa_block_show,
-				.cli_show_end = dsaa_block_show_end,
-			},
-		},
-		{
-			.xpath = DSAA_XPATH "/cluster-id",
-			.cbs = {
-				.modify = dsaa_nb_modify,
-				.destroy = dsaa_nb_destroy,
-				.cli_show = dsaa_cluster_id_show,
-			},
-		},
-		{
-			.xpath = DSAA_XPATH "/site",
-			.cbs = {
-				.create = dsaa_nb_create,
-				.destroy = dsaa_nb_destroy,
-				.cli_show = dsaa_site_show,
-				.cli_show_end = dsaa_site_show_end,
-			},
-		},
-		{
-			.xpath = DSAA_XPATH "/site/name",
-			.cbs = {
-				.modify = dsaa_nb_modify,
-				.destroy = dsaa_nb_destroy,
-				.cli_show = dsaa_site_name_show,
-			},
-		},
-		{
-			.xpath = NULL,
-		},
-	},
-};
-/* clang-format on */
+/* ------------------------------------------------------------------ show dsaa advertise */
 
-static int dsaa_config_write(struct vty *vty)
+static void advert_json(struct json_object *prefixes, const struct dsaa_advert *a)
 {
-	const struct lyd_node *dnode = yang_dnode_get(running_config->dnode, DSAA_XPATH);
+	struct json_object *o = json_object_new_object();
+	char key[PREFIX_STRLEN];
 
-	if (!dnode)
-		return 0;
-	nb_cli_show_dnode_cmds(vty, dnode, false);
-	return 1;
+	snprintfrr(key, sizeof(key), "%pFX", &a->prefix);
+	json_object_string_add(o, "state", dsaa_advertise_state_name(a->state));
+	json_object_string_add(o, "reason", dsaa_view_advert_reason(a));
+	json_object_int_add(o, "tag", a->tag);
+	if (a->site)
+		json_object_int_add(o, "site", a->site);
+	else
+		json_object_string_add(o, "site", "all");
+	json_object_boolean_add(o, "installed", a->installed);
+	json_object_boolean_add(o, "selected", a->selected);
+	json_object_object_add(prefixes, key, o);
 }
 
-static struct cmd_node dsaa_node = {
-	.name = "dsaa",
-	.node = DSAA_NODE,
-	.parent_node = CONFIG_NODE,
-	.prompt = "%s(config-dsaa)# ",
-	.config_write = dsaa_config_write,
-};
+DEFPY(show_dsaa_advertise, show_dsaa_advertise_cmd, "show dsaa advertise [json]$json",
+      SHOW_STR DSAA_STR
+      "Announced prefixes\n" JSON_STR)
+{
+	struct json_object *o, *prefixes;
+	struct dsaa_advert *a;
+	char text[PREFIX_STRLEN], site[8];
 
-static struct cmd_node dsaa_site_node = {
-	.name = "dsaa site",
-	.node = DSAA_SITE_NODE,
-	.parent_node = DSAA_NODE,
-	.prompt = "%s(config-dsaa-site)# ",
-};
+	if (json) {
+		o = answer_new();
+		prefixes = json_object_new_object();
+		frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+			advert_json(prefixes, a);
+		json_object_object_add(o, "prefixes", prefixes);
+		answer(vty, o);
+		return CMD_SUCCESS;
+	}
+	if (!head(vty))
+		return CMD_SUCCESS;
+	vty_out(vty, "%-43s %4s %-9s %10s %-9s %s\n", "Prefix", "Site", "State", "Tag", "In zebra",
+		"Reason");
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
+		snprintfrr(text, sizeof(text), "%pFX", &a->prefix);
+		snprintf(site, sizeof(site), "%u", a->site);
+		vty_out(vty, "%-43s %4s %-9s %10u %-9s %s\n", text, a->site ? site : "all",
+			dsaa_advertise_state_name(a->state), a->tag,
+			a->selected ? "selected" : a->installed ? "installed" : "no",
+			dsaa_view_advert_reason(a));
+	}
+	return CMD_SUCCESS;
+}
 
-/* Installs the nodes and commands. */
+/* ------------------------------------------------------------------ show dsaa events */
+
+static const char *event_state(const struct dsaa_history *h, uint8_t state)
+{
+	if (h->site)
+		return dsaa_peer_state_name(state);
+	return state ? "complete" : "not complete";
+}
+
+static void event_time(const struct dsaa_history *h, char buf[40])
+{
+	int64_t ago_us = dsaa_mono_diff_us(dsaa_mono_now(), h->at);
+	struct timespec now;
+	int64_t ms;
+	struct tm tm;
+	time_t s;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - ago_us / 1000;
+	s = ms / 1000;
+	localtime_r(&s, &tm);
+	strftime(buf, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + strlen(buf), 40 - strlen(buf), ".%03d", (int)(ms % 1000));
+}
+
+static void event_json(struct json_object *list, const struct dsaa_history *h)
+{
+	struct json_object *o = json_object_new_object();
+	char time[40];
+
+	event_time(h, time);
+	json_object_string_add(o, "time", time);
+	json_object_int_add(o, "ageMsec", age_ms(h->at));
+	json_object_int_add(o, "site", h->site ? h->site : dsaa_local_site());
+	json_object_string_add(o, "what", h->site ? "peer" : "state");
+	json_object_string_add(o, "from", event_state(h, h->from));
+	json_object_string_add(o, "to", event_state(h, h->to));
+	reason_json(o, h->reason);
+	json_object_array_add(list, o);
+}
+
+static void event_text(struct vty *vty, const struct dsaa_history *h)
+{
+	char time[40];
+
+	event_time(h, time);
+	if (h->site)
+		vty_out(vty, "%s  peer %u (%s): %s -> %s", time, h->site,
+			dsaa_view_site_name(h->site), event_state(h, h->from),
+			event_state(h, h->to));
+	else
+		vty_out(vty, "%s  state: %s -> %s", time, event_state(h, h->from),
+			event_state(h, h->to));
+	reason_text(vty, h->reason);
+	vty_out(vty, "\n");
+}
+
+DEFPY(show_dsaa_events, show_dsaa_events_cmd, "show dsaa events [json]$json",
+      SHOW_STR DSAA_STR
+      "The last changes of state, newest last\n" JSON_STR)
+{
+	struct dsaa_history h[DSAA_HISTORY_MAX];
+	unsigned n = dsaa_sync_history(h, DSAA_HISTORY_MAX);
+	struct json_object *o, *list;
+
+	if (json) {
+		o = answer_new();
+		list = json_object_new_array();
+		for (unsigned i = 0; i < n; i++)
+			event_json(list, &h[i]);
+		json_object_object_add(o, "events", list);
+		answer(vty, o);
+		return CMD_SUCCESS;
+	}
+	if (!head(vty))
+		return CMD_SUCCESS;
+	for (unsigned i = 0; i < n; i++)
+		event_text(vty, &h[i]);
+	return CMD_SUCCESS;
+}
+
+/* ------------------------------------------------------------------ enable node */
+
+DEFPY(dsaa_resync, dsaa_resync_cmd, "dsaa resync [site (1-16)$site]",
+      DSAA_STR
+      "Transfer and compare all connections anew\n"
+      "With one site only\n"
+      "Number of the site\n")
+{
+	if (!dsaa_local_site()) {
+		vty_out(vty, "%% The local site is not known, so there is no peer\n");
+		return CMD_WARNING;
+	}
+	if (site && !dsaa_view_is_peer(site)) {
+		vty_out(vty, "%% Site %ld is not a configured peer\n", site);
+		return CMD_WARNING;
+	}
+	dsaa_sync_post_resync(site);
+	return CMD_SUCCESS;
+}
+
+DEFPY(dsaa_drain, dsaa_drain_cmd, "dsaa drain [<on|off>$what]",
+      DSAA_STR
+      "Move new connections to the other sites\n"
+      "Start, which is the default\n"
+      "End\n")
+{
+	if (!dsaa_local_site()) {
+		vty_out(vty, "%% The local site is not known, so nothing can be drained\n");
+		return CMD_WARNING;
+	}
+	dsaa_sync_post_drain(!what || !strcmp(what, "on"));
+	return CMD_SUCCESS;
+}
+
+DEFPY(clear_dsaa_counters, clear_dsaa_counters_cmd, "clear dsaa counters",
+      CLEAR_STR DSAA_STR
+      "Counters of sync and correction\n")
+{
+	dsaa_sync_clear();
+	dsaa_correct_clear();
+	return CMD_SUCCESS;
+}
+
 void dsaa_vty_init(void)
 {
-	install_node(&dsaa_node);
-	install_default(DSAA_NODE);
-	install_node(&dsaa_site_node);
-	install_default(DSAA_SITE_NODE);
-	install_element(CONFIG_NODE, &dsaa_block_cmd);
-	install_element(CONFIG_NODE, &no_dsaa_block_cmd);
-	install_element(DSAA_NODE, &dsaa_cluster_id_cmd);
-	install_element(DSAA_NODE, &dsaa_site_cmd);
-	install_element(DSAA_NODE, &no_dsaa_site_cmd);
-	install_element(DSAA_SITE_NODE, &dsaa_site_name_cmd);
 	install_element(VIEW_NODE, &show_dsaa_cmd);
+	install_element(VIEW_NODE, &show_dsaa_site_cmd);
+	install_element(VIEW_NODE, &show_dsaa_uips_cmd);
+	install_element(VIEW_NODE, &show_dsaa_sync_cmd);
+	install_element(VIEW_NODE, &show_dsaa_correction_cmd);
+	install_element(VIEW_NODE, &show_dsaa_advertise_cmd);
+	install_element(VIEW_NODE, &show_dsaa_events_cmd);
+	install_element(ENABLE_NODE, &dsaa_resync_cmd);
+	install_element(ENABLE_NODE, &dsaa_drain_cmd);
+	install_element(ENABLE_NODE, &clear_dsaa_counters_cmd);
+	dsaa_vty_flow_init();
 }

@@ -1,0 +1,901 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration commands of the dsaa block, and the lines that "show
+ * running-config" writes for it. Main thread.
+ *
+ * Every line is a commit of its own, also while a file is read: one wrong line
+ * must not take the rest of the block with it. So commands use
+ * nb_cli_apply_changes_clear_pending(), which never joins lines.
+ *
+ * The range of a number in a command is wider than what YANG allows, so that a
+ * wrong number is answered with a sentence of the YANG module instead of
+ * "Unknown command".
+ */
+#include <zebra.h>
+
+#include "command.h"
+#include "northbound_cli.h"
+#include "printfrr.h"
+#include "vty.h"
+
+#include "dsaad/dsaa_config.h"
+#include "dsaad/dsaa_nb.h"
+#include "dsaad/dsaa_nodes.h"
+#include "dsaad/dsaad.h"
+
+#include "dsaad/dsaa_cli_clippy.c"
+
+#define DSAA_STR	"Dual-site active/active\n"
+#define SYNC_STR	"Replication of connections\n"
+#define CORRECTION_STR	"Carrying packets to the site that owns their connection\n"
+#define SITE_NUMBER_STR "Number of a site, 1 to 16\n"
+
+/* ------------------------------------------------------------------ helpers */
+
+/* Says why a line is refused, in the form that libfrr uses for a failed commit. */
+static int refuse(struct vty *vty, const char *fmt, ...) PRINTFRR(2, 3);
+static int refuse(struct vty *vty, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintfrr(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	vty_out(vty, "%% Configuration failed.\n\nError type: validation\nError description: %s\n",
+		text);
+	return CMD_WARNING_CONFIG_FAILED;
+}
+
+/*
+ * Checks VALUE against the YANG type of the node at XPATH (below the block).
+ * Says "WORDS VALUE: the rule" when it does not fit.
+ */
+static bool fits(struct vty *vty, const char *words, const char *xpath, const char *value)
+{
+	char path[XPATH_MAXLEN];
+	const struct ly_err_item *e;
+	struct nb_node *node;
+
+	snprintf(path, sizeof(path), DSAA_XPATH "%s", xpath);
+	node = nb_node_find(path);
+	assert(node);
+	ly_err_clean(ly_native_ctx, NULL);
+	if (lyd_value_validate(ly_native_ctx, node->snode, value, strlen(value), NULL, NULL,
+			       NULL) == LY_SUCCESS)
+		return true;
+	e = ly_err_last(ly_native_ctx);
+	refuse(vty, "%s %s: %s", words, value, e && e->msg ? e->msg : "the value is not allowed");
+	ly_err_clean(ly_native_ctx, NULL);
+	return false;
+}
+
+static int apply(struct vty *vty)
+{
+	return nb_cli_apply_changes_clear_pending(vty, NULL);
+}
+
+/* Sets a leaf to VALUE, or back to its default or absence when NO. */
+static int set_leaf(struct vty *vty, const char *words, const char *xpath, const char *value,
+		    bool no)
+{
+	char path[XPATH_MAXLEN];
+
+	if (!no && !fits(vty, words, xpath, value))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(path, sizeof(path), DSAA_XPATH "%s", xpath);
+	nb_cli_enqueue_change(vty, path, no ? NB_OP_DESTROY : NB_OP_MODIFY, no ? NULL : value);
+	return apply(vty);
+}
+
+/* Adds VALUE to the leaf-list NAME ("./x", schema path XPATH), or takes it out. */
+static int set_leaf_list(struct vty *vty, const char *words, const char *name, const char *xpath,
+			 const char *value, bool no)
+{
+	if (!no && !fits(vty, words, xpath, value))
+		return CMD_WARNING_CONFIG_FAILED;
+	dsaa_cli_enqueue_leaf_list(vty, name, no ? NB_OP_DESTROY : NB_OP_CREATE, value);
+	return apply(vty);
+}
+
+/* Refuses a prefix with host bits, and writes a right one to TEXT. */
+static bool prefix_text(struct vty *vty, const char *words, const char *typed,
+			char text[PREFIX_STRLEN])
+{
+	struct prefix p, net;
+
+	if (!str2prefix(typed, &p)) {
+		refuse(vty, "%s %s: it is not a prefix", words, typed);
+		return false;
+	}
+	prefix_copy(&net, &p);
+	apply_mask(&net);
+	snprintfrr(text, PREFIX_STRLEN, "%pFX", &net);
+	if (prefix_same(&p, &net))
+		return true;
+	refuse(vty, "%s %s: bits after the length of the prefix are set, the prefix is %s", words,
+	       typed, text);
+	return false;
+}
+
+/* ------------------------------------------------------------------ the block */
+
+DEFPY_YANG_NOSH(dsaa_block, dsaa_block_cmd, "dsaa", DSAA_STR)
+{
+	int ret;
+
+	nb_cli_enqueue_change(vty, DSAA_XPATH, NB_OP_CREATE, NULL);
+	ret = apply(vty);
+	if (ret == CMD_SUCCESS)
+		VTY_PUSH_XPATH(DSAA_NODE, DSAA_XPATH);
+	return ret;
+}
+
+DEFPY_YANG(no_dsaa_block, no_dsaa_block_cmd, "no dsaa", NO_STR DSAA_STR)
+{
+	nb_cli_enqueue_change(vty, DSAA_XPATH, NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_block(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, "!\ndsaa\n");
+}
+
+void dsaa_cli_show_block_end(struct vty *vty, const struct lyd_node *dnode)
+{
+	vty_out(vty, "exit\n!\n");
+}
+
+DEFPY_YANG(dsaa_cluster_id, dsaa_cluster_id_cmd, "cluster-id (0-4294967295)$id",
+	   "The number that all sites of one cluster share\n"
+	   "Cluster number, 1 to 4294967295\n")
+{
+	return set_leaf(vty, "cluster-id", "/cluster-id", id_str, false);
+}
+
+DEFPY_YANG(no_dsaa_cluster_id, no_dsaa_cluster_id_cmd, "no cluster-id [(0-4294967295)]",
+	   NO_STR
+	   "The number that all sites of one cluster share\n"
+	   "Cluster number\n")
+{
+	return set_leaf(vty, "cluster-id", "/cluster-id", NULL, true);
+}
+
+void dsaa_cli_show_cluster_id(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " cluster-id %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+static int set_primary(struct vty *vty, const char *words, const char *site)
+{
+	if (!fits(vty, words, "/primary-site", site))
+		return CMD_WARNING_CONFIG_FAILED;
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/ha-mode", NB_OP_MODIFY, "primary-up");
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/primary-site", NB_OP_MODIFY, site);
+	return apply(vty);
+}
+
+static int set_active_active(struct vty *vty)
+{
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/primary-site", NB_OP_DESTROY, NULL);
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/ha-mode", NB_OP_MODIFY, "active-active");
+	return apply(vty);
+}
+
+DEFPY_YANG(dsaa_ha_mode, dsaa_ha_mode_cmd, "ha-mode <active-active|primary-up (0-255)$site>",
+	   "How the sites share the work\n"
+	   "Every site processes traffic\n"
+	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
+{
+	return site_str ? set_primary(vty, "ha-mode primary-up", site_str) : set_active_active(vty);
+}
+
+DEFPY_YANG(no_dsaa_ha_mode, no_dsaa_ha_mode_cmd,
+	   "no ha-mode [<active-active|primary-up [(0-255)]>]",
+	   NO_STR
+	   "How the sites share the work\n"
+	   "Every site processes traffic\n"
+	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
+{
+	return set_active_active(vty);
+}
+
+DEFPY_YANG(dsaa_primary_up, dsaa_primary_up_cmd, "primary-up (0-255)$site",
+	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
+{
+	return set_primary(vty, "primary-up", site_str);
+}
+
+DEFPY_YANG(no_dsaa_primary_up, no_dsaa_primary_up_cmd, "no primary-up [(0-255)]",
+	   NO_STR
+	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
+{
+	return set_active_active(vty);
+}
+
+void dsaa_cli_show_ha_mode(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	if (yang_dnode_get_enum(dnode, NULL) == DSAA_HA_PRIMARY_UP)
+		vty_out(vty, " ha-mode primary-up %s\n",
+			yang_dnode_get_string(dnode, "../primary-site"));
+	else
+		vty_out(vty, " ha-mode active-active\n");
+}
+
+DEFPY_YANG(set_local_site, dsaa_local_site_cmd, "local-site (0-255)$site",
+	   "The site that this router belongs to\n" SITE_NUMBER_STR)
+{
+	return set_leaf(vty, "local-site", "/local-site", site_str, false);
+}
+
+DEFPY_YANG(no_dsaa_local_site, no_dsaa_local_site_cmd, "no local-site [(0-255)]",
+	   NO_STR
+	   "The site that this router belongs to\n" SITE_NUMBER_STR)
+{
+	return set_leaf(vty, "local-site", "/local-site", NULL, true);
+}
+
+void dsaa_cli_show_local_site(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " local-site %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+/* ------------------------------------------------------------------ site */
+
+DEFPY_YANG_NOSH(dsaa_site, dsaa_site_cmd, "site (0-255)$site",
+		"One site of the cluster\n" SITE_NUMBER_STR)
+{
+	char xpath[XPATH_MAXLEN];
+	int ret;
+
+	if (!fits(vty, "site", "/site/id", site_str))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%ld']", site);
+	nb_cli_enqueue_change(vty, xpath, NB_OP_CREATE, NULL);
+	ret = apply(vty);
+	if (ret == CMD_SUCCESS)
+		VTY_PUSH_XPATH(DSAA_SITE_NODE, xpath);
+	return ret;
+}
+
+DEFPY_YANG(no_dsaa_site, no_dsaa_site_cmd, "no site (0-255)$site",
+	   NO_STR
+	   "One site of the cluster\n" SITE_NUMBER_STR)
+{
+	char xpath[XPATH_MAXLEN];
+
+	if (!fits(vty, "site", "/site/id", site_str))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%ld']", site);
+	nb_cli_enqueue_change(vty, xpath, NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_site(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " site %s\n", yang_dnode_get_string(dnode, "./id"));
+}
+
+void dsaa_cli_show_site_end(struct vty *vty, const struct lyd_node *dnode)
+{
+	vty_out(vty, " exit\n");
+}
+
+DEFPY_YANG(dsaa_site_name, dsaa_site_name_cmd, "name WORD$name",
+	   "A name for people\n"
+	   "Letters, digits and _ . -, at most 31\n")
+{
+	if (!fits(vty, "name", "/site/name", name))
+		return CMD_WARNING_CONFIG_FAILED;
+	nb_cli_enqueue_change(vty, "./name", NB_OP_MODIFY, name);
+	return apply(vty);
+}
+
+DEFPY_YANG(no_dsaa_site_name, no_dsaa_site_name_cmd, "no name [WORD]",
+	   NO_STR
+	   "A name for people\n"
+	   "The name\n")
+{
+	nb_cli_enqueue_change(vty, "./name", NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_site_name(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, "  name %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_sync_address, dsaa_sync_address_cmd,
+	   "[no] sync-address <A.B.C.D|X:X::X:X>$address",
+	   NO_STR
+	   "An address of this site on a site-sync link\n"
+	   "IPv4 address\n"
+	   "IPv6 address\n")
+{
+	char text[INET6_ADDRSTRLEN];
+
+	snprintfrr(text, sizeof(text), "%pSU", address);
+	return set_leaf_list(vty, "sync-address", "./sync-address", "/site/sync-address", text, no);
+}
+
+void dsaa_cli_show_sync_address(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, "  sync-address %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_uips, dsaa_uips_cmd, "[no] uips IFNAME$ifname <A.B.C.D/M|X:X::X:X/M>$address",
+	   NO_STR
+	   "An address of an interface, configured while this is the local site\n"
+	   INTERFACE_STR
+	   "IPv4 address with the length of its prefix\n"
+	   "IPv6 address with the length of its prefix\n")
+{
+	char xpath[XPATH_MAXLEN];
+
+	if (!fits(vty, "uips", "/site/uips/interface", ifname))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintfrr(xpath, sizeof(xpath), "./uips[interface='%s'][address='%pFX']", ifname, address);
+	nb_cli_enqueue_change(vty, xpath, no ? NB_OP_DESTROY : NB_OP_CREATE, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_uips(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, "  uips %s %s\n", yang_dnode_get_string(dnode, "./interface"),
+		yang_dnode_get_string(dnode, "./address"));
+}
+
+DEFPY_YANG(dsaa_probe, dsaa_probe_cmd, "probe <A.B.C.D|X:X::X:X>$address",
+	   "Where other sites look for this one through the network\n"
+	   "IPv4 address\n"
+	   "IPv6 address\n")
+{
+	nb_cli_enqueue_change(vty, "./probe", NB_OP_MODIFY, address_str);
+	return apply(vty);
+}
+
+DEFPY_YANG(no_dsaa_probe, no_dsaa_probe_cmd, "no probe [<A.B.C.D|X:X::X:X>]",
+	   NO_STR
+	   "Where other sites look for this one through the network\n"
+	   "IPv4 address\n"
+	   "IPv6 address\n")
+{
+	nb_cli_enqueue_change(vty, "./probe", NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_probe(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, "  probe %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_nat_pool, dsaa_nat_pool_cmd, "[no] nat-pool <A.B.C.D/M|X:X::X:X/M>$prefix",
+	   NO_STR
+	   "Addresses that the source NAT of this site uses\n"
+	   "IPv4 prefix\n"
+	   "IPv6 prefix\n")
+{
+	char text[PREFIX_STRLEN];
+
+	if (!prefix_text(vty, "nat-pool", prefix_str, text))
+		return CMD_WARNING_CONFIG_FAILED;
+	return set_leaf_list(vty, "nat-pool", "./nat-pool", "/site/nat-pool", text, no);
+}
+
+void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, "  nat-pool %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+/* ------------------------------------------------------------------ sync */
+
+DEFPY_YANG(dsaa_sync_port, dsaa_sync_port_cmd, "sync port (0-65535)$port",
+	   SYNC_STR
+	   "TCP port of the session\n"
+	   "Port, 1 to 65535\n")
+{
+	return set_leaf(vty, "sync port", "/sync/port", port_str, false);
+}
+
+DEFPY_YANG(no_dsaa_sync_port, no_dsaa_sync_port_cmd, "no sync port [(0-65535)]",
+	   NO_STR SYNC_STR
+	   "TCP port of the session\n"
+	   "Port\n")
+{
+	return set_leaf(vty, "sync port", "/sync/port", NULL, true);
+}
+
+void dsaa_cli_show_sync_port(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " sync port %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_key_file, dsaa_key_file_cmd, "sync key-file WORD$path",
+	   SYNC_STR
+	   "File with the pre-shared key\n"
+	   "Absolute path\n")
+{
+	return set_leaf(vty, "sync key-file", "/sync/key-file", path, false);
+}
+
+DEFPY_YANG(no_dsaa_key_file, no_dsaa_key_file_cmd, "no sync key-file [WORD]",
+	   NO_STR SYNC_STR
+	   "File with the pre-shared key\n"
+	   "Absolute path\n")
+{
+	return set_leaf(vty, "sync key-file", "/sync/key-file", NULL, true);
+}
+
+void dsaa_cli_show_key_file(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " sync key-file %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_insecure, dsaa_insecure_cmd, "[no] sync insecure",
+	   NO_STR SYNC_STR
+	   "Plain text: who reaches the sync port can change the connection table\n")
+{
+	return set_leaf(vty, "sync insecure", "/sync/insecure", no ? "false" : "true", false);
+}
+
+void dsaa_cli_show_insecure(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " %ssync insecure\n", yang_dnode_get_bool(dnode, NULL) ? "" : "no ");
+}
+
+DEFPY_YANG(dsaa_sync_protocol, dsaa_sync_protocol_cmd,
+	   "[no$no1] sync protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-255)>$protocol [no$no2]",
+	   NO_STR SYNC_STR
+	   "Replicate connections of this protocol, which is the default\n"
+	   "TCP\n"
+	   "UDP\n"
+	   "ICMP and ICMPv6\n"
+	   "SCTP\n"
+	   "DCCP\n"
+	   "UDP-Lite\n"
+	   "GRE\n"
+	   "IPsec ESP\n"
+	   "IPsec AH\n"
+	   "Any protocol by its number, 1 to 255\n"
+	   "Do not replicate them\n")
+{
+	int number = dsaa_protocol_number(protocol);
+	const char *name = number > 0 ? dsaa_protocol_name(number) : NULL;
+
+	if (number == IPPROTO_ICMPV6)
+		name = NULL;
+	return set_leaf_list(vty, "sync protocol", "./sync/excluded-protocol",
+			     "/sync/excluded-protocol", name ? name : protocol, !no1 && !no2);
+}
+
+void dsaa_cli_show_protocol(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " sync protocol %s no\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_no_sync, dsaa_no_sync_cmd, "[no] sync prefix <A.B.C.D/M|X:X::X:X/M>$prefix",
+	   "Never replicate\n" SYNC_STR
+	   "Connections from or to these addresses\n"
+	   "IPv4 prefix\n"
+	   "IPv6 prefix\n")
+{
+	char text[PREFIX_STRLEN];
+
+	if (!prefix_text(vty, no ? "no sync prefix" : "sync prefix", prefix_str, text))
+		return CMD_WARNING_CONFIG_FAILED;
+	return set_leaf_list(vty, "no sync prefix", "./sync/excluded-prefix",
+			     "/sync/excluded-prefix", text, !no);
+}
+
+void dsaa_cli_show_no_sync(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " no sync prefix %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+/* ------------------------------------------------------------------ correction */
+
+DEFPY_YANG(dsaa_correction_interface, dsaa_correction_interface_cmd,
+	   "[no] correction interface IFNAME$ifname",
+	   NO_STR CORRECTION_STR
+	   "Where foreign packets are caught\n" INTERFACE_STR)
+{
+	return set_leaf_list(vty, "correction interface", "./correction/interface",
+			     "/correction/interface", ifname, no);
+}
+
+void dsaa_cli_show_correction_interface(struct vty *vty, const struct lyd_node *dnode,
+					bool defaults)
+{
+	vty_out(vty, " correction interface %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_correction_mode, dsaa_correction_mode_cmd,
+	   "correction mode <auto|kernel|nfqueue|off>$mode",
+	   CORRECTION_STR
+	   "Which data path is used\n"
+	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
+	   "Kernel fast path only\n"
+	   "NFQUEUE only\n"
+	   "No correction\n")
+{
+	return set_leaf(vty, "correction mode", "/correction/mode", mode, false);
+}
+
+DEFPY_YANG(no_dsaa_correction_mode, no_dsaa_correction_mode_cmd,
+	   "no correction mode [<auto|kernel|nfqueue|off>]",
+	   NO_STR CORRECTION_STR
+	   "Which data path is used\n"
+	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
+	   "Kernel fast path only\n"
+	   "NFQUEUE only\n"
+	   "No correction\n")
+{
+	return set_leaf(vty, "correction mode", "/correction/mode", NULL, true);
+}
+
+void dsaa_cli_show_correction_mode(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " correction mode %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_mark_mask, dsaa_mark_mask_cmd, "correction mark-mask WORD$mask",
+	   CORRECTION_STR
+	   "The bits of the conntrack mark that hold the owner\n"
+	   "One run of 4 to 16 bits, as 0xff000000\n")
+{
+	unsigned long long value;
+	char *end, text[16];
+
+	errno = 0;
+	value = strtoull(mask, &end, 0);
+	if (!isdigit((unsigned char)*mask) || *end || errno || value > UINT32_MAX)
+		return refuse(vty,
+			      "correction mark-mask %s: it is no number of 32 bits, such as 0xff000000",
+			      mask);
+	snprintf(text, sizeof(text), "%llu", value);
+	return set_leaf(vty, "correction mark-mask", "/correction/mark-mask", text, false);
+}
+
+DEFPY_YANG(no_dsaa_mark_mask, no_dsaa_mark_mask_cmd, "no correction mark-mask [WORD]",
+	   NO_STR CORRECTION_STR
+	   "The bits of the conntrack mark that hold the owner\n"
+	   "Mask\n")
+{
+	return set_leaf(vty, "correction mark-mask", "/correction/mark-mask", NULL, true);
+}
+
+void dsaa_cli_show_mark_mask(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " correction mark-mask 0x%08x\n", yang_dnode_get_uint32(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_hold, dsaa_hold_cmd, "correction hold (0-65535)$ms",
+	   CORRECTION_STR
+	   "How long a packet of unknown connection may wait for its state\n"
+	   "Milliseconds, 0 to 1000\n")
+{
+	return set_leaf(vty, "correction hold", "/correction/hold", ms_str, false);
+}
+
+DEFPY_YANG(no_dsaa_hold, no_dsaa_hold_cmd, "no correction hold [(0-65535)]",
+	   NO_STR CORRECTION_STR
+	   "How long a packet of unknown connection may wait for its state\n"
+	   "Milliseconds\n")
+{
+	return set_leaf(vty, "correction hold", "/correction/hold", NULL, true);
+}
+
+void dsaa_cli_show_hold(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " correction hold %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(set_correction_port, dsaa_correction_port_cmd, "correction port (0-65535)$port",
+	   CORRECTION_STR
+	   "UDP port of the tunnel, by default the port after that of the session\n"
+	   "Port, 1 to 65535\n")
+{
+	return set_leaf(vty, "correction port", "/correction/port", port_str, false);
+}
+
+DEFPY_YANG(no_dsaa_correction_port, no_dsaa_correction_port_cmd,
+	   "no correction port [(0-65535)]",
+	   NO_STR CORRECTION_STR
+	   "UDP port of the tunnel\n"
+	   "Port\n")
+{
+	return set_leaf(vty, "correction port", "/correction/port", NULL, true);
+}
+
+void dsaa_cli_show_correction_port(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " correction port %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+/* ------------------------------------------------------------------ advertise */
+
+DEFPY_YANG(dsaa_advertise, dsaa_advertise_cmd,
+	   "advertise <A.B.C.D/M|X:X::X:X/M>$prefix <site (0-255)$site|all>",
+	   "A prefix to announce\n"
+	   "IPv4 prefix\n"
+	   "IPv6 prefix\n"
+	   "One site is active, the others are backup\n" SITE_NUMBER_STR
+	   "Every site is active\n")
+{
+	char text[PREFIX_STRLEN], xpath[XPATH_MAXLEN];
+
+	if (!prefix_text(vty, "advertise", prefix_str, text))
+		return CMD_WARNING_CONFIG_FAILED;
+	if (site_str && !fits(vty, "advertise site", "/local-site", site_str))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/advertise[prefix='%s']", text);
+	nb_cli_enqueue_change(vty, xpath, NB_OP_CREATE, NULL);
+	strlcat(xpath, "/site", sizeof(xpath));
+	nb_cli_enqueue_change(vty, xpath, NB_OP_MODIFY, site_str ? site_str : "all");
+	return apply(vty);
+}
+
+DEFPY_YANG(no_dsaa_advertise, no_dsaa_advertise_cmd,
+	   "no advertise <A.B.C.D/M|X:X::X:X/M>$prefix [<site (0-255)|all>]",
+	   NO_STR
+	   "A prefix to announce\n"
+	   "IPv4 prefix\n"
+	   "IPv6 prefix\n"
+	   "One site is active, the others are backup\n" SITE_NUMBER_STR
+	   "Every site is active\n")
+{
+	char text[PREFIX_STRLEN], xpath[XPATH_MAXLEN];
+
+	if (!prefix_text(vty, "no advertise", prefix_str, text))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/advertise[prefix='%s']", text);
+	nb_cli_enqueue_change(vty, xpath, NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_advertise(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	const char *site = yang_dnode_get_string(dnode, "./site");
+
+	vty_out(vty, " advertise %s %s%s\n", yang_dnode_get_string(dnode, "./prefix"),
+		strcmp(site, "all") ? "site " : "", site);
+}
+
+DEFPY_YANG(dsaa_advertise_tag, dsaa_advertise_tag_cmd,
+	   "advertise-tag {active (0-4294967295)$active|backup (0-4294967295)$backup|drain (0-4294967295)$drain}",
+	   "The tags that tell bgpd the state of a prefix\n"
+	   "Active\n"
+	   "Tag, 1 to 4294967295\n"
+	   "Backup\n"
+	   "Tag, 1 to 4294967295\n"
+	   "Drain\n"
+	   "Tag, 1 to 4294967295\n")
+{
+	if ((active_str && !fits(vty, "advertise-tag active", "/advertise-tag/active", active_str)) ||
+	    (backup_str && !fits(vty, "advertise-tag backup", "/advertise-tag/backup", backup_str)) ||
+	    (drain_str && !fits(vty, "advertise-tag drain", "/advertise-tag/drain", drain_str)))
+		return CMD_WARNING_CONFIG_FAILED;
+	if (active_str)
+		nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/active", NB_OP_MODIFY,
+				      active_str);
+	if (backup_str)
+		nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/backup", NB_OP_MODIFY,
+				      backup_str);
+	if (drain_str)
+		nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/drain", NB_OP_MODIFY,
+				      drain_str);
+	return apply(vty);
+}
+
+DEFPY_YANG(no_dsaa_advertise_tag, no_dsaa_advertise_tag_cmd,
+	   "no advertise-tag [{active (0-4294967295)|backup (0-4294967295)|drain (0-4294967295)}]",
+	   NO_STR
+	   "The tags that tell bgpd the state of a prefix\n"
+	   "Active\n"
+	   "Tag\n"
+	   "Backup\n"
+	   "Tag\n"
+	   "Drain\n"
+	   "Tag\n")
+{
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/active", NB_OP_DESTROY, NULL);
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/backup", NB_OP_DESTROY, NULL);
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/drain", NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_advertise_tag(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " advertise-tag active %s backup %s drain %s\n",
+		yang_dnode_get_string(dnode, "./active"), yang_dnode_get_string(dnode, "./backup"),
+		yang_dnode_get_string(dnode, "./drain"));
+}
+
+DEFPY_YANG(dsaa_advertise_table, dsaa_advertise_table_cmd, "advertise-table (0-65535)$table",
+	   "The table, or instance, from which bgpd takes the prefixes\n"
+	   "Table number, 1 to 65535\n")
+{
+	return set_leaf(vty, "advertise-table", "/advertise-table", table_str, false);
+}
+
+DEFPY_YANG(no_dsaa_advertise_table, no_dsaa_advertise_table_cmd,
+	   "no advertise-table [(0-65535)]",
+	   NO_STR
+	   "The table, or instance, from which bgpd takes the prefixes\n"
+	   "Table number\n")
+{
+	return set_leaf(vty, "advertise-table", "/advertise-table", NULL, true);
+}
+
+void dsaa_cli_show_advertise_table(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " advertise-table %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+/* ------------------------------------------------------------------ liveness */
+
+DEFPY_YANG(dsaa_bfd, dsaa_bfd_cmd, "bfd [profile WORD$profile]",
+	   "BFD watches the peers on the site-sync links\n"
+	   "Use a profile of bfdd\n"
+	   "Name of the profile\n")
+{
+	if (profile && !fits(vty, "bfd profile", "/bfd/profile", profile))
+		return CMD_WARNING_CONFIG_FAILED;
+	nb_cli_enqueue_change(vty, DSAA_XPATH "/bfd", NB_OP_CREATE, NULL);
+	if (profile)
+		nb_cli_enqueue_change(vty, DSAA_XPATH "/bfd/profile", NB_OP_MODIFY, profile);
+	return apply(vty);
+}
+
+DEFPY_YANG(no_dsaa_bfd, no_dsaa_bfd_cmd, "no bfd [profile$profile [WORD]]",
+	   NO_STR
+	   "BFD watches the peers on the site-sync links\n"
+	   "Use no profile\n"
+	   "Name of the profile\n")
+{
+	nb_cli_enqueue_change(vty, profile ? DSAA_XPATH "/bfd/profile" : DSAA_XPATH "/bfd",
+			      NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_bfd(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	if (yang_dnode_exists(dnode, "./profile"))
+		vty_out(vty, " bfd profile %s\n", yang_dnode_get_string(dnode, "./profile"));
+	else
+		vty_out(vty, " bfd\n");
+}
+
+DEFPY_YANG(dsaa_hold_time, dsaa_hold_time_cmd, "hold-time (0-4294967295)$ms",
+	   "A peer that is silent for this long is down\n"
+	   "Milliseconds, 300 to 60000\n")
+{
+	return set_leaf(vty, "hold-time", "/hold-time", ms_str, false);
+}
+
+DEFPY_YANG(no_dsaa_hold_time, no_dsaa_hold_time_cmd, "no hold-time [(0-4294967295)]",
+	   NO_STR
+	   "A peer that is silent for this long is down\n"
+	   "Milliseconds\n")
+{
+	return set_leaf(vty, "hold-time", "/hold-time", NULL, true);
+}
+
+void dsaa_cli_show_hold_time(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " hold-time %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+DEFPY_YANG(dsaa_split_brain, dsaa_split_brain_cmd,
+	   "split-brain <adopt-on-demand|drop|primary>$policy",
+	   "Connections of a site that lives, but cannot be reached on the site-sync link\n"
+	   "A connection is adopted when a packet of it arrives here\n"
+	   "Packets of them are dropped\n"
+	   "The primary site adopts them, the others drop\n")
+{
+	return set_leaf(vty, "split-brain", "/split-brain", policy, false);
+}
+
+DEFPY_YANG(no_dsaa_split_brain, no_dsaa_split_brain_cmd,
+	   "no split-brain [<adopt-on-demand|drop|primary>]",
+	   NO_STR
+	   "Connections of a site that lives, but cannot be reached on the site-sync link\n"
+	   "A connection is adopted when a packet of it arrives here\n"
+	   "Packets of them are dropped\n"
+	   "The primary site adopts them, the others drop\n")
+{
+	return set_leaf(vty, "split-brain", "/split-brain", NULL, true);
+}
+
+void dsaa_cli_show_split_brain(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " split-brain %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+/* ------------------------------------------------------------------ nodes */
+
+static int write_block(struct vty *vty)
+{
+	const struct lyd_node *dnode = yang_dnode_get(running_config->dnode, DSAA_XPATH);
+
+	if (!dnode)
+		return 0;
+	nb_cli_show_dnode_cmds(vty, dnode, false);
+	return 1;
+}
+
+static struct cmd_node dsaa_node = {
+	.name = "dsaa",
+	.node = DSAA_NODE,
+	.parent_node = CONFIG_NODE,
+	.prompt = "%s(config-dsaa)# ",
+	.config_write = write_block,
+};
+
+static struct cmd_node dsaa_site_node = {
+	.name = "dsaa site",
+	.node = DSAA_SITE_NODE,
+	.parent_node = DSAA_NODE,
+	.prompt = "%s(config-dsaa-site)# ",
+};
+
+void dsaa_cli_init(void)
+{
+	install_node(&dsaa_node);
+	install_default(DSAA_NODE);
+	install_node(&dsaa_site_node);
+	install_default(DSAA_SITE_NODE);
+
+	install_element(CONFIG_NODE, &dsaa_block_cmd);
+	install_element(CONFIG_NODE, &no_dsaa_block_cmd);
+	install_element(DSAA_NODE, &dsaa_cluster_id_cmd);
+	install_element(DSAA_NODE, &no_dsaa_cluster_id_cmd);
+	install_element(DSAA_NODE, &dsaa_ha_mode_cmd);
+	install_element(DSAA_NODE, &no_dsaa_ha_mode_cmd);
+	install_element(DSAA_NODE, &dsaa_primary_up_cmd);
+	install_element(DSAA_NODE, &no_dsaa_primary_up_cmd);
+	install_element(DSAA_NODE, &dsaa_local_site_cmd);
+	install_element(DSAA_NODE, &no_dsaa_local_site_cmd);
+
+	install_element(DSAA_NODE, &dsaa_site_cmd);
+	install_element(DSAA_NODE, &no_dsaa_site_cmd);
+	install_element(DSAA_SITE_NODE, &dsaa_site_name_cmd);
+	install_element(DSAA_SITE_NODE, &no_dsaa_site_name_cmd);
+	install_element(DSAA_SITE_NODE, &dsaa_sync_address_cmd);
+	install_element(DSAA_SITE_NODE, &dsaa_uips_cmd);
+	install_element(DSAA_SITE_NODE, &dsaa_probe_cmd);
+	install_element(DSAA_SITE_NODE, &no_dsaa_probe_cmd);
+	install_element(DSAA_SITE_NODE, &dsaa_nat_pool_cmd);
+
+	install_element(DSAA_NODE, &dsaa_sync_port_cmd);
+	install_element(DSAA_NODE, &no_dsaa_sync_port_cmd);
+	install_element(DSAA_NODE, &dsaa_key_file_cmd);
+	install_element(DSAA_NODE, &no_dsaa_key_file_cmd);
+	install_element(DSAA_NODE, &dsaa_insecure_cmd);
+	install_element(DSAA_NODE, &dsaa_sync_protocol_cmd);
+	install_element(DSAA_NODE, &dsaa_no_sync_cmd);
+
+	install_element(DSAA_NODE, &dsaa_correction_interface_cmd);
+	install_element(DSAA_NODE, &dsaa_correction_mode_cmd);
+	install_element(DSAA_NODE, &no_dsaa_correction_mode_cmd);
+	install_element(DSAA_NODE, &dsaa_mark_mask_cmd);
+	install_element(DSAA_NODE, &no_dsaa_mark_mask_cmd);
+	install_element(DSAA_NODE, &dsaa_hold_cmd);
+	install_element(DSAA_NODE, &no_dsaa_hold_cmd);
+	install_element(DSAA_NODE, &dsaa_correction_port_cmd);
+	install_element(DSAA_NODE, &no_dsaa_correction_port_cmd);
+
+	install_element(DSAA_NODE, &dsaa_advertise_cmd);
+	install_element(DSAA_NODE, &no_dsaa_advertise_cmd);
+	install_element(DSAA_NODE, &dsaa_advertise_tag_cmd);
+	install_element(DSAA_NODE, &no_dsaa_advertise_tag_cmd);
+	install_element(DSAA_NODE, &dsaa_advertise_table_cmd);
+	install_element(DSAA_NODE, &no_dsaa_advertise_table_cmd);
+	install_element(DSAA_NODE, &dsaa_bfd_cmd);
+	install_element(DSAA_NODE, &no_dsaa_bfd_cmd);
+	install_element(DSAA_NODE, &dsaa_hold_time_cmd);
+	install_element(DSAA_NODE, &no_dsaa_hold_time_cmd);
+	install_element(DSAA_NODE, &dsaa_split_brain_cmd);
+	install_element(DSAA_NODE, &no_dsaa_split_brain_cmd);
+}

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration model: its life, the change to a new one, and what follows
+ * from it (local site, logical interfaces, digest). Main thread.
+ *
+ * Everything in struct dsaa_config is kept sorted, so two routers with the
+ * same lines in any order have the same model, hence the same digest, the same
+ * ranks of sync-addresses and the same logical interfaces.
+ */
+#include <zebra.h>
+
+#include "dsaad/dsaa_config.h"
+#include "dsaad/dsaa_errors.h"
+#include "dsaad/dsaad.h"
+#include "log.h"
+#include "printfrr.h"
+#include "vrf.h"
+
+DEFINE_MGROUP(DSAAD, "dsaad");
+DEFINE_MTYPE_STATIC(DSAAD, CONFIG, "configuration");
+DEFINE_MTYPE_STATIC(DSAAD, UIPS, "address of a site");
+DEFINE_MTYPE_STATIC(DSAAD, ADVERT, "prefix to announce");
+
+struct dsaa_config dsaa_conf;
+
+static struct event *changed_event;
+static uint8_t local_site;
+
+/* ------------------------------------------------------------------ protocols */
+
+static const struct {
+	const char *name;
+	uint8_t number;
+} protocols[] = {
+	{ "tcp", IPPROTO_TCP },	  { "udp", IPPROTO_UDP },	  { "icmp", IPPROTO_ICMP },
+	{ "sctp", IPPROTO_SCTP }, { "dccp", IPPROTO_DCCP },	  { "udplite", IPPROTO_UDPLITE },
+	{ "gre", IPPROTO_GRE },	  { "esp", IPPROTO_ESP },	  { "ah", IPPROTO_AH },
+	{ "icmpv6", IPPROTO_ICMPV6 },
+};
+
+int dsaa_protocol_number(const char *name)
+{
+	char *end;
+	unsigned long n;
+
+	for (size_t i = 0; i < array_size(protocols); i++)
+		if (!strcmp(name, protocols[i].name))
+			return protocols[i].number;
+	n = strtoul(name, &end, 10);
+	if (!isdigit((unsigned char)*name) || *end || n < 1 || n > 255)
+		return -1;
+	return n;
+}
+
+const char *dsaa_protocol_name(uint8_t p)
+{
+	for (size_t i = 0; i < array_size(protocols); i++)
+		if (protocols[i].number == p)
+			return protocols[i].name;
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ life */
+
+static void config_defaults(struct dsaa_config *c)
+{
+	c->sync_port = 3785;
+	memset(c->protocols, 0xff, sizeof(c->protocols));
+	c->mark_mask = DSAA_MARK_MASK_DEFAULT;
+	c->tag_active = 65001;
+	c->tag_backup = 65002;
+	c->tag_drain = 65003;
+	c->advertise_table = 3785;
+	c->hold_time_ms = 3000;
+}
+
+static void config_lists_init(struct dsaa_config *c)
+{
+	for (unsigned s = 0; s <= DSAA_SITES_MAX; s++)
+		dsaa_uips_list_init(&c->site[s].uips);
+	dsaa_advert_list_init(&c->adverts);
+}
+
+struct dsaa_config *dsaa_config_new(void)
+{
+	struct dsaa_config *c = XCALLOC(MTYPE_CONFIG, sizeof(*c));
+
+	config_defaults(c);
+	config_lists_init(c);
+	return c;
+}
+
+static void uips_free(struct dsaa_uips *u)
+{
+	XFREE(MTYPE_UIPS, u);
+}
+
+static void advert_free(struct dsaa_advert *a)
+{
+	XFREE(MTYPE_ADVERT, a);
+}
+
+void dsaa_config_free(struct dsaa_config *c)
+{
+	struct dsaa_advert *a;
+	struct dsaa_uips *u;
+
+	if (!c)
+		return;
+	for (unsigned s = 0; s <= DSAA_SITES_MAX; s++)
+		while ((u = dsaa_uips_list_pop(&c->site[s].uips)))
+			uips_free(u);
+	while ((a = dsaa_advert_list_pop(&c->adverts)))
+		advert_free(a);
+	XFREE(MTYPE_CONFIG, c);
+}
+
+void dsaa_config_init(void)
+{
+	config_defaults(&dsaa_conf);
+	config_lists_init(&dsaa_conf);
+}
+
+/* ------------------------------------------------------------------ building one */
+
+static int uips_cmp(const struct dsaa_uips *u, const char *ifname, const struct prefix *p)
+{
+	int d = strcmp(u->ifname, ifname);
+
+	return d ? d : prefix_cmp(&u->address, p);
+}
+
+struct dsaa_uips *dsaa_config_add_uips(struct dsaa_config *c, uint8_t site, const char *ifname,
+				       const struct prefix *address)
+{
+	struct dsaa_uips *u = XCALLOC(MTYPE_UIPS, sizeof(*u));
+	struct dsaa_uips *at, *before = NULL;
+
+	u->site = site;
+	strlcpy(u->ifname, ifname, sizeof(u->ifname));
+	prefix_copy(&u->address, address);
+	frr_each (dsaa_uips_list, &c->site[site].uips, at) {
+		if (uips_cmp(at, ifname, address) > 0)
+			break;
+		before = at;
+	}
+	dsaa_uips_list_add_after(&c->site[site].uips, before, u);
+	return u;
+}
+
+struct dsaa_advert *dsaa_config_add_advert(struct dsaa_config *c, const struct prefix *p,
+					   uint8_t site)
+{
+	struct dsaa_advert *a = XCALLOC(MTYPE_ADVERT, sizeof(*a));
+	struct dsaa_advert *at, *before = NULL;
+
+	a->site = site;
+	prefix_copy(&a->prefix, p);
+	frr_each (dsaa_advert_list, &c->adverts, at) {
+		if (prefix_cmp(&at->prefix, p) > 0)
+			break;
+		before = at;
+	}
+	dsaa_advert_list_add_after(&c->adverts, before, a);
+	return a;
+}
+
+static int ipaddr_order(const void *va, const void *vb)
+{
+	const struct ipaddr *a = va, *b = vb;
+
+	if (a->ipa_type != b->ipa_type)
+		return IS_IPADDR_V4(a) ? -1 : 1;
+	if (IS_IPADDR_V4(a))
+		return memcmp(&a->ipaddr_v4, &b->ipaddr_v4, sizeof(a->ipaddr_v4));
+	return memcmp(&a->ipaddr_v6, &b->ipaddr_v6, sizeof(a->ipaddr_v6));
+}
+
+static int prefix_order(const void *a, const void *b)
+{
+	return prefix_cmp(a, b);
+}
+
+static int name_order(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+void dsaa_config_sort(struct dsaa_config *c)
+{
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_site *site = &c->site[s];
+
+		qsort(site->sync_address, site->sync_addresses, sizeof(site->sync_address[0]),
+		      ipaddr_order);
+		qsort(site->nat_pool, site->nat_pools, sizeof(site->nat_pool[0]), prefix_order);
+	}
+	qsort(c->no_sync, c->no_syncs, sizeof(c->no_sync[0]), prefix_order);
+	qsort(c->correction_iface, c->correction_ifaces, sizeof(c->correction_iface[0]),
+	      name_order);
+}
+
+/* ------------------------------------------------------------------ putting one in force */
+
+/* Entries of FROM that are in TO as well take the place of TO's: they carry state. */
+static void uips_keep(struct dsaa_uips_list_head *from, struct dsaa_uips_list_head *to)
+{
+	struct dsaa_uips *old, *new;
+
+	frr_each_safe (dsaa_uips_list, from, old) {
+		frr_each_safe (dsaa_uips_list, to, new) {
+			if (uips_cmp(new, old->ifname, &old->address))
+				continue;
+			dsaa_uips_list_del(from, old);
+			dsaa_uips_list_add_after(to, new, old);
+			dsaa_uips_list_del(to, new);
+			uips_free(new);
+			break;
+		}
+	}
+}
+
+static void adverts_keep(struct dsaa_advert_list_head *from, struct dsaa_advert_list_head *to)
+{
+	struct dsaa_advert *old, *new;
+
+	frr_each_safe (dsaa_advert_list, from, old) {
+		frr_each_safe (dsaa_advert_list, to, new) {
+			if (!prefix_same(&new->prefix, &old->prefix))
+				continue;
+			old->site = new->site;
+			dsaa_advert_list_del(from, old);
+			dsaa_advert_list_add_after(to, new, old);
+			dsaa_advert_list_del(to, new);
+			advert_free(new);
+			break;
+		}
+	}
+}
+
+void dsaa_config_adopt(struct dsaa_config *c)
+{
+	struct dsaa_uips_list_head uips[DSAA_SITES_MAX + 1];
+	struct dsaa_advert_list_head adverts;
+	struct dsaa_advert *a;
+	struct dsaa_uips *u;
+
+	if (!c)
+		c = dsaa_config_new();
+
+	dsaa_advert_list_init(&adverts);
+	adverts_keep(&dsaa_conf.adverts, &c->adverts);
+	dsaa_advert_list_swap_all(&adverts, &c->adverts);
+	while ((a = dsaa_advert_list_pop(&dsaa_conf.adverts))) {
+		dsaa_advertise_remove(a);
+		advert_free(a);
+	}
+	for (unsigned s = 0; s <= DSAA_SITES_MAX; s++) {
+		dsaa_uips_list_init(&uips[s]);
+		uips_keep(&dsaa_conf.site[s].uips, &c->site[s].uips);
+		dsaa_uips_list_swap_all(&uips[s], &c->site[s].uips);
+		while ((u = dsaa_uips_list_pop(&dsaa_conf.site[s].uips)))
+			uips_free(u);
+	}
+
+	/* The heads of lists point to themselves: they are made anew after the copy. */
+	dsaa_conf = *c;
+	config_lists_init(&dsaa_conf);
+	dsaa_advert_list_swap_all(&dsaa_conf.adverts, &adverts);
+	for (unsigned s = 0; s <= DSAA_SITES_MAX; s++)
+		dsaa_uips_list_swap_all(&dsaa_conf.site[s].uips, &uips[s]);
+	dsaa_config_free(c);
+	dsaa_config_changed();
+}
+
+/* ------------------------------------------------------------------ local site */
+
+static bool site_has_address(const struct dsaa_site *site, const struct prefix *p)
+{
+	for (unsigned i = 0; i < site->sync_addresses; i++) {
+		const struct ipaddr *ip = &site->sync_address[i];
+
+		if (p->family == AF_INET && IS_IPADDR_V4(ip) &&
+		    IPV4_ADDR_SAME(&p->u.prefix4, &ip->ipaddr_v4))
+			return true;
+		if (p->family == AF_INET6 && IS_IPADDR_V6(ip) &&
+		    IPV6_ADDR_SAME(&p->u.prefix6, &ip->ipaddr_v6))
+			return true;
+	}
+	return false;
+}
+
+/* Sites of which an interface of any VRF carries a sync-address, as a bit mask. */
+static uint32_t sites_on_interfaces(void)
+{
+	uint32_t found = 0;
+	struct connected *c;
+	struct interface *ifp;
+	struct vrf *vrf;
+
+	RB_FOREACH (vrf, vrf_id_head, &vrfs_by_id) {
+		FOR_ALL_INTERFACES (vrf, ifp) {
+			dsaa_for_each_connected (ifp, c) {
+				for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+					if (dsaa_conf.site[s].configured &&
+					    site_has_address(&dsaa_conf.site[s], c->address))
+						found |= 1u << s;
+			}
+		}
+	}
+	return found;
+}
+
+static uint8_t find_local_site(void)
+{
+	static uint32_t complained;
+	uint32_t found;
+
+	if (!dsaa_conf.enabled)
+		return 0;
+	if (dsaa_conf.local_site)
+		return dsaa_conf.site[dsaa_conf.local_site].configured ? dsaa_conf.local_site : 0;
+	found = sites_on_interfaces();
+	if (!found)
+		return 0;
+	if ((found & (found - 1)) && found != complained)
+		flog_warn(EC_DSAA_SITE_CONFLICT,
+			  "interfaces carry sync-addresses of several sites; this is taken for site %d",
+			  ffs(found) - 1);
+	complained = found;
+	return ffs(found) - 1;
+}
+
+uint8_t dsaa_local_site(void)
+{
+	return local_site;
+}
+
+/* ------------------------------------------------------------------ reconciliation */
+
+static void config_reconcile(struct event *e)
+{
+	uint8_t now = find_local_site();
+
+	if (now != local_site) {
+		if (now)
+			zlog_info("this is site %u (%s)", now, dsaa_conf.site[now].name);
+		else
+			zlog_info("the local site is not known: no interface carries a sync-address");
+		local_site = now;
+	}
+	if (DSAA_DEBUG(DSAA_DEBUG_CONFIG))
+		zlog_debug("configuration or interfaces changed, digest %016" PRIx64,
+			   dsaa_config_digest());
+	dsaa_uips_reconcile();
+	dsaa_sync_configure();
+	dsaa_correct_reconcile();
+	dsaa_bfd_reconcile();
+	dsaa_advertise_reconcile();
+}
+
+void dsaa_config_changed(void)
+{
+	event_add_event(master, config_reconcile, NULL, 0, &changed_event);
+}
+
+/* ------------------------------------------------------------------ what follows from it */
+
+uint16_t dsaa_correction_port(void)
+{
+	if (dsaa_conf.correction_port)
+		return dsaa_conf.correction_port;
+	return dsaa_conf.sync_port < 65535 ? dsaa_conf.sync_port + 1 : 65534;
+}
+
+unsigned dsaa_logical_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ])
+{
+	const struct dsaa_uips *u;
+	unsigned n = 0;
+
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		frr_each (dsaa_uips_list_const, &dsaa_conf.site[s].uips, u) {
+			unsigned i = 0;
+
+			while (i < n && strcmp(names[i], u->ifname))
+				i++;
+			if (i < n || n == DSAA_IFACES_MAX)
+				continue;
+			strlcpy(names[n++], u->ifname, IFNAMSIZ);
+		}
+	}
+	qsort(names, n, IFNAMSIZ, name_order);
+	return n;
+}
+
+/* FNV-1a (64 bits) over formatted lines: not a secret, only equal for equal blocks. */
+static void digest_line(uint64_t *h, const char *fmt, ...) PRINTFRR(2, 3);
+static void digest_line(uint64_t *h, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintfrr(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	for (const char *p = line; *p; p++)
+		*h = (*h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	*h = (*h ^ '\n') * UINT64_C(0x100000001b3);
+}
+
+static void digest_site(uint64_t *h, unsigned s)
+{
+	const struct dsaa_site *site = &dsaa_conf.site[s];
+	const struct dsaa_uips *u;
+
+	digest_line(h, "site %u %s", s, site->name);
+	for (unsigned i = 0; i < site->sync_addresses; i++)
+		digest_line(h, "sync-address %pIA", &site->sync_address[i]);
+	frr_each (dsaa_uips_list_const, &site->uips, u)
+		digest_line(h, "uips %s %pFX", u->ifname, &u->address);
+	if (site->has_probe)
+		digest_line(h, "probe %pIA", &site->probe);
+	for (unsigned i = 0; i < site->nat_pools; i++)
+		digest_line(h, "nat-pool %pFX", &site->nat_pool[i]);
+}
+
+/*
+ * Left out are local-site and the path of the key file, which may differ from
+ * router to router.
+ */
+uint64_t dsaa_config_digest(void)
+{
+	const struct dsaa_config *c = &dsaa_conf;
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	const struct dsaa_advert *a;
+
+	digest_line(&h, "cluster-id %u ha-mode %u primary %u", c->cluster_id, c->ha_mode,
+		    c->primary);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (c->site[s].configured)
+			digest_site(&h, s);
+	digest_line(&h, "sync port %u insecure %d", c->sync_port, c->insecure);
+	for (unsigned i = 0; i < array_size(c->protocols); i++)
+		digest_line(&h, "protocols %" PRIx64, c->protocols[i]);
+	for (unsigned i = 0; i < c->no_syncs; i++)
+		digest_line(&h, "no sync prefix %pFX", &c->no_sync[i]);
+	for (unsigned i = 0; i < c->correction_ifaces; i++)
+		digest_line(&h, "correction interface %s", c->correction_iface[i]);
+	digest_line(&h, "correction mode %u mark-mask %x hold %u port %u", c->correction_mode,
+		    c->mark_mask, c->correction_hold_ms, dsaa_correction_port());
+	frr_each (dsaa_advert_list_const, &c->adverts, a)
+		digest_line(&h, "advertise %pFX site %u", &a->prefix, a->site);
+	digest_line(&h, "tags %u %u %u table %u", c->tag_active, c->tag_backup, c->tag_drain,
+		    c->advertise_table);
+	digest_line(&h, "bfd %d %s hold-time %u split-brain %u", c->bfd, c->bfd_profile,
+		    c->hold_time_ms, c->split_brain);
+	return h;
+}
+
+/* ------------------------------------------------------------------ conversions */
+
+void dsaa_addr_from_prefix(struct dsaa_addr *a, const struct prefix *p)
+{
+	memset(a, 0, sizeof(*a));
+	if (p->family == AF_INET) {
+		a->family = 4;
+		memcpy(a->bytes, &p->u.prefix4, 4);
+	} else if (p->family == AF_INET6) {
+		a->family = 6;
+		memcpy(a->bytes, &p->u.prefix6, 16);
+	}
+}
+
+void dsaa_addr_from_ipaddr(struct dsaa_addr *a, const struct ipaddr *ip)
+{
+	memset(a, 0, sizeof(*a));
+	if (IS_IPADDR_V4(ip)) {
+		a->family = 4;
+		memcpy(a->bytes, &ip->ipaddr_v4, 4);
+	} else if (IS_IPADDR_V6(ip)) {
+		a->family = 6;
+		memcpy(a->bytes, &ip->ipaddr_v6, 16);
+	}
+}
+
+void dsaa_prefix_from_prefix(struct dsaa_prefix *d, const struct prefix *p)
+{
+	dsaa_addr_from_prefix(&d->addr, p);
+	d->len = p->prefixlen;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the numbered errors mean, and what an operator can do about them.
+ */
+#include <zebra.h>
+
+#include "dsaad/dsaa_errors.h"
+
+/* clang-format off */
+static struct log_ref dsaa_errors[] = {
+	{
+		.code = EC_DSAA_NETLINK,
+		.title = "dsaad cannot change an address",
+		.description = "The kernel refused to add or remove an address of an interface.",
+		.suggestion = "See 'show dsaa uips' for the kernel's word; check that dsaad has CAP_NET_ADMIN.",
+	},
+	{
+		.code = EC_DSAA_UIPS_FIGHT,
+		.title = "An address is removed again and again",
+		.description = "Something else removes an address that the dsaa block wants on an interface.",
+		.suggestion = "Find who else manages the addresses of this interface, or take the uips line away.",
+	},
+	{
+		.code = EC_DSAA_ZAPI,
+		.title = "dsaad cannot talk to zebra",
+		.description = "A route could not be sent to zebra, or zebra refused it.",
+		.suggestion = "Check that zebra runs, and look at its log.",
+	},
+	{
+		.code = EC_DSAA_PROBE,
+		.title = "dsaad cannot probe a site",
+		.description = "The probe address of a site cannot be reached in the way that a probe needs.",
+		.suggestion = "Choose a probe address that is not routed over the site-sync link, and check that dsaad has CAP_NET_RAW.",
+	},
+	{
+		.code = EC_DSAA_BFD,
+		.title = "dsaad has no BFD",
+		.description = "A BFD session was configured, but bfdd does not answer.",
+		.suggestion = "Start bfdd, or take the bfd line away.",
+	},
+	{
+		.code = EC_DSAA_KEY,
+		.title = "The pre-shared key cannot be used",
+		.description = "The key file is missing, too short, or others than its owner may read it.",
+		.suggestion = "Create it with 32 random bytes, owned by user frr, mode 600, the same on all sites.",
+	},
+	{
+		.code = EC_DSAA_PEER_REFUSED,
+		.title = "A peer was refused",
+		.description = "A peer has another key, cluster-id or protocol version, or speaks nonsense.",
+		.suggestion = "See 'show dsaa' for the reason; load the same dsaa block and key on all sites.",
+	},
+	{
+		.code = EC_DSAA_CONNTRACK,
+		.title = "dsaad cannot use the connection table",
+		.description = "The kernel refused to show or change its connection tracking table.",
+		.suggestion = "Check that nf_conntrack and nf_conntrack_netlink are there and that dsaad has CAP_NET_ADMIN.",
+	},
+	{
+		.code = EC_DSAA_KERNEL_LIMITS,
+		.title = "A limit of the kernel is too small",
+		.description = "The connection tracking table, its events or a socket buffer is too small for the traffic.",
+		.suggestion = "See 'show dsaa sync' for its name; raise it with sysctl.",
+	},
+	{
+		.code = EC_DSAA_RULES,
+		.title = "The packet rules cannot be installed",
+		.description = "The kernel refused the nftables table that catches foreign packets.",
+		.suggestion = "See 'show dsaa correction'; check that nf_tables and nfnetlink_queue are there.",
+	},
+	{
+		.code = EC_DSAA_TUNNEL,
+		.title = "The correction tunnel cannot be opened",
+		.description = "The UDP socket or the TUN device of the correction tunnel cannot be opened.",
+		.suggestion = "Check that the tunnel's port is free and that /dev/net/tun exists.",
+	},
+	{
+		.code = EC_DSAA_QUEUE,
+		.title = "The packet queue is overloaded",
+		.description = "The kernel dropped packets because dsaad did not take them from the queue in time.",
+		.suggestion = "Give dsaad more processor time; see 'show dsaa correction' for how much is corrected.",
+	},
+	{
+		.code = EC_DSAA_THREAD,
+		.title = "A thread of dsaad does not start",
+		.description = "The system refused a thread or its memory.",
+		.suggestion = "Check the limits of memory and threads for dsaad.",
+	},
+	{
+		.code = EC_DSAA_SITE_CONFLICT,
+		.title = "This router carries sync-addresses of several sites",
+		.description = "Interfaces carry sync-addresses of more than one site; the lowest site number is taken.",
+		.suggestion = "Remove the foreign address, or say which site this is with 'local-site N'.",
+	},
+	{
+		.code = EC_DSAA_INSECURE,
+		.title = "The session is plain text",
+		.description = "'sync insecure' is configured: who reaches the sync port can change the connection table.",
+		.suggestion = "Configure 'sync key-file' on all sites, then 'no sync insecure'.",
+	},
+	{
+		.code = END_FERR,
+	},
+};
+/* clang-format on */
+
+void dsaa_errors_init(void)
+{
+	log_ref_add(dsaa_errors);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Numbers of the errors and warnings that an operator must act on. Each has a
+ * description and a remedy in dsaa_errors.c ("show error all").
+ */
+#ifndef DSAA_ERRORS_H
+#define DSAA_ERRORS_H
+
+#include "ferr.h"
+
+/* libfrr's daemons end at 0x11ffffff, zebra has 0xf1... */
+#define DSAA_FERR_START 0x5d000001
+
+enum dsaa_log_refs {
+	EC_DSAA_NETLINK = DSAA_FERR_START,
+	EC_DSAA_UIPS_FIGHT,
+	EC_DSAA_ZAPI,
+	EC_DSAA_PROBE,
+	EC_DSAA_BFD,
+	EC_DSAA_KEY,
+	EC_DSAA_PEER_REFUSED,
+	EC_DSAA_CONNTRACK,
+	EC_DSAA_KERNEL_LIMITS,
+	EC_DSAA_RULES,
+	EC_DSAA_TUNNEL,
+	EC_DSAA_QUEUE,
+	EC_DSAA_THREAD,
+	EC_DSAA_SITE_CONFLICT,
+	EC_DSAA_INSECURE,
+};
+
+/* Makes the descriptions known to libfrr. Main thread, once. */
+void dsaa_errors_init(void);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which callback serves which node of module frr-dsaad. No other code is here.
+ */
+#include <zebra.h>
+
+#include "dsaad/dsaa_nb.h"
+#include "dsaad/dsaad.h"
+
+/* clang-format off */
+const struct frr_yang_module_info frr_dsaad_info = {
+	.name = "frr-dsaad",
+	.nodes = {
+		{
+			.xpath = DSAA_XPATH,
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_block_destroy,
+				.pre_validate = dsaa_nb_pre_validate,
+				.apply_finish = dsaa_nb_apply_finish,
+				.cli_show = dsaa_cli_show_block,
+				.cli_show_end = dsaa_cli_show_block_end,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/cluster-id",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_cluster_id,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/ha-mode",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_ha_mode,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/primary-site",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/local-site",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_local_site,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/site",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_site,
+				.cli_show_end = dsaa_cli_show_site_end,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/site/name",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_site_name,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/site/sync-address",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_sync_address,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/site/uips",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_uips,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/site/probe",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_probe,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/site/nat-pool",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_nat_pool,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/sync/port",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_sync_port,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/sync/key-file",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_key_file,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/sync/insecure",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_insecure,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/sync/excluded-protocol",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_protocol,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/sync/excluded-prefix",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_no_sync,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/correction/interface",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_correction_interface,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/correction/mode",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_correction_mode,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/correction/mark-mask",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_mark_mask,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/correction/hold",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_hold,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/correction/port",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_correction_port,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/advertise",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_advertise,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/advertise/site",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/advertise-tag",
+			.cbs = {
+				.cli_show = dsaa_cli_show_advertise_tag,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/advertise-tag/active",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/advertise-tag/backup",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/advertise-tag/drain",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/advertise-table",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_advertise_table,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/bfd",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_bfd,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/bfd/profile",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.destroy = dsaa_nb_destroy,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/hold-time",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_hold_time,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/split-brain",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_split_brain,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/local-site",
+			.cbs = {
+				.get_elem = dsaa_nb_state_local_site,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/state-complete",
+			.cbs = {
+				.get_elem = dsaa_nb_state_complete,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/reason",
+			.cbs = {
+				.get_elem = dsaa_nb_state_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer",
+			.cbs = {
+				.get_next = dsaa_nb_peer_next,
+				.get_keys = dsaa_nb_peer_keys,
+				.lookup_entry = dsaa_nb_peer_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/site",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_site,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/state",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_state,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/reason",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/flows-sent",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flows_sent,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/flows-received",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flows_received,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/flows-applied",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flows_applied,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/flows-rejected",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flows_rejected,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/backlog",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_backlog,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/packets-sent",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_packets_sent,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/packets-received",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_packets_received,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/prefix",
+			.cbs = {
+				.get_next = dsaa_nb_prefix_next,
+				.get_keys = dsaa_nb_prefix_keys,
+				.lookup_entry = dsaa_nb_prefix_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/prefix/prefix",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_prefix,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/prefix/state",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_state,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/prefix/reason",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/prefix/tag",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_tag,
+			},
+		},
+		{
+			.xpath = NULL,
+		},
+	},
+};
+/* clang-format on */

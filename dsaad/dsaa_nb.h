@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The northbound callbacks of module frr-dsaad. Main thread.
+ */
+#ifndef DSAA_NB_H
+#define DSAA_NB_H
+
+#include "northbound.h"
+
+#define DSAA_XPATH	 "/frr-dsaad:dsaad/dsaa"
+#define DSAA_STATE_XPATH "/frr-dsaad:dsaad/state"
+
+/* dsaa_nb_config.c */
+int dsaa_nb_pre_validate(struct nb_cb_pre_validate_args *args);
+int dsaa_nb_create(struct nb_cb_create_args *args);
+int dsaa_nb_modify(struct nb_cb_modify_args *args);
+int dsaa_nb_destroy(struct nb_cb_destroy_args *args);
+int dsaa_nb_block_destroy(struct nb_cb_destroy_args *args);
+void dsaa_nb_apply_finish(struct nb_cb_apply_finish_args *args);
+
+/* dsaa_nb_state.c */
+struct yang_data *dsaa_nb_state_local_site(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_state_complete(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_state_reason(struct nb_cb_get_elem_args *args);
+const void *dsaa_nb_peer_next(struct nb_cb_get_next_args *args);
+int dsaa_nb_peer_keys(struct nb_cb_get_keys_args *args);
+const void *dsaa_nb_peer_lookup(struct nb_cb_lookup_entry_args *args);
+struct yang_data *dsaa_nb_peer_site(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_state(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_reason(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_flows_sent(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_flows_received(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_flows_applied(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_flows_rejected(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_backlog(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_packets_sent(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_packets_received(struct nb_cb_get_elem_args *args);
+const void *dsaa_nb_prefix_next(struct nb_cb_get_next_args *args);
+int dsaa_nb_prefix_keys(struct nb_cb_get_keys_args *args);
+const void *dsaa_nb_prefix_lookup(struct nb_cb_lookup_entry_args *args);
+struct yang_data *dsaa_nb_prefix_prefix(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_prefix_state(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_prefix_reason(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_prefix_tag(struct nb_cb_get_elem_args *args);
+
+/* dsaa_cli.c: the lines of "show running-config" */
+void dsaa_cli_show_block(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_block_end(struct vty *vty, const struct lyd_node *dnode);
+void dsaa_cli_show_cluster_id(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_ha_mode(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_local_site(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_site(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_site_end(struct vty *vty, const struct lyd_node *dnode);
+void dsaa_cli_show_site_name(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_sync_address(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_uips(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_probe(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_sync_port(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_key_file(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_insecure(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_protocol(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_no_sync(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_correction_interface(struct vty *vty, const struct lyd_node *dnode,
+					bool defaults);
+void dsaa_cli_show_correction_mode(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_mark_mask(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_hold(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_correction_port(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_advertise(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_advertise_tag(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_advertise_table(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_bfd(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_hold_time(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_split_brain(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+
+#endif

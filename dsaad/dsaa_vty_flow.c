@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * "show dsaa flow" and "show dsaa explain": single connections, from the
+ * kernel's table. Main thread.
+ */
+#include <zebra.h>
+
+#include "command.h"
+#include "json.h"
+#include "printfrr.h"
+#include "vrf.h"
+#include "vty.h"
+
+#include "dsaad/dsaa_config.h"
+#include "dsaad/dsaa_view.h"
+#include "dsaad/dsaad.h"
+
+#include "dsaad/dsaa_vty_flow_clippy.c"
+
+#define DSAA_STR "Dual-site active/active\n"
+#define FLOWS_SHOWN_MAX 10000
+
+/* ------------------------------------------------------------------ a connection as text */
+
+/* By the numbers of the kernel's enum tcp_conntrack. */
+static const char *const tcp_states[] = {
+	"NONE",	      "SYN_SENT", "SYN_RECV",  "ESTABLISHED", "FIN_WAIT",
+	"CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",	      "SYN_SENT2",
+};
+
+static const char *tcp_state(const struct dsaa_flow *f)
+{
+	return f->tcp_state < array_size(tcp_states) ? tcp_states[f->tcp_state] : "UNKNOWN";
+}
+
+static const char *protocol_text(uint8_t proto, char buf[8])
+{
+	const char *name = dsaa_protocol_name(proto);
+
+	if (name)
+		return name;
+	snprintf(buf, 8, "%u", proto);
+	return buf;
+}
+
+static const char *address_text(uint8_t family, const uint8_t a[16], char buf[INET6_ADDRSTRLEN])
+{
+	return inet_ntop(family == 4 ? AF_INET : AF_INET6, a, buf, INET6_ADDRSTRLEN);
+}
+
+static bool is_icmp(uint8_t proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+static unsigned owner_of(const struct dsaa_flow *f)
+{
+	unsigned owner = dsaa_mark_owner(f->mark, dsaa_conf.mark_mask);
+
+	return owner ? owner : dsaa_local_site();
+}
+
+static void tuple_text(struct vty *vty, const struct dsaa_flow *f, const struct dsaa_tuple *t)
+{
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+
+	vty_out(vty, " src=%s dst=%s", address_text(f->family, t->src, src),
+		address_text(f->family, t->dst, dst));
+	if (is_icmp(f->proto))
+		vty_out(vty, " type=%u code=%u id=%u", t->dport >> 8, t->dport & 0xff, t->sport);
+	else if (t->sport || t->dport)
+		vty_out(vty, " sport=%u dport=%u", t->sport, t->dport);
+}
+
+static void flow_text(struct vty *vty, const struct dsaa_flow *f)
+{
+	char proto[8];
+
+	vty_out(vty, "%-8s %u %u", protocol_text(f->proto, proto), f->proto, f->timeout_s);
+	if (f->proto == IPPROTO_TCP)
+		vty_out(vty, " %s", tcp_state(f));
+	tuple_text(vty, f, &f->orig);
+	if (!(f->status & DSAA_FLOW_SEEN_REPLY))
+		vty_out(vty, " [UNREPLIED]");
+	tuple_text(vty, f, &f->reply);
+	if (f->status & DSAA_FLOW_ASSURED)
+		vty_out(vty, " [ASSURED]");
+	vty_out(vty, " mark=%u", f->mark);
+	if (f->zone)
+		vty_out(vty, " zone=%u", f->zone);
+	vty_out(vty, " owner=%u\n", owner_of(f));
+}
+
+static struct json_object *tuple_json(const struct dsaa_flow *f, const struct dsaa_tuple *t)
+{
+	struct json_object *o = json_object_new_object();
+	char text[INET6_ADDRSTRLEN];
+
+	json_object_string_add(o, "src", address_text(f->family, t->src, text));
+	json_object_string_add(o, "dst", address_text(f->family, t->dst, text));
+	if (is_icmp(f->proto)) {
+		json_object_int_add(o, "type", t->dport >> 8);
+		json_object_int_add(o, "code", t->dport & 0xff);
+		json_object_int_add(o, "id", t->sport);
+	} else {
+		json_object_int_add(o, "sport", t->sport);
+		json_object_int_add(o, "dport", t->dport);
+	}
+	return o;
+}
+
+static struct json_object *flow_json(const struct dsaa_flow *f)
+{
+	struct json_object *o = json_object_new_object();
+	char proto[8];
+
+	json_object_int_add(o, "owner", owner_of(f));
+	json_object_string_add(o, "protocol", protocol_text(f->proto, proto));
+	json_object_int_add(o, "protocolNumber", f->proto);
+	json_object_object_add(o, "original", tuple_json(f, &f->orig));
+	json_object_object_add(o, "reply", tuple_json(f, &f->reply));
+	if (f->proto == IPPROTO_TCP)
+		json_object_string_add(o, "tcpState", tcp_state(f));
+	json_object_boolean_add(o, "seenReply", f->status & DSAA_FLOW_SEEN_REPLY);
+	json_object_boolean_add(o, "assured", f->status & DSAA_FLOW_ASSURED);
+	json_object_boolean_add(o, "snat", f->status & DSAA_FLOW_SNAT);
+	json_object_boolean_add(o, "dnat", f->status & DSAA_FLOW_DNAT);
+	json_object_int_add(o, "mark", f->mark);
+	json_object_int_add(o, "zone", f->zone);
+	json_object_int_add(o, "timeout", f->timeout_s);
+	return o;
+}
+
+/* ------------------------------------------------------------------ show dsaa flow */
+
+struct flow_show {
+	struct vty *vty;
+	struct json_object *list; /* NULL: lines */
+	struct dsaa_addr filter;  /* family 0: none */
+	uint64_t shown;
+	uint64_t max;
+	bool cut;
+};
+
+static bool tuple_has(const struct dsaa_tuple *t, const uint8_t a[16], size_t len)
+{
+	return !memcmp(t->src, a, len) || !memcmp(t->dst, a, len);
+}
+
+static bool flow_matches(const struct dsaa_flow *f, const struct dsaa_addr *a)
+{
+	size_t len = a->family == 4 ? 4 : 16;
+
+	if (!a->family)
+		return true;
+	return f->family == a->family &&
+	       (tuple_has(&f->orig, a->bytes, len) || tuple_has(&f->reply, a->bytes, len));
+}
+
+static bool flow_show_one(void *arg, const struct dsaa_flow *f)
+{
+	struct flow_show *s = arg;
+
+	if (!flow_matches(f, &s->filter))
+		return true;
+	if (s->shown == s->max) {
+		s->cut = true;
+		return false;
+	}
+	s->shown++;
+	if (s->list)
+		json_object_array_add(s->list, flow_json(f));
+	else
+		flow_text(s->vty, f);
+	return true;
+}
+
+/* The owner as it stands in marks: 0 is ours, -1 everybody. */
+static int owner_in_marks(const char *typed, long owner)
+{
+	if (!typed)
+		return -1;
+	return owner == dsaa_local_site() ? 0 : owner;
+}
+
+DEFPY(show_dsaa_flow, show_dsaa_flow_cmd,
+      "show dsaa flow [owner (0-16)$owner] [<A.B.C.D|X:X::X:X>$address] [all$all] [json]$json",
+      SHOW_STR DSAA_STR
+      "Connections with their owner\n"
+      "Only those of one site\n"
+      "Number of the site, 0 for the local one\n"
+      "Only those from or to this IPv4 address\n"
+      "Only those from or to this IPv6 address\n"
+      "All of them, not only the first 10000\n" JSON_STR)
+{
+	struct flow_show s = { .vty = vty, .max = all ? UINT64_MAX : FLOWS_SHOWN_MAX };
+	struct json_object *o = NULL;
+	const char *err = NULL;
+	bool ok;
+
+	if (address && sockunion_family(address) == AF_INET) {
+		s.filter.family = 4;
+		memcpy(s.filter.bytes, &address->sin.sin_addr, 4);
+	} else if (address) {
+		s.filter.family = 6;
+		memcpy(s.filter.bytes, &address->sin6.sin6_addr, 16);
+	}
+	if (json) {
+		o = json_object_new_object();
+		s.list = json_object_new_array();
+	}
+	ok = dsaa_flow_walk(owner_in_marks(owner_str, owner), flow_show_one, &s, &err);
+	if (json) {
+		json_object_boolean_add(o, "insecure", dsaa_conf.insecure);
+		json_object_object_add(o, "flows", s.list);
+		json_object_int_add(o, "count", s.shown);
+		json_object_boolean_add(o, "truncated", s.cut);
+		json_object_string_add(o, "error", ok || s.cut ? "" : err ? err : "failed");
+		vty_json(vty, o);
+		return CMD_SUCCESS;
+	}
+	if (!ok && !s.cut) {
+		vty_out(vty, "%% The connections cannot be read: %s\n", err ? err : "failed");
+		return CMD_WARNING;
+	}
+	vty_out(vty, "%" PRIu64 " connections%s\n", s.shown,
+		s.cut ? ", and more: add 'all' to see them" : "");
+	if (dsaa_conf.insecure)
+		vty_out(vty, "%% INSECURE: the sessions are plain text ('sync insecure')\n");
+	return CMD_SUCCESS;
+}
+
+/* ------------------------------------------------------------------ show dsaa explain */
+
+/* Everything that is known about a packet, and what follows. */
+struct explanation {
+	struct dsaa_packet_facts facts;
+	bool found;
+	struct dsaa_flow flow;
+	bool reply_direction;
+	enum dsaa_verdict verdict;
+	unsigned reason;
+	/* TCP without entry: what happens to a packet without SYN */
+	bool has_midstream;
+	enum dsaa_verdict midstream_verdict;
+	unsigned midstream_reason;
+};
+
+/* The contract's word: a second chance is a correction to an operator. */
+static const char *verdict_name(enum dsaa_verdict v)
+{
+	switch (v) {
+	case DSAA_VERDICT_LOCAL:
+		return "local";
+	case DSAA_VERDICT_CORRECT:
+	case DSAA_VERDICT_OFFER:
+		return "correct";
+	case DSAA_VERDICT_HOLD:
+		return "hold";
+	case DSAA_VERDICT_NEW:
+		return "new";
+	case DSAA_VERDICT_DROP:
+		return "drop";
+	}
+	return "drop";
+}
+
+static bool any_peer_alive(void)
+{
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (dsaa_view_is_peer(s) && dsaa_correct_get_word(s) == DSAA_WORD_ALIVE)
+			return true;
+	return false;
+}
+
+/* Addressed to this router: an address of its own, multicast or link-local. */
+static bool to_router(const struct prefix *dst)
+{
+	struct connected *c;
+	struct interface *ifp;
+	struct vrf *vrf;
+
+	if (dst->family == AF_INET) {
+		uint32_t a = ntohl(dst->u.prefix4.s_addr);
+
+		if (a >> 28 >= 0xe || a >> 16 == 0xa9fe || a >> 24 == 127)
+			return true;
+	} else if (IN6_IS_ADDR_MULTICAST(&dst->u.prefix6) ||
+		   IN6_IS_ADDR_LINKLOCAL(&dst->u.prefix6) ||
+		   IN6_IS_ADDR_LOOPBACK(&dst->u.prefix6)) {
+		return true;
+	}
+	RB_FOREACH (vrf, vrf_id_head, &vrfs_by_id) {
+		FOR_ALL_INTERFACES (vrf, ifp) {
+			dsaa_for_each_connected (ifp, c) {
+				const struct prefix *p = c->address;
+
+				if (p->family != dst->family)
+					continue;
+				if (p->family == AF_INET
+					    ? IPV4_ADDR_SAME(&p->u.prefix4, &dst->u.prefix4)
+					    : IPV6_ADDR_SAME(&p->u.prefix6, &dst->u.prefix6))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* In the NAT pool of another site. */
+static bool to_foreign_pool(const struct prefix *dst)
+{
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		for (unsigned i = 0; dsaa_view_is_peer(s) && i < dsaa_conf.site[s].nat_pools; i++)
+			if (dsaa_conf.site[s].nat_pool[i].family == dst->family &&
+			    prefix_match(&dsaa_conf.site[s].nat_pool[i], dst))
+				return true;
+	return false;
+}
+
+static void explain(struct explanation *x, uint8_t proto, const struct prefix *src,
+		    uint16_t sport, const struct prefix *dst, uint16_t dport)
+{
+	uint8_t family = src->family == AF_INET ? 4 : 6;
+	size_t len = family == 4 ? 4 : 16;
+	struct dsaa_tuple t = { .sport = sport, .dport = dport };
+
+	memset(x, 0, sizeof(*x));
+	memcpy(t.src, &src->u.prefix, len);
+	memcpy(t.dst, &dst->u.prefix, len);
+	x->found = dsaa_flow_find(family, proto, &t, &x->flow, &x->reply_direction);
+	x->facts.to_router = to_router(dst);
+	x->facts.any_peer_alive = any_peer_alive();
+	if (x->found) {
+		x->facts.class = DSAA_PKT_HAS_ENTRY;
+		x->facts.owner = dsaa_mark_owner(x->flow.mark, dsaa_conf.mark_mask);
+		if (x->facts.owner && x->facts.owner == dsaa_local_site())
+			x->facts.owner = 0;
+		if (x->facts.owner)
+			x->facts.word = dsaa_correct_get_word(x->facts.owner);
+	} else {
+		x->facts.class = to_foreign_pool(dst) ? DSAA_PKT_NEW_TO_POOL : DSAA_PKT_NEW;
+	}
+	x->verdict = dsaa_owner_verdict(&x->facts, &x->reason);
+	if (!x->found && proto == IPPROTO_TCP) {
+		struct dsaa_packet_facts facts = x->facts;
+
+		facts.class = DSAA_PKT_MIDSTREAM;
+		x->has_midstream = true;
+		x->midstream_verdict = dsaa_owner_verdict(&facts, &x->midstream_reason);
+	}
+}
+
+static const char *known_name(const struct explanation *x)
+{
+	return !x->found ? "unknown" : x->facts.owner ? "foreign" : "local";
+}
+
+static void explain_json(struct vty *vty, const struct explanation *x)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_boolean_add(o, "insecure", dsaa_conf.insecure);
+	json_object_int_add(o, "owner",
+			    !x->found ? 0 : x->facts.owner ? x->facts.owner : dsaa_local_site());
+	json_object_string_add(o, "known", known_name(x));
+	json_object_string_add(o, "verdict", verdict_name(x->verdict));
+	json_object_string_add(o, "reason", dsaa_reason_name(x->reason));
+	json_object_string_add(o, "reasonText", dsaa_reason_meaning(x->reason));
+	if (x->has_midstream) {
+		json_object_string_add(o, "verdictWithoutSyn", verdict_name(x->midstream_verdict));
+		json_object_string_add(o, "reasonWithoutSyn",
+				       dsaa_reason_name(x->midstream_reason));
+	}
+	if (x->found) {
+		json_object_string_add(o, "direction", x->reply_direction ? "reply" : "original");
+		json_object_object_add(o, "flow", flow_json(&x->flow));
+	}
+	vty_json(vty, o);
+}
+
+static void explain_text(struct vty *vty, const struct explanation *x)
+{
+	unsigned owner = x->facts.owner ? x->facts.owner : dsaa_local_site();
+
+	if (dsaa_conf.insecure)
+		vty_out(vty, "%% INSECURE: the sessions are plain text ('sync insecure')\n");
+	if (x->found) {
+		vty_out(vty, "Entry:   ");
+		flow_text(vty, &x->flow);
+		vty_out(vty, "Packet:  in %s direction\n",
+			x->reply_direction ? "reply" : "original");
+		vty_out(vty, "Owner:   site %u (%s), %s\n", owner, dsaa_view_site_name(owner),
+			x->facts.owner ? "by the owner bits of the entry's mark"
+				       : "this site: the entry's mark has no owner bits");
+	} else {
+		vty_out(vty, "Entry:   none\nOwner:   unknown\n");
+	}
+	vty_out(vty, "Verdict: %s, %s: %s\n", verdict_name(x->verdict), dsaa_reason_name(x->reason),
+		dsaa_reason_meaning(x->reason));
+	if (x->has_midstream)
+		vty_out(vty, "         without SYN: %s, %s: %s\n",
+			verdict_name(x->midstream_verdict), dsaa_reason_name(x->midstream_reason),
+			dsaa_reason_meaning(x->midstream_reason));
+}
+
+DEFPY(show_dsaa_explain, show_dsaa_explain_cmd,
+      "show dsaa explain <tcp|udp|icmp|icmpv6|sctp|dccp|udplite|gre|esp|ah|(0-255)>$protocol <A.B.C.D|X:X::X:X>$src (0-65535)$sport <A.B.C.D|X:X::X:X>$dst (0-65535)$dport [json]$json",
+      SHOW_STR DSAA_STR
+      "What happens to a packet that arrives here now, and why\n"
+      "TCP\n"
+      "UDP\n"
+      "ICMP, or ICMPv6 with IPv6 addresses\n"
+      "ICMPv6\n"
+      "SCTP\n"
+      "DCCP\n"
+      "UDP-Lite\n"
+      "GRE\n"
+      "IPsec ESP\n"
+      "IPsec AH\n"
+      "Protocol by its number\n"
+      "Source address\n"
+      "Source address\n"
+      "Source port; for ICMP the identifier\n"
+      "Destination address\n"
+      "Destination address\n"
+      "Destination port; for ICMP 256 times the type plus the code\n" JSON_STR)
+{
+	int number = dsaa_protocol_number(protocol);
+	struct prefix from, to;
+	struct explanation x;
+
+	if (number < 0) {
+		vty_out(vty, "%% Protocol %s: it is a number from 1 to 255\n", protocol);
+		return CMD_WARNING;
+	}
+	if (sockunion_family(src) != sockunion_family(dst)) {
+		vty_out(vty, "%% %s and %s are not of one family\n", src_str, dst_str);
+		return CMD_WARNING;
+	}
+	sockunion2hostprefix(src, &from);
+	sockunion2hostprefix(dst, &to);
+	if (number == IPPROTO_ICMP && from.family == AF_INET6)
+		number = IPPROTO_ICMPV6;
+	explain(&x, number, &from, sport, &to, dport);
+	if (json)
+		explain_json(vty, &x);
+	else
+		explain_text(vty, &x);
+	return CMD_SUCCESS;
+}
+
+void dsaa_vty_flow_init(void)
+{
+	install_element(VIEW_NODE, &show_dsaa_flow_cmd);
+	install_element(VIEW_NODE, &show_dsaa_explain_cmd);
+}
