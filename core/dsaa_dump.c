@@ -123,7 +123,7 @@ static void adopt_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 
 static void sweep_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
-	uint64_t hash = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED + e->dump_site);
+	uint64_t hash = dsaa_receive_seen_hash(e, e->dump_site, f);
 
 	if (!dsaa_seen_has(&e->seen, hash))
 		add_op(e, DSAA_APPLY_DELETE, f, f);

@@ -226,6 +226,9 @@ void dsaa_send_bulk_end(struct dsaa_engine *e);
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
 
 /* dsaa_receive.c */
+/* The key in the set of what a bulk named, which all peers share. */
+uint64_t dsaa_receive_seen_hash(const struct dsaa_engine *e, dsaa_site_id site,
+				const struct dsaa_flow *f);
 void dsaa_receive_reset(struct dsaa_peer *p);
 /* Handles FLOWS, BULK_*; a reason other than NONE ends the session. */
 unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);

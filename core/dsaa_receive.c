@@ -29,10 +29,11 @@ void dsaa_receive_reset(struct dsaa_peer *p)
 	p->session_applied = p->session_rejected = 0;
 }
 
-/* The set of seen keys is shared by all peers: mix the site in. */
-static uint64_t seen_hash(const struct dsaa_peer *p, const struct dsaa_flow *f)
+uint64_t dsaa_receive_seen_hash(const struct dsaa_engine *e, dsaa_site_id site,
+				const struct dsaa_flow *f)
 {
-	return dsaa_flow_key_hash(f, DSAA_DIGEST_SEED + p->site);
+	/* the secret seed: nobody shall be able to choose flows that share a slot */
+	return dsaa_flow_key_hash(f, e->seed + site);
 }
 
 static void reject(struct dsaa_peer *p, unsigned reason)
@@ -127,7 +128,7 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
 			continue;
 		}
 		if (p->bulk_rx || p->want_sweep)
-			dsaa_seen_add(&e->seen, seen_hash(p, &r->flow));
+			dsaa_seen_add(&e->seen, dsaa_receive_seen_hash(e, p->site, &r->flow));
 		make_replica(e, p, &r->flow);
 		add_op(e, DSAA_APPLY_CREATE, &r->flow);
 	}

@@ -48,6 +48,11 @@ bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, un
 		*reason = DSAA_R_NOT_OWNER;
 		return false;
 	}
+	/* one odd entry of our kernel must not make the peer refuse a whole message */
+	if (dsaa_flow_invalid(f)) {
+		*reason = DSAA_R_BAD_FLOW;
+		return false;
+	}
 	if (of_router(e, f)) {
 		*reason = DSAA_R_ROUTER_ITSELF;
 		return false;

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The conntrack edge against the kernel's real table, in a network namespace
+ * of its own: every kind of change, NAT both ways, collisions, owner-filtered
+ * dumps, events of real packets, and what a full-size batch costs.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conntrack/dsaa_conntrack.h"
+#include "tests/unit/test.h"
+
+#define MASK DSAA_MARK_MASK_DEFAULT
+
+static struct dsaa_ct *ct;
+
+static void put4(uint8_t a[16], const char *text)
+{
+	inet_pton(AF_INET, text, a);
+}
+
+static void plain_reply(struct dsaa_flow *f)
+{
+	memcpy(f->reply.src, f->orig.dst, 16);
+	memcpy(f->reply.dst, f->orig.src, 16);
+	f->reply.sport = f->orig.dport;
+	f->reply.dport = f->orig.sport;
+}
+
+static struct dsaa_flow flow4(uint8_t proto, uint16_t sport, unsigned site)
+{
+	struct dsaa_flow f = { .family = 4, .proto = proto, .timeout_s = 600,
+			       .status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED };
+
+	put4(f.orig.src, "10.1.0.9");
+	put4(f.orig.dst, "10.9.1.10");
+	f.orig.sport = sport;
+	f.orig.dport = 80;
+	plain_reply(&f);
+	f.mark = dsaa_mark_set_owner(0x1234, MASK, site);
+	if (proto == IPPROTO_TCP) {
+		f.tcp_state = 3;
+		f.tcp_wscale[0] = 7;
+		f.tcp_wscale[1] = 9;
+		f.tcp_flags[0] = f.tcp_flags[1] = 0x0b;
+	}
+	return f;
+}
+
+static struct dsaa_flow flow6(uint8_t proto, uint16_t sport, unsigned site)
+{
+	struct dsaa_flow f = flow4(proto, sport, site);
+
+	f.family = 6;
+	memset(&f.orig, 0, 32);
+	inet_pton(AF_INET6, "2001:db8:1::9", f.orig.src);
+	inet_pton(AF_INET6, "2001:db8:9::10", f.orig.dst);
+	plain_reply(&f);
+	return f;
+}
+
+static struct dsaa_apply one(enum dsaa_apply_kind kind, const struct dsaa_flow *f,
+			     const struct dsaa_flow *existing)
+{
+	struct dsaa_apply op = { .kind = kind, .flow = *f };
+
+	if (existing)
+		op.existing = *existing;
+	dsaa_ct_apply(ct, &op, 1);
+	return op;
+}
+
+static bool same_entry(const struct dsaa_flow *want, const struct dsaa_flow *got)
+{
+	return dsaa_flow_key_equal(want, got) &&
+	       !memcmp(&want->reply, &got->reply, sizeof(want->reply)) &&
+	       want->mark == got->mark &&
+	       (want->status & 3) == (got->status & 3) && want->tcp_state == got->tcp_state &&
+	       !memcmp(want->tcp_wscale, got->tcp_wscale, 2) &&
+	       !memcmp(want->tcp_flags, got->tcp_flags, 2);
+}
+
+/* What is put in comes out again, and goes away. */
+static void round_trip(struct dsaa_flow f)
+{
+	struct dsaa_apply op;
+
+	dsaa_flow_derive_nat(&f);
+	op = one(DSAA_APPLY_CREATE, &f, NULL);
+	CHECK(op.result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS);
+	CHECK(same_entry(&f, &op.existing));
+	CHECK(op.existing.timeout_s > 500 && op.existing.timeout_s <= 600);
+	op = one(DSAA_APPLY_DELETE, &f, &op.existing);
+	CHECK(op.result == DSAA_APPLIED_OK);
+	CHECK(one(DSAA_APPLY_LOOKUP, &f, NULL).result == DSAA_APPLIED_ABSENT);
+}
+
+static struct dsaa_flow ping(struct dsaa_flow f)
+{
+	bool v6 = f.family == 6;
+
+	f.proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	f.tcp_state = f.tcp_wscale[0] = f.tcp_wscale[1] = f.tcp_flags[0] = f.tcp_flags[1] = 0;
+	f.orig.sport = f.reply.sport = 777;
+	f.orig.dport = v6 ? 128 << 8 : 8 << 8;
+	f.reply.dport = v6 ? 129 << 8 : 0;
+	return f;
+}
+
+static void test_round_trips(void)
+{
+	for (int v6 = 0; v6 <= 1; v6++) {
+		struct dsaa_flow (*make)(uint8_t, uint16_t, unsigned) = v6 ? flow6 : flow4;
+		struct dsaa_flow f = make(IPPROTO_TCP, 1000, 1);
+
+		round_trip(f);
+		round_trip(make(IPPROTO_UDP, 1000, 1));
+		round_trip(ping(f));
+		/* SNAT, with another port */
+		f.reply.dst[v6 ? 15 : 3] ^= 0x40;
+		f.reply.dport = 4711;
+		round_trip(f);
+		/* and DNAT too */
+		f.reply.src[v6 ? 15 : 3] ^= 0x20;
+		f.reply.sport = 8080;
+		round_trip(f);
+		/* DNAT only */
+		memcpy(f.reply.dst, f.orig.src, 16);
+		f.reply.dport = f.orig.sport;
+		round_trip(f);
+		/* a ping whose identifier SNAT changed */
+		f = ping(make(IPPROTO_TCP, 1000, 1));
+		f.reply.dst[v6 ? 15 : 3] ^= 0x40;
+		f.reply.sport = 778;
+		round_trip(f);
+	}
+	struct dsaa_flow gre = flow4(47, 0, 1);
+
+	gre.orig.sport = gre.orig.dport = gre.reply.sport = gre.reply.dport = 0;
+	round_trip(gre);
+}
+
+static void test_update(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_TCP, 2000, 1), g = f;
+	struct dsaa_apply op;
+
+	f.status = 0;
+	f.tcp_state = 1;
+	CHECK(one(DSAA_APPLY_CREATE, &f, NULL).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_CREATE, &g, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS && same_entry(&f, &op.existing));
+	op = one(DSAA_APPLY_UPDATE, &g, &op.existing);
+	CHECK(op.result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &g, NULL);
+	CHECK(same_entry(&g, &op.existing));
+	/* adoption: mark and timeout only; the user's bits stay */
+	g = op.existing;
+	g.mark = dsaa_mark_set_owner(g.mark, MASK, 0);
+	g.timeout_s = 120;
+	CHECK(one(DSAA_APPLY_UPDATE, &g, &op.existing).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &g, NULL);
+	CHECK(op.existing.mark == 0x1234 && op.existing.timeout_s <= 120);
+	CHECK(op.existing.tcp_state == 3);
+	one(DSAA_APPLY_DELETE, &g, &op.existing);
+	CHECK(one(DSAA_APPLY_UPDATE, &g, &g).result == DSAA_APPLIED_ABSENT);
+}
+
+static void test_delete_takes_that_very_entry(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_UDP, 3000, 1);
+	struct dsaa_apply op;
+
+	one(DSAA_APPLY_CREATE, &f, NULL);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	op.existing.id ^= 1;
+	CHECK(one(DSAA_APPLY_DELETE, &f, &op.existing).result == DSAA_APPLIED_ABSENT);
+	CHECK(one(DSAA_APPLY_LOOKUP, &f, NULL).result == DSAA_APPLIED_EXISTS);
+	op.existing.id ^= 1;
+	CHECK(one(DSAA_APPLY_DELETE, &f, &op.existing).result == DSAA_APPLIED_OK);
+}
+
+static void test_reversed_entry_is_found_and_replaced(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_UDP, 4000, 1), reversed = f;
+	struct dsaa_apply op;
+
+	reversed.orig = f.reply;
+	reversed.reply = f.orig;
+	reversed.mark = 0;
+	CHECK(one(DSAA_APPLY_CREATE, &reversed, NULL).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_CREATE, &f, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS);
+	CHECK(dsaa_flow_key_equal(&op.existing, &reversed));
+	op = one(DSAA_APPLY_REPLACE, &f, &op.existing);
+	CHECK(op.result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS && same_entry(&f, &op.existing));
+	one(DSAA_APPLY_DELETE, &f, &op.existing);
+}
+
+static void test_find_in_both_directions(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_TCP, 5000, 2), out;
+	struct dsaa_apply op;
+	bool reply;
+
+	put4(f.reply.dst, "10.201.0.5"); /* SNAT */
+	dsaa_flow_derive_nat(&f);
+	one(DSAA_APPLY_CREATE, &f, NULL);
+	CHECK(dsaa_ct_find(ct, 4, IPPROTO_TCP, &f.orig, &out, &reply) == 1 && !reply);
+	CHECK(dsaa_ct_find(ct, 4, IPPROTO_TCP, &f.reply, &out, &reply) == 1 && reply);
+	CHECK(dsaa_mark_owner(out.mark, MASK) == 2);
+	CHECK(dsaa_ct_find(ct, 4, IPPROTO_UDP, &f.reply, &out, &reply) == 0);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	one(DSAA_APPLY_DELETE, &f, &op.existing);
+}
+
+static unsigned dumped, dumped_wrong, want_owner;
+
+static void count_dumped(void *arg, const struct dsaa_flow *f)
+{
+	(void)arg;
+	dumped++;
+	dumped_wrong += dsaa_mark_owner(f->mark, MASK) != want_owner;
+}
+
+static unsigned dump(unsigned owner)
+{
+	enum dsaa_ct_dump rc;
+
+	dumped = dumped_wrong = 0;
+	want_owner = owner;
+	CHECK(dsaa_ct_dump_start(ct, (int)owner) == 0);
+	while ((rc = dsaa_ct_dump_read(ct, 64, count_dumped, NULL)) == DSAA_CT_DUMP_MORE)
+		;
+	CHECK(rc == DSAA_CT_DUMP_DONE);
+	CHECK(dumped_wrong == 0);
+	return dumped;
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* KIND for N connections of SITE in full batches; returns how many had RESULT. */
+static unsigned batches(enum dsaa_apply_kind kind, unsigned n, unsigned site,
+			enum dsaa_apply_result result)
+{
+	static struct dsaa_apply ops[DSAA_FLOWS_PER_MSG_MAX];
+	unsigned ok = 0;
+
+	for (unsigned i = 0; i < n; i += DSAA_FLOWS_PER_MSG_MAX) {
+		unsigned k = 0;
+
+		for (; k < DSAA_FLOWS_PER_MSG_MAX && i + k < n; k++) {
+			struct dsaa_flow f = flow4(IPPROTO_TCP, (uint16_t)(1 + (i + k) % 60000),
+						   site);
+
+			f.orig.dst[2] = (uint8_t)((i + k) / 60000 + 16 * site);
+			plain_reply(&f);
+			ops[k].kind = kind;
+			ops[k].flow = ops[k].existing = f;
+		}
+		dsaa_ct_apply(ct, ops, k);
+		for (unsigned j = 0; j < k; j++)
+			ok += ops[j].result == result;
+	}
+	return ok;
+}
+
+static void test_batches_and_dumps(void)
+{
+	const unsigned n = 50000;
+	double t = seconds();
+
+	CHECK(batches(DSAA_APPLY_CREATE, n, 1, DSAA_APPLIED_OK) == n);
+	printf("create: %.0f/s", n / (seconds() - t));
+	t = seconds();
+	CHECK(batches(DSAA_APPLY_UPDATE, n, 1, DSAA_APPLIED_OK) == n);
+	printf(", update: %.0f/s", n / (seconds() - t));
+	CHECK(batches(DSAA_APPLY_CREATE, 1000, 2, DSAA_APPLIED_OK) == 1000);
+	CHECK(batches(DSAA_APPLY_CREATE, 300, 2, DSAA_APPLIED_EXISTS) == 300);
+	t = seconds();
+	CHECK(dump(1) == n);
+	printf(", dump: %.0f/s\n", n / (seconds() - t));
+	CHECK(dump(2) == 1000);
+	CHECK(dump(3) == 0);
+	/* a dump that is given up half-way does not disturb the next */
+	CHECK(dsaa_ct_dump_start(ct, 1) == 0);
+	dsaa_ct_dump_read(ct, 10, count_dumped, NULL);
+	CHECK(dump(2) == 1000);
+}
+
+static unsigned events[DSAA_CT_EVENTS];
+
+static void count_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f)
+{
+	(void)arg;
+	if (f->proto == IPPROTO_UDP && f->orig.dport == 9999)
+		events[kind]++;
+}
+
+/* A real UDP packet over loopback makes an event; our own changes make none. */
+static void test_events(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9999),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct dsaa_flow f = flow4(IPPROTO_UDP, 6000, 1);
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	uint64_t before;
+
+	/* the batches before made more events than the buffer takes: the loss is told, then read on */
+	while (dsaa_ct_read_events(ct, 100000, count_event, NULL) != 0)
+		;
+	memset(events, 0, sizeof(events));
+	before = dsaa_ct_counters(ct)->echoes;
+	f.orig.dport = 9999;
+	plain_reply(&f);
+	one(DSAA_APPLY_CREATE, &f, NULL);
+	CHECK(sendto(s, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1);
+	CHECK(dsaa_ct_read_events(ct, 1000, count_event, NULL) >= 1);
+	CHECK(events[DSAA_CT_EVENT_NEW] == 1);
+	CHECK(dsaa_ct_counters(ct)->echoes == before + 1);
+	CHECK(system("conntrack -D -p udp --dport 9999 -s 127.0.0.1 >/dev/null 2>&1") == 0);
+	dsaa_ct_read_events(ct, 1000, count_event, NULL);
+	CHECK(events[DSAA_CT_EVENT_DESTROY] == 1);
+	close(s);
+}
+
+int main(void)
+{
+	char err[160], warning[160];
+	uint32_t count, max;
+
+	if (geteuid() || unshare(CLONE_NEWNET)) {
+		printf("skipped: needs root to make a network namespace\n");
+		return 77;
+	}
+	/* a rule that looks at the state makes the namespace track connections */
+	if (system("ip link set lo up && nft add table inet t && nft 'add chain inet t c "
+		   "{ type filter hook output priority 0; }' && "
+		   "nft add rule inet t c ct state new accept")) {
+		printf("skipped: ip and nft are needed\n");
+		return 77;
+	}
+	ct = dsaa_ct_open(MASK, true, err, sizeof(err));
+	if (!ct) {
+		printf("%s\n", err);
+		return 1;
+	}
+	dsaa_ct_sysctl_setup(ct, warning, sizeof(warning));
+	CHECK(!warning[0]);
+	dsaa_ct_table_size(ct, &count, &max);
+	CHECK(max > 0);
+	test_round_trips();
+	test_update();
+	test_delete_takes_that_very_entry();
+	test_reversed_entry_is_found_and_replaced();
+	test_find_in_both_directions();
+	test_batches_and_dumps();
+	test_events();
+	dsaa_ct_sysctl_restore(ct);
+	dsaa_ct_close(ct);
+	return TEST_END();
+}
