@@ -191,7 +191,7 @@ static void *run_thread(void *arg)
 	frr_pthread_notify_running(fpt);
 	rc = dsaa_nfq_run(nfq, stop_fd);
 	if (rc < 0)
-		flog_err(EC_DSAA_CORRECTION, "the queue thread ended: %s", safe_strerror(-rc));
+		flog_err(EC_DSAA_QUEUE, "the queue thread ended: %s", safe_strerror(-rc));
 	return NULL;
 }
 
@@ -260,7 +260,7 @@ static void say_problem(void)
 	if (!strcmp(said, problem))
 		return;
 	strlcpy(said, problem, sizeof(said));
-	flog_err(EC_DSAA_CORRECTION, "correction does not run: %s", problem);
+	flog_err(EC_DSAA_QUEUE, "correction does not run: %s", problem);
 }
 
 static void remove_rules(void)
@@ -354,7 +354,7 @@ void dsaa_correct_address(const struct prefix *p, bool added)
 	if (!added)
 		dsaa_addrset_del(&addresses, &a);
 	else if (!dsaa_addrset_add(&addresses, &a))
-		flog_warn(EC_DSAA_CORRECTION, "more than %d local addresses: %pFX is not known",
+		flog_warn(EC_DSAA_KERNEL_LIMITS, "more than %d local addresses: %pFX is not known",
 			  DSAA_LOCAL_ADDRESSES_MAX, p);
 	dsaa_config_changed();
 }

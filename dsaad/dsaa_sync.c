@@ -150,7 +150,7 @@ static void carry_out(const struct dsaa_action *a)
 		break;
 	case DSAA_ACT_SEND:
 		if (!transport || !dsaa_transport_send(transport, a->site, a->data, a->len))
-			flog_err(EC_DSAA_SYNC, "site %u: %zu bytes do not fit the send buffer",
+			flog_err(EC_DSAA_THREAD, "site %u: %zu bytes do not fit the send buffer",
 				 a->site, a->len);
 		break;
 	case DSAA_ACT_DUMP:
@@ -247,7 +247,7 @@ static void on_disconnected(void *arg, dsaa_site_id site, unsigned reason, const
 	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = site, .reason = reason };
 
 	if (reason != DSAA_R_CONNECT_FAILED && may_log(site, reason))
-		flog_warn(EC_DSAA_SYNC, "site %u: session ended: %s (%s)", site,
+		flog_warn(EC_DSAA_PEER_REFUSED, "site %u: session ended: %s (%s)", site,
 			  dsaa_reason_name(reason), detail);
 	locked_step(&ev);
 }
@@ -291,7 +291,7 @@ static void on_refused(void *arg, const struct dsaa_addr *address, dsaa_site_id 
 
 	inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text));
 	if (may_log(site, reason))
-		flog_warn(EC_DSAA_SYNC, "refused a connection from %s: %s (%s)", text,
+		flog_warn(EC_DSAA_PEER_REFUSED, "refused a connection from %s: %s (%s)", text,
 			  dsaa_reason_name(reason), detail);
 	if (site)
 		locked_step(&ev);
@@ -303,7 +303,7 @@ static void on_listening(void *arg, const struct dsaa_addr *address, int error)
 
 	inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text));
 	if (error)
-		flog_warn(EC_DSAA_SYNC, "cannot listen on %s: %s", text, safe_strerror(error));
+		flog_warn(EC_DSAA_PEER_REFUSED, "cannot listen on %s: %s", text, safe_strerror(error));
 	else if (DSAA_DEBUG(DSAA_DEBUG_SYNC))
 		zlog_debug("listening on %s", text);
 }
@@ -352,7 +352,7 @@ static void open_transport(void)
 	transport = dsaa_transport_open(&transport_config, dsaa_mono_now(), &callbacks, NULL, err,
 					sizeof(err));
 	if (!transport) {
-		flog_err(EC_DSAA_SYNC, "no sessions: %s", err);
+		flog_err(EC_DSAA_KEY, "no sessions: %s", err);
 		return;
 	}
 	event_add_read(thread->master, transport_ready, NULL, dsaa_transport_fd(transport),
@@ -723,7 +723,7 @@ static void fill_key(struct post *p)
 	p->engine.can_connect = false;
 	p->engine.cannot_reason = reason;
 	if (dsaa_conf.enabled && may_log(0, reason))
-		flog_err(EC_DSAA_SYNC, "no session can come up: %s: %s",
+		flog_err(EC_DSAA_KEY, "no session can come up: %s: %s",
 			 dsaa_conf.key_file[0] ? dsaa_conf.key_file : "no key file",
 			 dsaa_reason_meaning(reason));
 }

@@ -28,9 +28,9 @@ DEFUNSH(VTYSH_DSAAD, vtysh_dsaa, vtysh_dsaa_cmd, "dsaa", "Dual-site active/activ
 	return CMD_SUCCESS;
 }
 
-DEFUNSH(VTYSH_DSAAD, vtysh_dsaa_site, vtysh_dsaa_site_cmd, "site (1-16)",
+DEFUNSH(VTYSH_DSAAD, vtysh_dsaa_site, vtysh_dsaa_site_cmd, "site (0-255)",
 	"One site of the cluster\n"
-	"Site number\n")
+	"Site number, 1 to 16\n")
 {
 	vty->node = DSAA_SITE_NODE;
 	return CMD_SUCCESS;
