@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * vtysh's side of dsaad's nodes. patch-vtysh.py includes this text into vtysh.c ahead of vtysh_init_vty(), because leaving a node is a
- * static function there. The commands that enter a node stand here; all others come from the dsaad binary (dsaad-commands.py), which
- * also compares these with it.
+ * static function there. The commands that enter a node stand here, with their words and help from the dsaad binary; all others come
+ * from there whole (dsaad-commands.py).
  */
 #include "dsaad/dsaa_nodes.h"
+#include "vtysh/dsaad_commands.h"
 
 void vtysh_dsaad_install_commands(void);
 
@@ -22,13 +23,13 @@ static struct cmd_node vtysh_dsaa_site_node = {
 	.prompt = "%s(config-dsaa-site)# ",
 };
 
-DEFUNSH(VTYSH_DSAAD, vtysh_dsaa, vtysh_dsaa_cmd, "dsaa", "Dual-site active/active\n")
+DEFUNSH(VTYSH_DSAAD, vtysh_dsaa, vtysh_dsaa_cmd, dsaa_block_cmd_STRING, dsaa_block_cmd_DOC)
 {
 	vty->node = DSAA_NODE;
 	return CMD_SUCCESS;
 }
 
-DEFUNSH(VTYSH_DSAAD, vtysh_dsaa_site, vtysh_dsaa_site_cmd, "site (0-255)",
+DEFUNSH(VTYSH_DSAAD, vtysh_dsaa_site, vtysh_dsaa_site_cmd, "site (0-4294967295)",
 	"One site of the cluster\n"
 	"Site number, 1 to 16\n")
 {
