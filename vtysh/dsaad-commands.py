@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes vtysh's side of dsaad's commands, from the cross-references in the dsaad binary.
 
-usage: dsaad-commands.py XREF.JSON DSAAD_NODES.INC.C OUTPUT.C
+usage: dsaad-commands.py XREF.JSON DSAAD_NODES.INC.C OUTPUT.C OUTPUT.H
 
-XREF.JSON is what FRR's xrelfo makes of the binary. The commands that vtysh must act on itself (they enter a node) are written by hand
-in DSAAD_NODES.INC.C; each must be word for word one of the daemon's, and every one that the daemon calls so (FRR 10 tells) must be
-there, or the build ends.
+XREF.JSON is what FRR's xrelfo makes of the binary. The commands that vtysh must act on itself, because they enter a node, are written
+by hand in DSAAD_NODES.INC.C, where NAME_STRING and NAME_DOC stand for the words and the help of dsaad's command NAME; OUTPUT.H defines
+these. All others go into OUTPUT.C whole. A command that dsaad says enters a node (FRR 10 tells) and is not written by hand ends the
+build, and so does one written by hand that dsaad does not have. Files are only written when their text changes.
 """
 
 import json
+import os
 import re
 import sys
 
@@ -18,21 +20,14 @@ def fail(sentence):
     sys.exit("dsaad-commands: " + sentence)
 
 
-def normal(command):
-    """The command as it is matched: without variable names and with single blanks."""
-    return " ".join(re.sub(r"\$[A-Za-z_][A-Za-z0-9_]*", "", command).split())
-
-
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def handwritten(path):
-    """The commands of the hand-written part, less exit and quit, which every node has."""
+    """The names of dsaad's commands that the hand-written part defines."""
     with open(path, encoding="utf-8") as f:
-        text = f.read()
-    commands = re.findall(r'^DEFUNSH\(VTYSH_DSAAD,\s*\w+,\s*\w+,\s*"([^"]*)"', text, flags=re.M)
-    return {normal(c) for c in commands} - {"exit", "quit"}
+        return set(re.findall(r"\b(\w+)_STRING\b", f.read()))
 
 
 def dsaad_commands(xref):
@@ -43,38 +38,57 @@ def dsaad_commands(xref):
                 yield name, spec
 
 
+def write_if_changed(path, text):
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            if f.read() == text:
+                return
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def entry_macros(name, spec):
+    return "#define %s_STRING %s\n#define %s_DOC %s\n" % (name, quoted(spec["string"]), name, quoted(spec["doc"]))
+
+
+def definition(name, spec):
+    macro = "DEFSH_HIDDEN" if "hidden" in spec.get("attrs", []) else "DEFSH"
+    return "%s(VTYSH_DSAAD, %s_vtysh, %s,\n\t%s)\n" % (macro, name, quoted(spec["string"]), quoted(spec["doc"]))
+
+
 def main():
-    with open(sys.argv[1], encoding="utf-8") as f:
+    xref_path, nodes_path, source_path, header_path = sys.argv[1:]
+    with open(xref_path, encoding="utf-8") as f:
         xref = json.load(f)
-    by_hand = handwritten(sys.argv[2])
-    seen = set()
-    definitions = []
-    installs = []
+    by_hand = handwritten(nodes_path)
+    entries, definitions, installs = {}, [], []
     for name, spec in dsaad_commands(xref):
-        command = normal(spec["string"])
-        attributes = spec.get("attrs", [])
-        if command in by_hand:
-            seen.add(command)
+        if name in by_hand:
+            entries[name] = entry_macros(name, spec)
             continue
-        if "nosh" in attributes:
-            fail('"%s" enters a node: write it into dsaad_nodes.inc.c' % command)
-        macro = "DEFSH_HIDDEN" if "hidden" in attributes else "DEFSH"
-        definitions.append(
-            "%s(VTYSH_DSAAD, %s_vtysh, %s,\n\t%s)" % (macro, name, quoted(spec["string"]), quoted(spec["doc"]))
-        )
+        if "nosh" in spec.get("attrs", []):
+            fail('"%s" (%s) enters a node: write it into dsaad_nodes.inc.c' % (spec["string"], name))
+        definitions.append(definition(name, spec))
         for node in spec.get("nodes", []):
-            installs.append("\tinstall_element((enum node_type)%d, &%s_vtysh);" % (node["node"], name))
-    if by_hand - seen:
-        fail("dsaad has no command %s" % ", ".join('"%s"' % c for c in sorted(by_hand - seen)))
+            installs.append("\tinstall_element((enum node_type)%d, &%s_vtysh);\n" % (node["node"], name))
+    missing = sorted(by_hand - set(entries))
+    if missing:
+        fail("dsaad has no command %s" % ", ".join(missing))
     if not definitions:
         fail("the dsaad binary has no commands of its own")
 
-    with open(sys.argv[3], "w", encoding="utf-8") as f:
-        f.write("/* Made by dsaad-commands.py from the dsaad binary. */\n")
-        f.write('#include <zebra.h>\n\n#include "command.h"\n#include "vtysh/vtysh.h"\n\n')
-        f.write("void vtysh_dsaad_install_commands(void);\n\n")
-        f.write("\n\n".join(definitions))
-        f.write("\n\nvoid vtysh_dsaad_install_commands(void)\n{\n%s\n}\n" % "\n".join(installs))
+    head = "/* Made by dsaad-commands.py from the dsaad binary. */\n"
+    write_if_changed(header_path, head + "".join(entries.values()))
+    write_if_changed(
+        source_path,
+        head
+        + '#include <zebra.h>\n\n#include "command.h"\n#include "vtysh/vtysh.h"\n\n'
+        + "void vtysh_dsaad_install_commands(void);\n\n"
+        + "\n".join(definitions)
+        + "\nvoid vtysh_dsaad_install_commands(void)\n{\n"
+        + "".join(installs)
+        + "}\n",
+    )
 
 
 if __name__ == "__main__":
