@@ -562,8 +562,13 @@ class Lab:
         """Runs a command in a node: subprocess.CompletedProcess, text output."""
         return self.node(node).run(command, **kw)
 
+    def data(self, node):
+        """The folder that the node sees as NODE_DATA, for files to be put there."""
+        self.node(node)
+        return self._file(node, "data")
+
     def popen(self, node, command, **kw):
-        """Starts a program in a node; it dies with the caller."""
+        """Starts a program in a node; it dies with the returned process."""
         return self.node(node).popen(command, **kw)
 
     def vtysh(self, node, *commands, check=True, timeout=30):

@@ -123,8 +123,8 @@ class Node:
 
     def popen(self, command, **kw):
         """
-        Starts a program that dies with the caller, or when the returned process
-        (nsenter) is killed.
+        Starts a program; it dies when the returned process (nsenter) does, and at
+        the latest with the lab.
         """
         kw.setdefault("stdin", subprocess.DEVNULL)
         kw.setdefault("cwd", "/")
