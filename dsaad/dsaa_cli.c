@@ -183,7 +183,7 @@ static int set_active_active(struct vty *vty)
 	return apply(vty);
 }
 
-DEFPY_YANG(dsaa_ha_mode, dsaa_ha_mode_cmd, "ha-mode <active-active|primary-up (0-255)$site>",
+DEFPY_YANG(dsaa_ha_mode, dsaa_ha_mode_cmd, "ha-mode <active-active|primary-up (0-4294967295)$site>",
 	   "How the sites share the work\n"
 	   "Every site processes traffic\n"
 	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
@@ -192,7 +192,7 @@ DEFPY_YANG(dsaa_ha_mode, dsaa_ha_mode_cmd, "ha-mode <active-active|primary-up (0
 }
 
 DEFPY_YANG(no_dsaa_ha_mode, no_dsaa_ha_mode_cmd,
-	   "no ha-mode [<active-active|primary-up [(0-255)]>]",
+	   "no ha-mode [<active-active|primary-up [(0-4294967295)]>]",
 	   NO_STR
 	   "How the sites share the work\n"
 	   "Every site processes traffic\n"
@@ -201,13 +201,13 @@ DEFPY_YANG(no_dsaa_ha_mode, no_dsaa_ha_mode_cmd,
 	return set_active_active(vty);
 }
 
-DEFPY_YANG(dsaa_primary_up, dsaa_primary_up_cmd, "primary-up (0-255)$site",
+DEFPY_YANG(dsaa_primary_up, dsaa_primary_up_cmd, "primary-up (0-4294967295)$site",
 	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
 {
 	return set_primary(vty, "primary-up", site_str);
 }
 
-DEFPY_YANG(no_dsaa_primary_up, no_dsaa_primary_up_cmd, "no primary-up [(0-255)]",
+DEFPY_YANG(no_dsaa_primary_up, no_dsaa_primary_up_cmd, "no primary-up [(0-4294967295)]",
 	   NO_STR
 	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
 {
@@ -223,13 +223,13 @@ void dsaa_cli_show_ha_mode(struct vty *vty, const struct lyd_node *dnode, bool d
 		vty_out(vty, " ha-mode active-active\n");
 }
 
-DEFPY_YANG(set_local_site, dsaa_local_site_cmd, "local-site (0-255)$site",
+DEFPY_YANG(set_local_site, dsaa_local_site_cmd, "local-site (0-4294967295)$site",
 	   "The site that this router belongs to\n" SITE_NUMBER_STR)
 {
 	return set_leaf(vty, "local-site", "/local-site", site_str, false);
 }
 
-DEFPY_YANG(no_dsaa_local_site, no_dsaa_local_site_cmd, "no local-site [(0-255)]",
+DEFPY_YANG(no_dsaa_local_site, no_dsaa_local_site_cmd, "no local-site [(0-4294967295)]",
 	   NO_STR
 	   "The site that this router belongs to\n" SITE_NUMBER_STR)
 {
@@ -243,7 +243,7 @@ void dsaa_cli_show_local_site(struct vty *vty, const struct lyd_node *dnode, boo
 
 /* ------------------------------------------------------------------ site */
 
-DEFPY_YANG_NOSH(dsaa_site, dsaa_site_cmd, "site (0-255)$site",
+DEFPY_YANG_NOSH(dsaa_site, dsaa_site_cmd, "site (0-4294967295)$site",
 		"One site of the cluster\n" SITE_NUMBER_STR)
 {
 	char xpath[XPATH_MAXLEN];
@@ -259,7 +259,7 @@ DEFPY_YANG_NOSH(dsaa_site, dsaa_site_cmd, "site (0-255)$site",
 	return ret;
 }
 
-DEFPY_YANG(no_dsaa_site, no_dsaa_site_cmd, "no site (0-255)$site",
+DEFPY_YANG(no_dsaa_site, no_dsaa_site_cmd, "no site (0-4294967295)$site",
 	   NO_STR
 	   "One site of the cluster\n" SITE_NUMBER_STR)
 {
@@ -390,7 +390,7 @@ void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool 
 
 /* ------------------------------------------------------------------ sync */
 
-DEFPY_YANG(dsaa_sync_port, dsaa_sync_port_cmd, "sync port (0-65535)$port",
+DEFPY_YANG(dsaa_sync_port, dsaa_sync_port_cmd, "sync port (0-4294967295)$port",
 	   SYNC_STR
 	   "TCP port of the session\n"
 	   "Port, 1 to 65535\n")
@@ -398,7 +398,7 @@ DEFPY_YANG(dsaa_sync_port, dsaa_sync_port_cmd, "sync port (0-65535)$port",
 	return set_leaf(vty, "sync port", "/sync/port", port_str, false);
 }
 
-DEFPY_YANG(no_dsaa_sync_port, no_dsaa_sync_port_cmd, "no sync port [(0-65535)]",
+DEFPY_YANG(no_dsaa_sync_port, no_dsaa_sync_port_cmd, "no sync port [(0-4294967295)]",
 	   NO_STR SYNC_STR
 	   "TCP port of the session\n"
 	   "Port\n")
@@ -445,7 +445,7 @@ void dsaa_cli_show_insecure(struct vty *vty, const struct lyd_node *dnode, bool 
 }
 
 DEFPY_YANG(dsaa_sync_protocol, dsaa_sync_protocol_cmd,
-	   "[no$no1] sync protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-255)>$protocol [no$no2]",
+	   "[no$no1] sync protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol [no$no2]",
 	   NO_STR SYNC_STR
 	   "Replicate connections of this protocol, which is the default\n"
 	   "TCP\n"
@@ -465,6 +465,8 @@ DEFPY_YANG(dsaa_sync_protocol, dsaa_sync_protocol_cmd,
 
 	if (number == IPPROTO_ICMPV6)
 		name = NULL;
+	if (!fits(vty, "sync protocol", "/sync/excluded-protocol", protocol))
+		return CMD_WARNING_CONFIG_FAILED;
 	return set_leaf_list(vty, "sync protocol", "./sync/excluded-protocol",
 			     "/sync/excluded-protocol", name ? name : protocol, !no1 && !no2);
 }
@@ -570,7 +572,7 @@ void dsaa_cli_show_mark_mask(struct vty *vty, const struct lyd_node *dnode, bool
 	vty_out(vty, " correction mark-mask 0x%08x\n", yang_dnode_get_uint32(dnode, NULL));
 }
 
-DEFPY_YANG(dsaa_hold, dsaa_hold_cmd, "correction hold (0-65535)$ms",
+DEFPY_YANG(dsaa_hold, dsaa_hold_cmd, "correction hold (0-4294967295)$ms",
 	   CORRECTION_STR
 	   "How long a packet of unknown connection may wait for its state\n"
 	   "Milliseconds, 0 to 1000\n")
@@ -578,7 +580,7 @@ DEFPY_YANG(dsaa_hold, dsaa_hold_cmd, "correction hold (0-65535)$ms",
 	return set_leaf(vty, "correction hold", "/correction/hold", ms_str, false);
 }
 
-DEFPY_YANG(no_dsaa_hold, no_dsaa_hold_cmd, "no correction hold [(0-65535)]",
+DEFPY_YANG(no_dsaa_hold, no_dsaa_hold_cmd, "no correction hold [(0-4294967295)]",
 	   NO_STR CORRECTION_STR
 	   "How long a packet of unknown connection may wait for its state\n"
 	   "Milliseconds\n")
@@ -591,7 +593,7 @@ void dsaa_cli_show_hold(struct vty *vty, const struct lyd_node *dnode, bool defa
 	vty_out(vty, " correction hold %s\n", yang_dnode_get_string(dnode, NULL));
 }
 
-DEFPY_YANG(set_correction_port, dsaa_correction_port_cmd, "correction port (0-65535)$port",
+DEFPY_YANG(set_correction_port, dsaa_correction_port_cmd, "correction port (0-4294967295)$port",
 	   CORRECTION_STR
 	   "UDP port of the tunnel, by default the port after that of the session\n"
 	   "Port, 1 to 65535\n")
@@ -600,7 +602,7 @@ DEFPY_YANG(set_correction_port, dsaa_correction_port_cmd, "correction port (0-65
 }
 
 DEFPY_YANG(no_dsaa_correction_port, no_dsaa_correction_port_cmd,
-	   "no correction port [(0-65535)]",
+	   "no correction port [(0-4294967295)]",
 	   NO_STR CORRECTION_STR
 	   "UDP port of the tunnel\n"
 	   "Port\n")
@@ -616,7 +618,7 @@ void dsaa_cli_show_correction_port(struct vty *vty, const struct lyd_node *dnode
 /* ------------------------------------------------------------------ advertise */
 
 DEFPY_YANG(dsaa_advertise, dsaa_advertise_cmd,
-	   "advertise <A.B.C.D/M|X:X::X:X/M>$prefix <site (0-255)$site|all>",
+	   "advertise <A.B.C.D/M|X:X::X:X/M>$prefix <site (0-4294967295)$site|all>",
 	   "A prefix to announce\n"
 	   "IPv4 prefix\n"
 	   "IPv6 prefix\n"
@@ -637,7 +639,7 @@ DEFPY_YANG(dsaa_advertise, dsaa_advertise_cmd,
 }
 
 DEFPY_YANG(no_dsaa_advertise, no_dsaa_advertise_cmd,
-	   "no advertise <A.B.C.D/M|X:X::X:X/M>$prefix [<site (0-255)|all>]",
+	   "no advertise <A.B.C.D/M|X:X::X:X/M>$prefix [<site (0-4294967295)|all>]",
 	   NO_STR
 	   "A prefix to announce\n"
 	   "IPv4 prefix\n"
@@ -712,7 +714,7 @@ void dsaa_cli_show_advertise_tag(struct vty *vty, const struct lyd_node *dnode, 
 		yang_dnode_get_string(dnode, "./drain"));
 }
 
-DEFPY_YANG(dsaa_advertise_table, dsaa_advertise_table_cmd, "advertise-table (0-65535)$table",
+DEFPY_YANG(dsaa_advertise_table, dsaa_advertise_table_cmd, "advertise-table (0-4294967295)$table",
 	   "The table, or instance, from which bgpd takes the prefixes\n"
 	   "Table number, 1 to 65535\n")
 {
@@ -720,7 +722,7 @@ DEFPY_YANG(dsaa_advertise_table, dsaa_advertise_table_cmd, "advertise-table (0-6
 }
 
 DEFPY_YANG(no_dsaa_advertise_table, no_dsaa_advertise_table_cmd,
-	   "no advertise-table [(0-65535)]",
+	   "no advertise-table [(0-4294967295)]",
 	   NO_STR
 	   "The table, or instance, from which bgpd takes the prefixes\n"
 	   "Table number\n")

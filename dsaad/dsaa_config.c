@@ -338,6 +338,17 @@ uint8_t dsaa_local_site(void)
 
 /* ------------------------------------------------------------------ reconciliation */
 
+/*
+ * A block is typed or loaded line by line, and half a block must not act: with
+ * one site and no peer yet, the state would be complete, and prefixes would be
+ * announced. So everything waits until there was no change for SETTLE_MS, but
+ * never longer than SETTLE_MAX_MS.
+ */
+#define SETTLE_MS     50
+#define SETTLE_MAX_MS 1000
+
+static struct dsaa_mono first_change;
+
 static void config_reconcile(struct event *e)
 {
 	uint8_t now = find_local_site();
@@ -361,7 +372,14 @@ static void config_reconcile(struct event *e)
 
 void dsaa_config_changed(void)
 {
-	event_add_event(master, config_reconcile, NULL, 0, &changed_event);
+	struct dsaa_mono now = dsaa_mono_now();
+
+	if (!changed_event)
+		first_change = now;
+	else if (dsaa_mono_diff_us(now, first_change) > (SETTLE_MAX_MS - SETTLE_MS) * 1000)
+		return;
+	event_cancel(&changed_event);
+	event_add_timer_msec(master, config_reconcile, NULL, SETTLE_MS, &changed_event);
 }
 
 /* ------------------------------------------------------------------ what follows from it */

@@ -156,7 +156,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
 	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
-	c->tun_device_fd = -1;
+	c->tun_device_fd = dsaa_tun_device_fd;
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
 		struct dsaa_nfq_peer *p = &c->peer[c->peers];
 

@@ -43,6 +43,8 @@ struct zebra_privs_t dsaa_privs = {
 	.cap_num_i = 0,
 };
 
+int dsaa_tun_device_fd = -1;
+
 static bool retain;
 static struct event *start_event;
 
@@ -144,6 +146,7 @@ int main(int argc, char **argv)
 {
 	frr_preinit(&dsaad_di, argc, argv);
 	dsaa_options(argc, argv);
+	dsaa_tun_device_fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	master = frr_init();
 	dsaa_errors_init();

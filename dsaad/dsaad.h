@@ -8,7 +8,7 @@
  *	                   -- adverts, correction interfaces, prefixes
  *
  * A commit changes struct dsaa_config through the northbound callbacks and
- * calls dsaa_config_changed(); one event later the whole is compared with
+ * calls dsaa_config_changed(); once changes have settled the whole is compared with
  * what runs (local site, addresses, routes, sessions, rules).
  */
 #ifndef DSAAD_H
@@ -32,6 +32,11 @@ DECLARE_MGROUP(DSAAD);
 
 extern struct event_loop *master;
 extern struct zebra_privs_t dsaa_privs;
+/*
+ * /dev/net/tun, opened as root before privileges are dropped, since not every system lets others
+ * open it; -1 when there is none. Open until the end.
+ */
+extern int dsaa_tun_device_fd;
 
 /* ------------------------------------------------------------------ configuration */
 
@@ -121,7 +126,7 @@ DECLARE_DLIST(dsaa_advert_list, struct dsaa_advert, item);
 
 /* dsaa_config.c: the model and what follows from it */
 void dsaa_config_init(void);
-/* Something in dsaa_conf or in the interfaces changed: reconcile in the next event. */
+/* Something in dsaa_conf or in the interfaces changed: reconcile once changes have settled. */
 void dsaa_config_changed(void);
 /*
  * The number of the local site now: the override, or the site one of whose
