@@ -225,6 +225,9 @@ void dsaa_send_bulk_end(struct dsaa_engine *e);
 /* True when F is a connection of ours that others shall know; else *REASON says why not. */
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
 
+/* Ownership rule 6: it leads to or from this router itself, before or after NAT. */
+bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f);
+
 /* dsaa_receive.c */
 /* The key in the set of what a bulk named, which all peers share. */
 uint64_t dsaa_receive_seen_hash(const struct dsaa_engine *e, dsaa_site_id site,

@@ -127,6 +127,11 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
 			add_op(e, DSAA_APPLY_LOOKUP, &r->flow);
 			continue;
 		}
+		if (dsaa_send_of_router(e, &r->flow)) {
+			/* what the sender forwarded to this very router is ours to track */
+			reject(p, DSAA_R_ROUTER_ITSELF);
+			continue;
+		}
 		if (p->bulk_rx || p->want_sweep)
 			dsaa_seen_add(&e->seen, dsaa_receive_seen_hash(e, p->site, &r->flow));
 		make_replica(e, p, &r->flow);

@@ -30,14 +30,30 @@ static bool excluded_by_prefix(const struct dsaa_engine *e, const struct dsaa_fl
 	return false;
 }
 
-/* Ownership rule 6: it leads to or from the router itself, before or after NAT. */
-static bool of_router(const struct dsaa_engine *e, const struct dsaa_flow *f)
+/* A sync-address of any site is a router's own, also before zebra has told ours. */
+static bool is_sync_address(const struct dsaa_engine *e, uint8_t family, const uint8_t bytes[16])
 {
-	return dsaa_addrset_has(&e->local_addresses, f->family, f->orig.src) ||
-	       dsaa_addrset_has(&e->local_addresses, f->family, f->reply.src) ||
-	       dsaa_addr_is_special(f->family, f->orig.src) ||
-	       dsaa_addr_is_special(f->family, f->orig.dst) ||
-	       dsaa_addr_is_special(f->family, f->reply.src);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		const struct dsaa_site_config *c = &e->cfg.site[s];
+
+		for (unsigned i = 0; i < c->sync_addresses; i++)
+			if (c->sync_address[i].family == family &&
+			    !memcmp(c->sync_address[i].bytes, bytes, 16))
+				return true;
+	}
+	return false;
+}
+
+static bool is_router(const struct dsaa_engine *e, uint8_t family, const uint8_t bytes[16])
+{
+	return dsaa_addrset_has(&e->local_addresses, family, bytes) ||
+	       dsaa_addr_is_special(family, bytes) || is_sync_address(e, family, bytes);
+}
+
+bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	return is_router(e, f->family, f->orig.src) || is_router(e, f->family, f->reply.src) ||
+	       dsaa_addr_is_special(f->family, f->orig.dst);
 }
 
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason)
@@ -53,7 +69,7 @@ bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, un
 		*reason = DSAA_R_BAD_FLOW;
 		return false;
 	}
-	if (of_router(e, f)) {
+	if (dsaa_send_of_router(e, f)) {
 		*reason = DSAA_R_ROUTER_ITSELF;
 		return false;
 	}

@@ -39,6 +39,7 @@ enum {
 	/* one log line per site and reason in this time, seconds */
 	REFUSED_LOG_S = 60,
 	RETRY_MS = 1000,
+	KERNEL_VIEW_US = 500000,
 };
 
 /* ------------------------------------------------------------------ state */
@@ -77,7 +78,10 @@ static struct dsaa_sync_kernel kernel_view;
 
 struct dsaa_mono dsaa_mono_now(void)
 {
-	return (struct dsaa_mono){ monotime(NULL) };
+	struct timeval tv;
+
+	monotime(&tv);
+	return (struct dsaa_mono){ (int64_t)tv.tv_sec * 1000000 + tv.tv_usec };
 }
 
 /* ------------------------------------------------------------------ towards the main thread */
@@ -224,7 +228,7 @@ static void tell_room(dsaa_site_id site)
 static bool may_log(dsaa_site_id site, unsigned reason)
 {
 	static int64_t last[DSAA_SITES_MAX + 1][DSAA_REASONS_MAX];
-	int64_t now = monotime(NULL), *at = &last[site][reason % DSAA_REASONS_MAX];
+	int64_t now = dsaa_mono_now().us, *at = &last[site][reason % DSAA_REASONS_MAX];
 
 	if (*at && now - *at < REFUSED_LOG_S * INT64_C(1000000))
 		return false;
@@ -488,8 +492,8 @@ static void tick(struct event *t)
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		tell_room(s);
 	step(&ev);
-	if (ct && monotime(NULL) - last_copy > 1000000) {
-		last_copy = monotime(NULL);
+	if (ct && dsaa_mono_now().us - last_copy > KERNEL_VIEW_US) {
+		last_copy = dsaa_mono_now().us;
 		copy_kernel_view();
 	}
 	pthread_mutex_unlock(&lock);
