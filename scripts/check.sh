@@ -42,14 +42,17 @@ topotests() {
 	"$TOP/tests/topotests/run.sh" --junitxml="$results/topotests.xml"
 }
 
-# The settings that hold for the whole machine and that a test might write; net.* belongs to the sandbox's network namespace.
+# The settings of the whole machine that a topotest framework, a lab or a load test would like to write. net.* is not among them: that
+# belongs to the sandbox's network namespace.
+HOST_SETTINGS="/proc/sys/kernel/core_pattern /proc/sys/kernel/core_uses_pid /proc/sys/kernel/pty/max /proc/sys/fs/file-max
+	/proc/sys/fs/suid_dumpable /proc/sys/fs/inotify/max_user_watches /proc/sys/kernel/printk
+	/sys/module/nf_conntrack/parameters/hashsize"
+
 host_settings() {
-	find /proc/sys/kernel /proc/sys/fs /proc/sys/vm -type f -perm -u+w ! -name ns_last_pid ! -path '*/random/*' \
-		! -path '*/sched_domain/*' ! -name drop_caches ! -name compact_memory 2>/dev/null | sort |
-		while read -r f; do
-			v=$(tr '\n' ' ' <"$f" 2>/dev/null) || continue
-			echo "$f ${v% }"
-		done
+	local f
+	for f in $HOST_SETTINGS; do
+		[ ! -r "$f" ] || echo "$f $(tr -s '\t' ' ' <"$f")"
+	done | sort
 }
 
 # hygiene: what the tests left behind. Named namespaces, processes in the sandbox, settings of the host; settings are put back.

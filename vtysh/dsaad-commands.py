@@ -25,9 +25,13 @@ def quoted(text):
 
 
 def handwritten(path):
-    """The names of dsaad's commands that the hand-written part defines."""
+    """The names of dsaad's commands that the hand-written part defines; its exit and quit are FRR's own."""
     with open(path, encoding="utf-8") as f:
-        return set(re.findall(r"\b(\w+)_STRING\b", f.read()))
+        text = f.read()
+    literal = set(re.findall(r'^DEFUNSH\([^"{]*"([^"]*)"', text, flags=re.M)) - {"exit", "quit"}
+    if literal:
+        fail("say NAME_STRING and NAME_DOC in dsaad_nodes.inc.c instead of %s" % ", ".join(sorted(literal)))
+    return set(re.findall(r"\b(\w+)_STRING\b", text))
 
 
 def dsaad_commands(xref):

@@ -29,9 +29,7 @@ DEFUNSH(VTYSH_DSAAD, vtysh_dsaa, vtysh_dsaa_cmd, dsaa_block_cmd_STRING, dsaa_blo
 	return CMD_SUCCESS;
 }
 
-DEFUNSH(VTYSH_DSAAD, vtysh_dsaa_site, vtysh_dsaa_site_cmd, "site (0-4294967295)",
-	"One site of the cluster\n"
-	"Site number, 1 to 16\n")
+DEFUNSH(VTYSH_DSAAD, vtysh_dsaa_site, vtysh_dsaa_site_cmd, dsaa_site_cmd_STRING, dsaa_site_cmd_DOC)
 {
 	vty->node = DSAA_SITE_NODE;
 	return CMD_SUCCESS;
