@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A daemon of nothing but correction, for tests: rules and queue thread of one
+ * site in the network namespace it is started in. Other sites' state is what
+ * it is told. Arguments say how the site is made, see usage(); then it obeys
+ * lines on standard input, each answered by one line:
+ *
+ *	word SITE alive|adopted|unreachable|unknown	sets a state word and the rules
+ *	reconfigure					hands the thread the same again
+ *	counters					reasons and peers, as name=value
+ *	clear, status, quit
+ *
+ * The main thread obeys, a second one runs the queue.
+ */
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+
+#include "nfq/dsaa_nfq.h"
+#include "rules/dsaa_rules.h"
+
+static struct dsaa_nfq_config nfq_config = {
+	.queue_base = DSAA_QUEUE_BASE_DEFAULT,
+	.tunnel_port = 3786,
+	.tun_name = "dsaa0",
+	.tun_device_fd = -1,
+};
+static struct dsaa_rules_config rules_config = {
+	.mark_mask = DSAA_MARK_MASK_DEFAULT,
+	.queue_base = DSAA_QUEUE_BASE_DEFAULT,
+	.tunnel_port = 3786,
+	.tun_name = "dsaa0",
+};
+static struct dsaa_addrset addresses;
+static struct dsaa_nfq_words words;
+static int stop_fd;
+
+static void usage(void)
+{
+	fprintf(stderr, "nfq_mini site N mask HEX iface NAME address A pool PREFIX peer N LOCAL REMOTE IFNAME ...\n");
+	exit(2);
+}
+
+/* ------------------------------------------------------------------ arguments */
+
+static struct dsaa_addr to_addr(const char *text)
+{
+	struct dsaa_addr a = { .family = strchr(text, ':') ? 6 : 4 };
+
+	if (inet_pton(a.family == 6 ? AF_INET6 : AF_INET, text, a.bytes) != 1)
+		usage();
+	return a;
+}
+
+static void add_pool(char *text)
+{
+	struct dsaa_prefix *p = &rules_config.pool[rules_config.pools++];
+	char *slash = strchr(text, '/');
+
+	if (!slash)
+		usage();
+	*slash = '\0';
+	p->addr = to_addr(text);
+	p->len = atoi(slash + 1);
+}
+
+static void add_iface(const char *name)
+{
+	struct dsaa_nfq_iface *i = &nfq_config.iface[nfq_config.ifaces++];
+
+	snprintf(i->name, sizeof(i->name), "%s", name);
+	i->ifindex = if_nametoindex(name);
+	snprintf(rules_config.iface[rules_config.ifaces++], DSAA_RULES_NAME_LEN, "%s", name);
+}
+
+/* A further link when the peer is there already. */
+static void add_peer(unsigned site, const char *local, const char *remote, const char *ifname)
+{
+	struct dsaa_nfq_peer *p = nfq_config.peer;
+
+	while (p < nfq_config.peer + nfq_config.peers && p->site != site)
+		p++;
+	if (p == nfq_config.peer + nfq_config.peers)
+		nfq_config.peers++;
+	p->site = site;
+	p->link[p->links].local = to_addr(local);
+	p->link[p->links].remote = to_addr(remote);
+	p->link[p->links].ifindex = if_nametoindex(ifname);
+	rules_config.peer[rules_config.peers++] = p->link[p->links].remote;
+	p->links++;
+}
+
+static void read_arguments(char **arg)
+{
+	struct dsaa_addr a;
+
+	for (; arg[0]; arg += 2) {
+		if (!arg[1])
+			usage();
+		if (strcmp(arg[0], "site") == 0) {
+			nfq_config.local_site = atoi(arg[1]);
+		} else if (strcmp(arg[0], "mask") == 0) {
+			rules_config.mark_mask = strtoul(arg[1], NULL, 16);
+		} else if (strcmp(arg[0], "iface") == 0) {
+			add_iface(arg[1]);
+		} else if (strcmp(arg[0], "pool") == 0) {
+			add_pool(arg[1]);
+		} else if (strcmp(arg[0], "address") == 0) {
+			a = to_addr(arg[1]);
+			dsaa_addrset_add(&addresses, &a);
+		} else if (strcmp(arg[0], "peer") == 0 && arg[2] && arg[3] && arg[4]) {
+			add_peer(atoi(arg[1]), arg[2], arg[3], arg[4]);
+			arg += 3;
+		} else {
+			usage();
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ conntrack */
+
+struct found {
+	bool yes;
+	uint32_t mark;
+};
+
+static int on_found(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *arg)
+{
+	struct found *f = arg;
+
+	(void)type;
+	f->yes = true;
+	f->mark = nfct_get_attr_u32(ct, ATTR_MARK);
+	return NFCT_CB_CONTINUE;
+}
+
+static struct nf_conntrack *to_ct(const struct dsaa_packet *p)
+{
+	struct nf_conntrack *ct = nfct_new();
+	const struct dsaa_tuple *t = &p->tuple;
+
+	if (!ct)
+		return NULL;
+	nfct_set_attr_u8(ct, ATTR_L3PROTO, p->family == 4 ? AF_INET : AF_INET6);
+	nfct_set_attr_u8(ct, ATTR_L4PROTO, p->tuple_proto);
+	nfct_set_attr(ct, p->family == 4 ? ATTR_IPV4_SRC : ATTR_IPV6_SRC, t->src);
+	nfct_set_attr(ct, p->family == 4 ? ATTR_IPV4_DST : ATTR_IPV6_DST, t->dst);
+	if (p->tuple_proto == DSAA_PROTO_ICMP || p->tuple_proto == DSAA_PROTO_ICMPV6) {
+		nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, t->dport >> 8);
+		nfct_set_attr_u8(ct, ATTR_ICMP_CODE, t->dport & 0xff);
+		nfct_set_attr_u16(ct, ATTR_ICMP_ID, htons(t->sport));
+	} else {
+		nfct_set_attr_u16(ct, ATTR_PORT_SRC, htons(t->sport));
+		nfct_set_attr_u16(ct, ATTR_PORT_DST, htons(t->dport));
+	}
+	return ct;
+}
+
+static int find(void *arg, const struct dsaa_packet *p, unsigned *owner)
+{
+	struct nfct_handle *h = arg;
+	struct nf_conntrack *ct = to_ct(p);
+	struct found f = { false, 0 };
+
+	if (!ct)
+		return -1;
+	nfct_callback_register(h, NFCT_T_ALL, on_found, &f);
+	nfct_query(h, NFCT_Q_GET, ct);
+	nfct_callback_unregister(h);
+	nfct_destroy(ct);
+	*owner = dsaa_mark_owner(f.mark, rules_config.mark_mask);
+	return f.yes;
+}
+
+/* ------------------------------------------------------------------ commands */
+
+static bool apply_rules(void)
+{
+	struct dsaa_rules_status st;
+	unsigned i;
+
+	rules_config.foreigns = 0;
+	rules_config.second_chance = false;
+	for (i = 1; i <= DSAA_SITES_MAX; i++) {
+		if (i == nfq_config.local_site)
+			continue;
+		if (words.word[i] == DSAA_WORD_ALIVE)
+			rules_config.second_chance = true;
+		if (words.word[i] != DSAA_WORD_ADOPTED)
+			rules_config.foreign[rules_config.foreigns++] = i;
+	}
+	/* a narrow mask holds fewer sites */
+	while (rules_config.foreigns && rules_config.foreign[rules_config.foreigns - 1] >
+						dsaa_mark_sites_max(rules_config.mark_mask))
+		rules_config.foreigns--;
+	if (dsaa_rules_apply(&rules_config, &st) == 0)
+		return true;
+	printf("error %s\n", st.why);
+	return false;
+}
+
+static void set_word(unsigned site, const char *name)
+{
+	static const char *const names[] = { "unknown", "alive", "adopted", "unreachable" };
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		if (strcmp(names[i], name) == 0 && site >= 1 && site <= DSAA_SITES_MAX) {
+			words.word[site] = i;
+			if (apply_rules())
+				printf("ok\n");
+			return;
+		}
+	printf("error word\n");
+}
+
+static void show_counters(struct dsaa_nfq *nfq)
+{
+	struct dsaa_nfq_counters c;
+	unsigned i;
+
+	dsaa_nfq_counters(nfq, &c);
+	printf("ok");
+	for (i = 0; i < DSAA_REASONS_MAX; i++)
+		if (c.reason[i])
+			printf(" %s=%llu", dsaa_reason_name(i), (unsigned long long)c.reason[i]);
+	for (i = 0; i <= DSAA_SITES_MAX; i++)
+		if (c.peer[i].packets_sent || c.peer[i].packets_received)
+			printf(" sent%u=%llu received%u=%llu", i,
+			       (unsigned long long)c.peer[i].packets_sent, i,
+			       (unsigned long long)c.peer[i].packets_received);
+	printf("\n");
+}
+
+static void show_status(struct dsaa_nfq *nfq)
+{
+	struct dsaa_nfq_status st;
+
+	dsaa_nfq_status(nfq, &st);
+	printf("ok tun=%u links=%u ready=%u why=%s\n", st.tun_ifindex, st.links, st.links_ready,
+	       st.why);
+}
+
+static void obey(struct dsaa_nfq *nfq, char *line)
+{
+	char word[32], err[200];
+	unsigned site;
+
+	if (sscanf(line, "word %u %31s", &site, word) == 2)
+		set_word(site, word);
+	else if (strcmp(line, "reconfigure\n") == 0)
+		printf("%s\n", dsaa_nfq_reconfigure(nfq, &nfq_config, err, sizeof(err)) ? "ok" : err);
+	else if (strcmp(line, "counters\n") == 0)
+		show_counters(nfq);
+	else if (strcmp(line, "status\n") == 0)
+		show_status(nfq);
+	else if (strcmp(line, "clear\n") == 0)
+		dsaa_nfq_counters_clear(nfq), printf("ok\n");
+	else
+		printf("error command\n");
+}
+
+static void *serve(void *arg)
+{
+	int rc = dsaa_nfq_run(arg, stop_fd);
+
+	if (rc < 0)
+		fprintf(stderr, "nfq_mini: the queue thread ended: %s\n", strerror(-rc));
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct dsaa_nfq *nfq;
+	pthread_t thread;
+	char line[256], err[200];
+	uint64_t one = 1;
+
+	(void)argc;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	read_arguments(argv + 1);
+	nfq_config.addresses = &addresses;
+	nfq_config.words = &words;
+	nfq_config.find = find;
+	nfq_config.find_arg = nfct_open(CONNTRACK, 0);
+	stop_fd = eventfd(0, 0);
+	nfq = dsaa_nfq_open(&nfq_config, err, sizeof(err));
+	if (!nfq || !nfq_config.find_arg || !apply_rules()) {
+		printf("error %s\n", nfq ? "rules or conntrack" : err);
+		return 1;
+	}
+	pthread_create(&thread, NULL, serve, nfq);
+	printf("ready\n");
+	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n") != 0)
+		obey(nfq, line);
+	if (write(stop_fd, &one, sizeof(one)) < 0)
+		return 1;
+	pthread_join(thread, NULL);
+	dsaa_nfq_close(nfq);
+	nfct_close(nfq_config.find_arg);
+	printf("%s\n", dsaa_rules_remove(err, sizeof(err)) == 0 ? "ok" : err);
+	return 0;
+}

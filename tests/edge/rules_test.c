@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rules against the real nf_tables, in a network namespace of its own:
+ * from nothing to the limits, applied over and over, refused as a whole, and
+ * removed without a trace.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "rules/dsaa_rules.h"
+#include "tests/unit/test.h"
+
+static struct dsaa_rules_config smallest(void)
+{
+	return (struct dsaa_rules_config){
+		.mark_mask = 0xff000000,
+		.queue_base = DSAA_QUEUE_BASE_DEFAULT,
+		.tunnel_port = 3786,
+		.tun_name = "dsaa0",
+	};
+}
+
+/* Everything that the limits allow. */
+static void fill(struct dsaa_rules_config *c)
+{
+	unsigned i;
+
+	c->second_chance = true;
+	for (i = 0; i < DSAA_IFACES_MAX; i++)
+		snprintf(c->iface[c->ifaces++], DSAA_RULES_NAME_LEN, "interface%u", i);
+	for (i = 1; i <= DSAA_SITES_MAX; i++)
+		c->foreign[c->foreigns++] = i;
+	for (i = 0; i < DSAA_RULES_POOLS_MAX; i++) {
+		struct dsaa_prefix *p = &c->pool[c->pools++];
+
+		p->addr.family = i % 2 ? 4 : 6;
+		p->addr.bytes[0] = 0x20;
+		p->addr.bytes[1] = i & 0xff;
+		p->addr.bytes[2] = i >> 8;
+		p->len = i % (i % 2 ? 33 : 129);
+	}
+	for (i = 0; i < DSAA_RULES_PEERS_MAX; i++) {
+		struct dsaa_addr *a = &c->peer[c->peers++];
+
+		a->family = i % 2 ? 4 : 6;
+		a->bytes[0] = 0x20;
+		a->bytes[1] = i;
+	}
+}
+
+/* How many lines of "nft list table" contain TEXT; -1 without the tool. */
+static int listed(const char *text)
+{
+	FILE *f = popen("nft list table inet dsaa 2>/dev/null", "r");
+	char line[1024];
+	int count = 0, lines = 0;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		lines++;
+		count += strstr(line, text) != NULL;
+	}
+	return pclose(f) == 0 || lines ? count : 0;
+}
+
+static void test_applied(void)
+{
+	static struct dsaa_rules_config c;
+	struct dsaa_rules_status st;
+	unsigned i;
+
+	c = smallest();
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	CHECK(st.installed);
+	CHECK(listed("chain correct") == 1);
+	CHECK(listed("udp dport 3786") == 0);
+	fill(&c);
+	for (i = 0; i < 5; i++)
+		CHECK(dsaa_rules_apply(&c, &st) == 0);
+	CHECK(st.rules > DSAA_RULES_POOLS_MAX);
+	CHECK(listed("udp dport 3786") == 2 * DSAA_RULES_PEERS_MAX);
+	CHECK(listed("goto offer_pool") == DSAA_RULES_POOLS_MAX);
+	/* the old is gone when the new is there */
+	c = smallest();
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	CHECK(listed("udp dport 3786") == 0);
+	printf("queue: %s, event mask: %s\n", st.native_queue ? "nf_tables" : "xt NFQUEUE",
+	       st.event_mask ? "yes" : "no");
+}
+
+/* What is out of range is refused with a sentence, and what was there stays. */
+static void test_refused(void)
+{
+	static struct dsaa_rules_config good, c;
+	struct dsaa_rules_status st;
+
+	good = smallest();
+	fill(&good);
+	CHECK(dsaa_rules_apply(&good, &st) == 0);
+#define REFUSED(change)                                                                           \
+	do {                                                                                      \
+		c = good;                                                                         \
+		change;                                                                           \
+		CHECK(dsaa_rules_apply(&c, &st) == -EINVAL);                                      \
+		CHECK(!st.installed && st.why[0]);                                                \
+	} while (0)
+	REFUSED(c.mark_mask = 0);
+	REFUSED(c.mark_mask = 0xff00ff00);
+	REFUSED(c.mark_mask = 0x7);
+	REFUSED(c.queue_base = 65535);
+	REFUSED(c.tunnel_port = 0);
+	REFUSED(c.tun_name[0] = '\0');
+	REFUSED(memset(c.tun_name, 'x', sizeof(c.tun_name)));
+	REFUSED(c.ifaces = DSAA_IFACES_MAX + 1);
+	REFUSED(c.iface[3][0] = '\0');
+	REFUSED(memset(c.iface[3], 'x', sizeof(c.iface[3])));
+	REFUSED(c.foreigns = DSAA_SITES_MAX + 1);
+	REFUSED(c.foreign[0] = 0);
+	REFUSED(c.foreign[0] = DSAA_SITES_MAX + 1);
+	REFUSED(c.mark_mask = 0xf); /* holds 15 sites, not 16 */
+	REFUSED(c.pools = DSAA_RULES_POOLS_MAX + 1);
+	REFUSED(c.pool[1].len = 33);
+	REFUSED(c.pool[2].len = 129);
+	REFUSED(c.pool[0].addr.family = 0);
+	REFUSED(c.peers = DSAA_RULES_PEERS_MAX + 1);
+	REFUSED(c.peer[0].family = 5);
+	CHECK(listed("goto offer_pool") == DSAA_RULES_POOLS_MAX);
+}
+
+static void test_removed(void)
+{
+	char why[100];
+
+	CHECK(dsaa_rules_remove(why, sizeof(why)) == 0);
+	CHECK(why[0] == '\0');
+	CHECK(listed("table") == 0);
+	CHECK(dsaa_rules_remove(why, sizeof(why)) == 0);
+	CHECK(dsaa_rules_remove(NULL, 0) == 0);
+}
+
+/* Last: gives up root for good. */
+static void test_unprivileged(void)
+{
+	static struct dsaa_rules_config c;
+	struct dsaa_rules_status st;
+	char why[100];
+
+	c = smallest();
+	if (setresuid(65534, 65534, 65534) != 0)
+		return;
+	CHECK(dsaa_rules_apply(&c, &st) == -EPERM);
+	CHECK(!st.installed && strstr(st.why, "CAP_NET_ADMIN"));
+	CHECK(dsaa_rules_remove(why, sizeof(why)) == -EPERM);
+}
+
+int main(void)
+{
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
+		printf("skipped: needs root and a network namespace\n");
+		return 77;
+	}
+	if (system("nft --version >/dev/null 2>&1") != 0) {
+		printf("skipped: needs the nft tool\n");
+		return 77;
+	}
+	test_applied();
+	test_refused();
+	test_removed();
+	test_unprivileged();
+	return TEST_END();
+}
