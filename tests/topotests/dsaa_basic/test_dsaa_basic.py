@@ -54,8 +54,8 @@ def test_local_site_is_found_by_its_sync_address(tgen):
     wait_for(lambda: (show(r1, "show dsaa") or {}).get("localSite") == 1, "local site 1")
 
 
-def test_no_stranger_listens(tgen):
-    """dsaad opens no port to the world that the configuration does not speak of: without a key there is no session."""
+def test_without_a_key_there_is_no_session(tgen):
+    """The peer is named with the reason why it is not up."""
     state = show(tgen.gears["r1"], "show dsaa")["peers"]["2"]
     assert state["state"] != "up"
     assert state["reason"]
@@ -63,7 +63,7 @@ def test_no_stranger_listens(tgen):
 
 def test_running_config_is_what_was_given(tgen):
     shown = tgen.gears["r1"].vtysh_cmd("show running-config")
-    position = -1
+    position = 0
     for line in BLOCK.splitlines():
         found = shown.find("\n" + line + "\n", position)
         assert found >= 0, "%r is missing, or not in its place, in:\n%s" % (line, shown)
