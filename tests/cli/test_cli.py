@@ -1,0 +1,580 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The operator's interface of one dsaad with a real zebra, in a network namespace of its own: the dsaa block written and read
+back, every wrong line and the sentence that refuses it, every show command with its published keys.
+
+Needs root and an installed FRR. DSAAD names the binary (default: dsaad/dsaad below the current folder).
+Prints "N passed, N failed" last; exit 77 means skipped.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+DSAAD = os.path.abspath(os.environ.get("DSAAD", "dsaad/dsaad"))
+ZEBRA = os.environ.get("ZEBRA", "/usr/lib/frr/zebra")
+NETNS = "dsaa-cli-%d" % os.getpid()
+
+passed = failed = 0
+
+
+def check(name, good, detail=""):
+    global passed, failed
+    if good:
+        passed += 1
+        return
+    failed += 1
+    print("FAILED: %s%s" % (name, "\n    " + str(detail).replace("\n", "\n    ") if detail else ""))
+
+
+class Vty:
+    """A session on a daemon's vty socket, as vtysh has it."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(path)
+        self.run("enable")
+
+    def run(self, line):
+        """Returns (code, text); code 0 is success."""
+        self.sock.sendall(line.encode() + b"\0")
+        data = b""
+        while not (len(data) >= 4 and data[-4:-1] == b"\0\0\0"):
+            part = self.sock.recv(65536)
+            if not part:
+                raise EOFError("the daemon closed the session at: " + line)
+            data += part
+        return data[-1], data[:-4].decode()
+
+    def text(self, line):
+        return self.run(line)[1]
+
+    def json(self, line):
+        return json.loads(self.text(line))
+
+    def block(self):
+        """The dsaa block of the running configuration."""
+        found = re.search(r"^dsaa\n.*?^exit\n", self.text("show running-config"), re.M | re.S)
+        return found.group(0) if found else ""
+
+    def configure(self, lines):
+        """Types LINES in the configuration node; returns those that were refused, with the answers."""
+        refused = []
+        self.run("end")
+        self.run("configure terminal")
+        for line in lines:
+            code, text = self.run(line.strip())
+            if code:
+                refused.append((line.strip(), code, text))
+        self.run("end")
+        return refused
+
+
+class World:
+    """A namespace with zebra and dsaad in it."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="dsaa-cli-")
+        shutil.chown(self.dir, "frr", "frr")
+        os.chmod(self.dir, 0o755)
+        self.ip("netns", "add", NETNS)
+        self.ip("-n", NETNS, "link", "set", "lo", "up")
+        for name in ("eth0", "sync0"):
+            self.ip("-n", NETNS, "link", "add", name, "type", "veth", "peer", "name", name + "p")
+            self.ip("-n", NETNS, "link", "set", name, "up")
+            self.ip("-n", NETNS, "link", "set", name + "p", "up")
+        self.ip("-n", NETNS, "addr", "add", "172.16.0.1/24", "dev", "sync0")
+
+    @staticmethod
+    def ip(*args):
+        subprocess.run(("ip",) + args, check=True)
+
+    def run(self, *args):
+        return subprocess.run(("ip", "netns", "exec", NETNS) + args, capture_output=True, text=True)
+
+    def pid(self, daemon):
+        try:
+            return int(open("%s/%s.pid" % (self.dir, daemon)).read())
+        except (OSError, ValueError):
+            return 0
+
+    def start(self, daemon, *options):
+        path = {"zebra": ZEBRA, "dsaad": DSAAD}[daemon]
+        subprocess.run(
+            ("ip", "netns", "exec", NETNS, path, "-d", "-A", "127.0.0.1", "-P", "0", "--vty_socket", self.dir)
+            + ("-z", self.dir + "/zserv.api", "-i", "%s/%s.pid" % (self.dir, daemon))
+            + ("--log", "file:%s/%s.log" % (self.dir, daemon))
+            + options,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=open("%s/%s.err" % (self.dir, daemon), "w"),
+        )
+
+    def stop(self, daemon, how=signal.SIGTERM):
+        pid = self.pid(daemon)
+        if not pid:
+            return
+        try:
+            os.kill(pid, how)
+        except ProcessLookupError:
+            return
+        wait(lambda: not alive(pid), 10)
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+            check("%s ends within 10 s" % daemon, False)
+        if os.path.exists("%s/%s.pid" % (self.dir, daemon)):
+            os.unlink("%s/%s.pid" % (self.dir, daemon))
+
+    def vty(self):
+        wait(lambda: os.path.exists(self.dir + "/dsaad.vty"), 10)
+        return Vty(self.dir + "/dsaad.vty")
+
+    def restart(self, *options, how=signal.SIGTERM):
+        self.stop("dsaad", how)
+        self.start("dsaad", *options)
+        return self.vty()
+
+    def close(self):
+        self.stop("dsaad")
+        self.stop("zebra")
+        self.ip("netns", "del", NETNS)
+        shutil.rmtree(self.dir)
+
+
+def alive(pid):
+    try:
+        return open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait(true, seconds=5):
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+# ---------------------------------------------------------------- the block
+
+BLOCK = """\
+dsaa
+ cluster-id 7
+ ha-mode primary-up 2
+ site 1
+  name paris
+  sync-address 172.16.0.1
+  sync-address 2001:db8:16::1
+  uips eth0 192.0.2.1/24
+  uips eth0 2001:db8:1::1/64
+  uips eth1 10.1.0.1/24
+  probe 192.0.2.1
+  nat-pool 203.0.113.0/29
+ exit
+ site 2
+  name lyon
+  sync-address 172.16.0.2
+  sync-address 2001:db8:16::2
+  uips eth0 198.51.100.1/24
+  uips eth1 10.2.0.1/24
+  probe 198.51.100.1
+  nat-pool 203.0.113.8/29
+ exit
+ sync port 4000
+ sync key-file /nonexistent/dsaa.key
+ sync insecure
+ sync protocol udp no
+ sync protocol 99 no
+ no sync prefix 10.99.0.0/16
+ no sync prefix 2001:db8:99::/48
+ correction interface eth0
+ correction mode nfqueue
+ correction mark-mask 0xf8000000
+ correction hold 20
+ correction port 4002
+ advertise 203.0.113.0/28 site 1
+ advertise 10.9.0.0/16 all
+ advertise 2001:db8:9::/48 site 2
+ advertise-tag active 1 backup 2 drain 3
+ advertise-table 4000
+ bfd profile fast
+ hold-time 5000
+ split-brain primary
+exit
+"""
+
+# What the block above needs to be empty again.
+UNDO = """\
+dsaa
+no cluster-id
+no ha-mode
+site 1
+no name
+no sync-address 172.16.0.1
+no sync-address 2001:db8:16::1
+no uips eth0 192.0.2.1/24
+no uips eth0 2001:db8:1::1/64
+no uips eth1 10.1.0.1/24
+no probe
+no nat-pool 203.0.113.0/29
+exit
+no site 1
+no site 2
+no sync port
+no sync key-file
+no sync insecure
+sync protocol udp
+sync protocol 99
+sync prefix 10.99.0.0/16
+sync prefix 2001:db8:99::/48
+no correction interface eth0
+no correction mode
+no correction mark-mask
+no correction hold
+no correction port
+no advertise 203.0.113.0/28
+no advertise 10.9.0.0/16 all
+no advertise 2001:db8:9::/48 site 2
+no advertise-tag
+no advertise-table
+no bfd profile
+no bfd
+no hold-time
+no split-brain
+"""
+
+# (where, line, what the sentence must contain). The first two words of a sentence are often enough.
+TOP, SITE1, SITE2 = ["dsaa"], ["dsaa", "site 1"], ["dsaa", "site 2"]
+WRONG = [
+    (TOP, "cluster-id 0", ["cluster-id 0", "1 to 4294967295"]),
+    (TOP, "site 0", ["site 0", "1 to 16"]),
+    (TOP, "site 17", ["site 17", "1 to 16"]),
+    (TOP, "local-site 17", ["local-site 17", "1 to 16"]),
+    (TOP, "ha-mode primary-up 17", ["ha-mode primary-up 17", "1 to 16"]),
+    (TOP, "primary-up 0", ["primary-up 0", "1 to 16"]),
+    (TOP, "sync port 0", ["sync port 0", "1 to 65535"]),
+    (TOP, "sync port 65536", ["sync port 65536"]),
+    (TOP, "sync port 4002", ["4002", "must not be the sync port"]),
+    (TOP, "sync key-file etc/dsaa.key", ["etc/dsaa.key", "absolute"]),
+    (TOP, "sync protocol 0 no", ["sync protocol 0"]),
+    (TOP, "sync protocol 256 no", ["sync protocol 256"]),
+    (TOP, "no sync prefix 10.99.1.0/16", ["10.99.1.0/16", "the prefix is 10.99.0.0/16"]),
+    (TOP, "correction mark-mask 0xff00ff00", ["0xff00ff00", "4 to 16 bits"]),
+    (TOP, "correction mark-mask 0xe0000000", ["0xe0000000", "4 to 16 bits"]),
+    (TOP, "correction mark-mask 0xffff8000", ["0xffff8000", "4 to 16 bits"]),
+    (TOP, "correction mark-mask 0", ["0x00000000", "4 to 16 bits"]),
+    (TOP, "correction mark-mask 0x1ff000000", ["0x1ff000000", "32 bits"]),
+    (TOP, "correction mark-mask top", ["top", "0xff000000"]),
+    (TOP, "correction hold 1001", ["correction hold 1001", "0 to 1000"]),
+    (TOP, "correction port 0", ["correction port 0", "1 to 65535"]),
+    (TOP, "correction port 4000", ["4000", "must not be the sync port"]),
+    (TOP, "correction interface a-name-too-long-for-linux", ["a-name-too-long-for-linux", "1 to 15"]),
+    (TOP, "advertise 10.9.1.1/16 site 1", ["10.9.1.1/16", "the prefix is 10.9.0.0/16"]),
+    (TOP, "advertise 2001:db8:9::1/48 all", ["2001:db8:9::1/48", "the prefix is 2001:db8:9::/48"]),
+    (TOP, "advertise 10.8.0.0/16 site 17", ["17", "1 to 16"]),
+    (TOP, "advertise 224.0.0.0/4 all", ["224.0.0.0/4", "multicast"]),
+    (TOP, "advertise ff00::/8 all", ["ff00::/8", "multicast"]),
+    (TOP, "advertise-tag active 0", ["advertise-tag active 0", "1 to 4294967295"]),
+    (TOP, "advertise-table 70000", ["advertise-table 70000"]),
+    (TOP, "hold-time 299", ["hold-time 299", "300 to 60000"]),
+    (TOP, "hold-time 60001", ["hold-time 60001", "300 to 60000"]),
+    (TOP, "bfd profile " + "x" * 64, ["1 to 63"]),
+    (SITE2, "name -lyon", ["-lyon", "letter or digit"]),
+    (SITE2, "name " + "x" * 32, ["1 to 31"]),
+    (SITE2, "sync-address 172.16.0.1", ["172.16.0.1", "site 1", "site 2"]),
+    (SITE2, "sync-address 224.0.0.5", ["224.0.0.5", "multicast"]),
+    (SITE2, "sync-address 127.0.0.1", ["127.0.0.1", "loopback"]),
+    (SITE2, "sync-address fe80::1", ["fe80::1", "link-local"]),
+    (SITE2, "uips eth0 192.0.2.1/24", ["192.0.2.1/24", "site 1", "site 2"]),
+    (SITE2, "uips eth0 192.0.2.1/25", ["192.0.2.1/25", "site 1", "site 2"]),
+    (SITE2, "uips eth1 198.51.100.1/24", ["198.51.100.1/24", "eth0"]),
+    (SITE2, "uips eth1 172.16.0.1/24", ["172.16.0.1/24", "sync-address of site 1"]),
+    (SITE2, "uips eth1 10.7.0.0/24", ["10.7.0.0/24", "network"]),
+    (SITE2, "uips eth1 2001:db8:7::/64", ["2001:db8:7::/64", "network"]),
+    (SITE2, "uips eth1 10.7.0.255/24", ["10.7.0.255/24", "broadcast"]),
+    (SITE2, "uips eth1 224.1.1.1/24", ["224.1.1.1/24", "multicast"]),
+    (SITE2, "uips eth1 ff02::5/64", ["ff02::5/64", "multicast"]),
+    (SITE2, "uips eth1 127.0.0.1/8", ["127.0.0.1/8", "loopback"]),
+    (SITE2, "uips eth1 ::1/128", ["::1/128", "loopback"]),
+    (SITE2, "uips eth1 0.0.0.0/0", ["0.0.0.0/0"]),
+    (SITE2, "uips eth1 10.7.0.1/0", ["10.7.0.1/0", "must not be 0"]),
+    (SITE2, "uips a-name-too-long-for-linux 10.7.0.1/24", ["a-name-too-long-for-linux", "1 to 15"]),
+    (SITE2, "uips e'] 10.7.0.1/24", ["e']", "letters"]),
+    (SITE2, "probe 239.1.1.1", ["239.1.1.1", "multicast"]),
+    (SITE2, "nat-pool 203.0.113.9/29", ["203.0.113.9/29", "the prefix is 203.0.113.8/29"]),
+    (SITE2, "nat-pool 203.0.113.4/30", ["203.0.113.4/30", "203.0.113.0/29", "site 1"]),
+]
+
+SHOWS = {
+    "show dsaa": ["clusterId", "localSite", "haMode", "stateComplete", "peers"],
+    "show dsaa site": ["sites"],
+    "show dsaa uips": ["interfaces"],
+    "show dsaa sync": ["peers"],
+    "show dsaa flow": ["flows"],
+    "show dsaa flow owner 1": ["flows"],
+    "show dsaa flow owner 2 10.1.2.3": ["flows"],
+    "show dsaa flow 2001:db8::1 all": ["flows"],
+    "show dsaa correction": ["peers", "reasons", "interfaces"],
+    "show dsaa advertise": ["prefixes"],
+    "show dsaa explain tcp 10.1.2.3 1234 10.4.5.6 80": ["owner", "known", "verdict", "reason"],
+    "show dsaa explain udp 2001:db8::1 1234 2001:db8::2 53": ["owner", "known", "verdict", "reason"],
+    "show dsaa explain icmp 10.1.2.3 77 10.4.5.6 2048": ["owner", "known", "verdict", "reason"],
+    "show dsaa explain 47 10.1.2.3 0 10.4.5.6 0": ["owner", "known", "verdict", "reason"],
+    "show dsaa events": ["events"],
+}
+
+
+def test_shows(vty, when):
+    for line, keys in SHOWS.items():
+        code, text = vty.run(line)
+        check("%s: %s" % (when, line), code == 0 and text, (code, text))
+        code, text = vty.run(line + " json")
+        try:
+            answer = json.loads(text)
+        except ValueError as err:
+            check("%s: %s json parses" % (when, line), False, "%s\n%s" % (err, text))
+            continue
+        missing = [key for key in keys if key not in answer]
+        check("%s: %s json" % (when, line), code == 0 and not missing, (code, missing))
+
+
+def test_block(world, vty):
+    refused = vty.configure(BLOCK.splitlines())
+    check("the whole block is accepted", not refused, refused)
+    # libyang 3 sorts what libyang 2 leaves in the order it was typed
+    written = vty.block()
+    check("running-config has the block's lines", sorted(written.splitlines()) == sorted(BLOCK.splitlines()), written)
+    check("the block ends with exit", written.endswith("\nexit\n"), written)
+    digest = vty.json("show dsaa json")["configDigest"]
+
+    vty = world.restart()
+    check("a fresh daemon has no block", vty.block() == "", vty.block())
+    refused = vty.configure(written.splitlines())
+    check("what was written is accepted", not refused, refused)
+    check("and written again alike", vty.block() == written, vty.block())
+    check("the digest is that of the same block", vty.json("show dsaa json")["configDigest"] == digest)
+
+    # the same lines in another order
+    vty.configure(["no dsaa"])
+    check("no dsaa removes all", vty.block() == "", vty.block())
+    sites = re.findall(r"^ site .*?^ exit\n", written, re.M | re.S)
+    rest = re.sub(r"^ site .*?^ exit\n", "", written, flags=re.M | re.S).splitlines()[1:-1]
+    turned = ["dsaa"] + [line for line in reversed(rest) if "port" not in line and "mark-mask" not in line]
+    for site in reversed(sites):
+        lines = site.splitlines()
+        turned += [lines[0]] + list(reversed(lines[1:-1])) + [lines[-1]]
+    turned += [line for line in rest if "port" in line or "mark-mask" in line] + ["exit"]
+    refused = vty.configure(turned)
+    check("any order of lines is accepted", not refused, refused)
+    check("and gives the same digest", vty.json("show dsaa json")["configDigest"] == digest)
+    vty.configure(["dsaa", "local-site 2"])
+    check("local-site is no part of the digest", vty.json("show dsaa json")["configDigest"] == digest)
+    wait(lambda: vty.json("show dsaa json")["localSite"] == 2)
+    check("local-site overrides", vty.json("show dsaa json")["localSite"] == 2)
+    vty.configure(["dsaa", "no local-site", "hold-time 5001"])
+    check("another line gives another digest", vty.json("show dsaa json")["configDigest"] != digest)
+    vty.configure(["dsaa", "hold-time 5000"])
+    wait(lambda: vty.json("show dsaa json")["localSite"] == 1)
+    check("the local site follows from a sync-address", vty.json("show dsaa json")["localSite"] == 1)
+    return vty
+
+
+def test_wrong_lines(vty):
+    before = vty.block()
+    for where, line, words in WRONG:
+        vty.run("end")
+        for step in ["configure terminal"] + where:
+            vty.run(step)
+        code, text = vty.run(line)
+        check("refused: " + line, code == 13, (code, text))
+        check("says why: " + line, all(word in text for word in words), text)
+        vty.run("end")
+        check("nothing applied: " + line, vty.block() == before, vty.block())
+    refused = vty.configure(["dsaa", "site 1"] + ["sync-address 172.20.0.%d" % i for i in range(1, 4)])
+    check("the fifth sync-address is refused", len(refused) == 1 and "at most 4" in refused[0][2], refused)
+    vty.configure(["dsaa", "site 1"] + ["no sync-address 172.20.0.%d" % i for i in range(1, 4)])
+    vty.configure(["dsaa", "correction mark-mask 0xf0000000"])
+    refused = vty.configure(["dsaa", "site 16", "exit"])
+    check("a site that the mark-mask cannot hold is refused", refused and "up to 15" in refused[0][2], refused)
+    vty.configure(["dsaa", "no correction mark-mask", "site 16"])
+    refused = vty.configure(["dsaa", "correction mark-mask 0xf0000000"])
+    check("a mark-mask that cannot hold a site is refused", refused and "site 16" in refused[0][2], refused)
+    vty.configure(["dsaa", "no site 16", "correction mark-mask 0xf8000000"])
+    check("and the block is as it was", vty.block() == before, vty.block())
+
+
+def test_late_sites(vty):
+    refused = vty.configure(["dsaa", "advertise 10.8.0.0/16 site 9", "primary-up 9"])
+    check("a site that is not there yet may be named", not refused, refused)
+    wait(lambda: vty.json("show dsaa json")["localSite"] == 1)
+    prefix = vty.json("show dsaa advertise json")["prefixes"]["10.8.0.0/16"]
+    check("and the reason is shown", "not configured" in prefix["reason"], prefix)
+    vty.configure(["dsaa", "no advertise 10.8.0.0/16", "ha-mode primary-up 2"])
+
+
+def test_views(vty):
+    wait(lambda: vty.json("show dsaa json")["localSite"] == 1)
+    dsaa = vty.json("show dsaa json")
+    check("show dsaa", (dsaa["clusterId"], dsaa["localSite"], dsaa["haMode"]) == (7, 1, "primary-up"), dsaa)
+    check("show dsaa: the peer", list(dsaa["peers"]) == ["2"] and dsaa["peers"]["2"]["state"] in STATES, dsaa)
+    check("insecure is said aloud", dsaa["insecure"] and "INSECURE" in vty.text("show dsaa"))
+    for line in SHOWS:
+        check("insecure is said in " + line, "INSECURE" in vty.text(line), vty.text(line))
+    peer = vty.json("show dsaa sync json")["peers"]["2"]
+    keys = "state flowsSent flowsReceived flowsApplied flowsRejected lagMsecP50 lagMsecP99 backlog lastBulk lastAudit"
+    check("show dsaa sync: keys", not set(keys.split()) - set(peer), peer)
+    check("show dsaa sync: lastBulk", not {"flows", "msec"} - set(peer["lastBulk"]), peer)
+    check("show dsaa sync: lastAudit", not {"differences", "repaired"} - set(peer["lastAudit"]), peer)
+    correction = vty.json("show dsaa correction json")
+    keys = {"packetsSent", "bytesSent", "packetsReceived", "bytesReceived"}
+    check("show dsaa correction: keys", not keys - set(correction["peers"]["2"]), correction)
+    paths = [i["dataPath"] in ("kernel", "nfqueue", "off") and i["why"] for i in correction["interfaces"].values()]
+    check("show dsaa correction: each interface has a path and why", paths and all(paths), correction)
+    uips = vty.json("show dsaa uips json")["interfaces"]
+    entry = [u for u in uips["eth0"] if u["address"] == "192.0.2.1/24"][0]
+    check("show dsaa uips: keys", not {"site", "address", "local", "installed", "reason"} - set(entry), entry)
+    check("show dsaa uips: local", entry["local"] and entry["site"] == 1, entry)
+    prefix = vty.json("show dsaa advertise json")["prefixes"]["203.0.113.0/28"]
+    check("show dsaa advertise: keys", not {"state", "reason", "tag"} - set(prefix), prefix)
+    check("show dsaa advertise: state", prefix["state"] in ("active", "backup", "drain", "withheld"), prefix)
+    answer = vty.json("show dsaa explain tcp 10.1.2.3 1234 10.4.5.6 80 json")
+    check("explain: words", answer["known"] in ("local", "foreign", "unknown"), answer)
+    check("explain: verdict", answer["verdict"] in ("local", "correct", "hold", "new", "drop"), answer)
+    code, text = vty.run("show dsaa explain tcp 10.1.2.3 1 2001:db8::1 2")
+    check("explain: two families are refused", code and "one family" in text, text)
+    try:
+        state = json.loads(vty.text("show yang operational-data /frr-dsaad:dsaad"))["frr-dsaad:dsaad"]["state"]
+        check("YANG state: local site", state["local-site"] == 1, state)
+        check("YANG state: peer", state["peer"][0]["site"] == 2 and state["peer"][0]["state"] in STATES, state)
+        check("YANG state: prefixes", len(state["prefix"]) == 3, state)
+    except (ValueError, KeyError) as err:
+        check("YANG state", False, repr(err) + vty.text("show yang operational-data /frr-dsaad:dsaad"))
+
+
+STATES = "idle connecting syncing up down dead isolated incompatible refused".split()
+
+
+def test_operations(vty):
+    for line in ("dsaa resync", "dsaa resync site 2", "dsaa drain", "dsaa drain on", "dsaa drain off", "clear dsaa counters"):
+        code, text = vty.run(line)
+        check(line, code == 0, (code, text))
+    code, text = vty.run("dsaa resync site 9")
+    check("dsaa resync site 9 is refused", code and "Site 9" in text, (code, text))
+    vty.run("debug dsaa sync")
+    check("debug dsaa sync", "Sessions" in vty.text("show debugging dsaa"), vty.text("show debugging dsaa"))
+    check("a debug of the enable node is not written", "debug dsaa" not in vty.text("show running-config"))
+    vty.configure(["debug dsaa correction"])
+    check("a debug of the configuration is written", "\ndebug dsaa correction\n" in vty.text("show running-config"))
+    vty.run("no debug dsaa all")
+    check("no debug dsaa all", "is on" not in vty.text("show debugging dsaa"), vty.text("show debugging dsaa"))
+    check("and is written no more", "debug dsaa" not in vty.text("show running-config"))
+    vty.configure(["debug dsaa all"])
+    check("debug dsaa all is one line", "\ndebug dsaa all\n" in vty.text("show running-config"))
+    vty.configure(["no debug dsaa all"])
+
+
+def test_undo(vty):
+    refused = vty.configure(UNDO.splitlines())
+    check("every line can be undone", not refused, refused)
+    check("and nothing is left", vty.block() == "dsaa\nexit\n", vty.block())
+    test_shows(vty, "with an empty block")
+
+
+def test_file(world):
+    """A file with wrong lines in it: the others are in force."""
+    path = world.dir + "/dsaad.conf"
+    with open(path, "w") as f:
+        f.write("dsaa\n cluster-id 9\n site 1\n  sync-address 172.16.0.1\n  uips eth0 10.0.0.0/24\n  name one\n exit\n")
+        f.write(" hold-time 7\n split-brain drop\nexit\n")
+    vty = world.restart("-f", path)
+    wait(lambda: "split-brain drop" in vty.block())
+    expected = "dsaa\n cluster-id 9\n site 1\n  name one\n  sync-address 172.16.0.1\n exit\n split-brain drop\nexit\n"
+    check("wrong lines of a file do not take the others with them", vty.block() == expected, vty.block())
+    # so also when vtysh announces a whole configuration
+    vty.configure(["no dsaa"])
+    vty.run("configure terminal")
+    vty.run("XFRR_start_configuration")
+    codes = [vty.run(line)[0] for line in ("dsaa", "cluster-id 9", "hold-time 7", "split-brain drop", "exit")]
+    vty.run("XFRR_end_configuration")
+    vty.run("end")
+    check("each line answers for itself", codes == [0, 0, 13, 0, 0], codes)
+    check("and the right ones are in force", vty.block() == "dsaa\n cluster-id 9\n split-brain drop\nexit\n", vty.block())
+    return vty
+
+
+def rules(world):
+    return "table inet dsaa" in world.run("nft", "list", "tables").stdout
+
+
+def test_stop(world, vty):
+    block = [line for line in BLOCK.splitlines() if "correction mode" not in line]
+    vty.configure(block)
+    if not wait(lambda: rules(world), 8):
+        print("note: no rules appear here, so their end is not tested")
+        return
+    vty = world.restart("-r")
+    check("a clean stop takes the rules away", not rules(world))
+    vty.configure(block)
+    wait(lambda: rules(world), 8)
+    world.stop("dsaad")
+    check("with --retain they stay", rules(world))
+    world.start("dsaad")
+    world.vty().configure(block)
+    time.sleep(1)
+    world.stop("dsaad")
+    check("and the next start takes them over", not rules(world))
+    world.start("dsaad")
+
+
+def main():
+    if os.geteuid() != 0:
+        print("skipped: needs root")
+        return 77
+    for path in (DSAAD, ZEBRA):
+        if not os.access(path, os.X_OK):
+            print("skipped: there is no " + path)
+            return 77
+    world = World()
+    try:
+        world.start("zebra")
+        world.start("dsaad")
+        vty = world.vty()
+        test_shows(vty, "without a block")
+        vty = test_block(world, vty)
+        test_shows(vty, "with the block")
+        test_wrong_lines(vty)
+        test_late_sites(vty)
+        test_views(vty)
+        test_operations(vty)
+        world.stop("zebra")
+        test_shows(vty, "without zebra")
+        check("show dsaa says that zebra is gone", wait(lambda: not vty.json("show dsaa json")["zebra"]))
+        test_undo(vty)
+        world.start("zebra")
+        vty = test_file(world)
+        test_stop(world, vty)
+    except (EOFError, OSError, ValueError, KeyError) as err:
+        check("the test runs to its end", False, repr(err))
+    finally:
+        for daemon in ("dsaad",):
+            log = "%s/%s.log" % (world.dir, daemon)
+            if failed and os.path.exists(log):
+                print("---- end of %s.log\n%s" % (daemon, "".join(open(log).readlines()[-25:])))
+        world.close()
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+sys.exit(main())
