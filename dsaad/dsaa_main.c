@@ -14,6 +14,8 @@
  */
 #include <zebra.h>
 
+#include <fcntl.h>
+
 #include <lib/version.h>
 #include "command.h"
 #include "filter.h"

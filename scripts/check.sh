@@ -81,7 +81,7 @@ host_settings >"$results/settings.before"
 part layers "$TOP/scripts/check-layers.sh" "$BUILD/obj"
 part unit unit_tests
 part vtysh pytest_in tests/vtysh vtysh
-part lab pytest_in tests/lab lab
+! ls "$TOP"/tests/lab/test_*.py >/dev/null 2>&1 || part lab pytest_in tests/lab lab
 part topotests topotests
 wanted="$wanted hygiene"
 part hygiene hygiene
