@@ -353,7 +353,7 @@ class Lab:
         names = {p["ifname"] for p in json.loads(ports.stdout)}
         up = []
         for number, seg in enumerate(self.top.segments):
-            if len(seg.ifaces) < 3:
+            if len(seg.ifaces) == 2:
                 continue
             up.append("link add %s type bridge mcast_snooping 0" % seg.name)
             up.append("link set %s up mtu %d" % (seg.name, seg.ifaces[0].mtu))
@@ -365,13 +365,11 @@ class Lab:
         switch.run(["ip", "-batch", "-"], text_input="\n".join(up) + "\n")
 
     def _segment_lines(self, number, seg):
-        """A wire for two interfaces, a switch for more, a dummy for one."""
+        """A wire for two interfaces, a switch for more or for one alone."""
         new = "link add %s netns %d mtu %d address %s type %s"
         mine = [
             (i.name, self.nodes[i.node].pid, i.mtu, i.mac, i) for i in seg.ifaces
         ]
-        if len(mine) == 1:
-            return [new % (mine[0][:4] + ("dummy",))]
         if len(mine) == 2:
             a, b = mine
             peer = "veth peer name %s netns %d mtu %d address %s" % b[:4]

@@ -221,8 +221,10 @@ def _redistribute(family, frr_major, with_dsaad):
     """How bgpd takes dsaad's routes; without dsaad they are static ones."""
     if not with_dsaad:
         return "redistribute static route-map DSAA"
+    if family == 6 and frr_major < 10:
+        # There IPv6 routes of type table have no instance towards bgpd.
+        return "redistribute table route-map DSAA"
     kind = "table-direct" if frr_major >= 10 else "table"
-    # Before FRR 10 the IPv6 routes of a table have no instance but 0 towards bgpd.
     return "redistribute %s %d route-map DSAA" % (kind, ADVERTISE_TABLE)
 
 
