@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interface addresses over rtnetlink, with libmnl; see dsaa_netlink.h. */
+#include "dsaad/dsaa_netlink.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#ifndef IFA_PROTO
+#define IFA_PROTO 11
+#endif
+
+/* Our value of IFA_PROTO; 0-3 are the kernel's own (linux/if_addr.h) */
+#define IFAPROT_DSAA 0xd5
+#define LABEL_SUFFIX ":dsaa"
+
+static struct nlmsghdr *begin(char *buf, uint16_t type, uint16_t flags, struct ifaddrmsg **ifa)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	nlh->nlmsg_seq = 1;
+	*ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(**ifa));
+	return nlh;
+}
+
+/* Sends NLH and runs CB on the answers until the end. 0 or a negative errno. */
+static int talk(struct nlmsghdr *nlh, mnl_cb_t cb, void *arg)
+{
+	char buf[32768];
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	int rc = -1;
+
+	if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 &&
+	    mnl_socket_sendto(s, nlh, nlh->nlmsg_len) >= 0) {
+		do {
+			ssize_t n = mnl_socket_recvfrom(s, buf, sizeof(buf));
+
+			rc = n < 0 ? -1 : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), cb, arg);
+		} while (rc > 0);
+	}
+	rc = rc < 0 ? -errno : 0;
+	if (s)
+		mnl_socket_close(s);
+	return rc;
+}
+
+static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct prefix *p)
+{
+	mnl_attr_put(nlh, type, prefix_blen(p), &p->u.prefix);
+}
+
+/* "IFNAME:dsaa", with the name cut to fit; the kernel wants it to begin with the name's start. */
+static void make_label(char label[IFNAMSIZ], const char *ifname)
+{
+	int room = IFNAMSIZ - 1 - (int)strlen(LABEL_SUFFIX);
+
+	snprintf(label, IFNAMSIZ, "%.*s" LABEL_SUFFIX, room, ifname);
+}
+
+int dsaa_netlink_address_add(ifindex_t ifindex, const char *ifname, const struct prefix *address)
+{
+	char buf[256], label[IFNAMSIZ];
+	struct in_addr broadcast;
+	struct ifaddrmsg *ifa;
+	struct nlmsghdr *nlh = begin(buf, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &ifa);
+	int rc;
+
+	ifa->ifa_family = address->family;
+	ifa->ifa_prefixlen = address->prefixlen;
+	ifa->ifa_index = ifindex;
+	put_address(nlh, IFA_LOCAL, address);
+	put_address(nlh, IFA_ADDRESS, address);
+	mnl_attr_put_u8(nlh, IFA_PROTO, IFAPROT_DSAA);
+	if (address->family == AF_INET) {
+		make_label(label, ifname);
+		mnl_attr_put_strz(nlh, IFA_LABEL, label);
+		if (address->prefixlen < IPV4_MAX_BITLEN - 1) {
+			broadcast.s_addr = ipv4_broadcast_addr(address->u.prefix4.s_addr,
+							       address->prefixlen);
+			mnl_attr_put(nlh, IFA_BROADCAST, sizeof(broadcast), &broadcast);
+		}
+	} else {
+		/* the address is this site's alone, and must serve at once: no duplicate detection */
+		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD);
+	}
+	rc = talk(nlh, NULL, NULL);
+	return rc == -EEXIST ? 0 : rc;
+}
+
+int dsaa_netlink_address_del(ifindex_t ifindex, const struct prefix *address)
+{
+	char buf[256];
+	struct ifaddrmsg *ifa;
+	struct nlmsghdr *nlh = begin(buf, RTM_DELADDR, NLM_F_ACK, &ifa);
+	int rc;
+
+	ifa->ifa_family = address->family;
+	ifa->ifa_prefixlen = address->prefixlen;
+	ifa->ifa_index = ifindex;
+	put_address(nlh, IFA_LOCAL, address);
+	put_address(nlh, IFA_ADDRESS, address);
+	rc = talk(nlh, NULL, NULL);
+	return rc == -EADDRNOTAVAIL || rc == -ENODEV ? 0 : rc;
+}
+
+struct walk {
+	void (*cb)(void *arg, const struct dsaa_kernel_address *a);
+	void *arg;
+};
+
+static bool ends_with_label(const char *label)
+{
+	size_t len = strlen(label), suffix = strlen(LABEL_SUFFIX);
+
+	return len > suffix && !strcmp(label + len - suffix, LABEL_SUFFIX);
+}
+
+static void read_attr(const struct nlattr *attr, struct dsaa_kernel_address *a, bool *has_local)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+	uint16_t type = mnl_attr_get_type(attr);
+
+	switch (type) {
+	case IFA_LOCAL:
+	case IFA_ADDRESS: /* the peer of a point-to-point link when there is a local one too */
+		if (len != (size_t)prefix_blen(&a->address) || (type == IFA_ADDRESS && *has_local))
+			return;
+		memcpy(&a->address.u.prefix, mnl_attr_get_payload(attr), len);
+		*has_local |= type == IFA_LOCAL;
+		break;
+	case IFA_LABEL:
+		if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			a->ours |= ends_with_label(mnl_attr_get_str(attr));
+		break;
+	case IFA_PROTO:
+		if (len == 1)
+			a->ours |= mnl_attr_get_u8(attr) == IFAPROT_DSAA;
+		break;
+	}
+}
+
+static int one_address(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	struct dsaa_kernel_address a = { 0 };
+	const struct nlattr *attr;
+	bool has_local = false;
+	struct walk *w = arg;
+
+	if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa) ||
+	    (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
+		return MNL_CB_OK;
+	a.ifindex = ifa->ifa_index;
+	a.address.family = ifa->ifa_family;
+	a.address.prefixlen = ifa->ifa_prefixlen;
+	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
+		read_attr(attr, &a, &has_local);
+	w->cb(w->arg, &a);
+	return MNL_CB_OK;
+}
+
+int dsaa_netlink_address_walk(void (*cb)(void *arg, const struct dsaa_kernel_address *a), void *arg)
+{
+	struct walk w = { .cb = cb, .arg = arg };
+	char buf[64];
+	struct ifaddrmsg *ifa;
+	struct nlmsghdr *nlh = begin(buf, RTM_GETADDR, NLM_F_DUMP, &ifa);
+
+	ifa->ifa_family = AF_UNSPEC;
+	return talk(nlh, one_address, &w);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The connection to zebra: interfaces, addresses, and the sockets through
+ * which routes are announced. Main thread.
+ *
+ * libfrr keeps the interfaces and their addresses as zebra tells them. This
+ * file compares the whole set with what was told to the other parts each time
+ * something changes, so that a repeated or lost message (zebra restarted)
+ * cannot make their sets drift.
+ */
+#include "dsaad/dsaa_zebra.h"
+
+#include "log.h"
+#include "vrf.h"
+
+#include "dsaad/dsaa_debug.h"
+
+/*
+ * Routes of type TABLE are told apart by instance. FRR 8.4's bgpd takes an
+ * instance for IPv4 only, so there IPv6 needs a client of instance 0.
+ */
+struct zclient *dsaa_zclient;
+#ifndef DSAA_FRR_10
+static struct zclient *zclient_v6;
+#endif
+
+/* The addresses that the other parts know of: sorted, each once. */
+static struct prefix *known;
+static size_t known_count;
+static struct event *t_addresses;
+
+bool dsaa_zebra_connected(void)
+{
+	return dsaa_zclient && dsaa_zclient->sock >= 0;
+}
+
+struct zclient *dsaa_zebra_client(const struct prefix *p)
+{
+#ifndef DSAA_FRR_10
+	if (p->family == AF_INET6)
+		return zclient_v6;
+#endif
+	return dsaa_zclient;
+}
+
+uint16_t dsaa_zebra_instance(const struct prefix *p)
+{
+#ifndef DSAA_FRR_10
+	if (p->family == AF_INET6)
+		return 0;
+#endif
+	return DSAA_ZEBRA_INSTANCE;
+}
+
+/* ------------------------------------------------------------------ addresses */
+
+static int compare(const void *a, const void *b)
+{
+	return prefix_cmp(a, b);
+}
+
+static size_t count_addresses(void)
+{
+	struct interface *ifp;
+	struct connected *c;
+	struct vrf *vrf;
+	size_t n = 0;
+
+	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
+		FOR_ALL_INTERFACES (vrf, ifp)
+			dsaa_for_each_connected(ifp, c)
+				n++;
+	return n;
+}
+
+/* All addresses of all interfaces as host prefixes, sorted, each once; the caller frees. */
+static struct prefix *collect(size_t *count)
+{
+	size_t n = count_addresses(), unique = 0;
+	struct prefix *all = XCALLOC(MTYPE_TMP, (n + 1) * sizeof(*all));
+	struct interface *ifp;
+	struct connected *c;
+	struct vrf *vrf;
+
+	n = 0;
+	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
+		FOR_ALL_INTERFACES (vrf, ifp)
+			dsaa_for_each_connected(ifp, c) {
+				prefix_copy(&all[n], c->address);
+				all[n].prefixlen = all[n].family == AF_INET ? IPV4_MAX_BITLEN :
+									      IPV6_MAX_BITLEN;
+				n++;
+			}
+	qsort(all, n, sizeof(*all), compare);
+	for (size_t i = 0; i < n; i++)
+		if (!unique || prefix_cmp(&all[unique - 1], &all[i]))
+			all[unique++] = all[i];
+	*count = unique;
+	return all;
+}
+
+static void tell(const struct prefix *p, bool added)
+{
+	dsaa_sync_post_address(p, added);
+	dsaa_correct_address(p, added);
+}
+
+static void addresses_changed(struct event *t)
+{
+	size_t n, i = 0, j = 0;
+	struct prefix *now = collect(&n);
+
+	while (i < known_count || j < n) {
+		int order = i == known_count ? 1 : j == n ? -1 : prefix_cmp(&known[i], &now[j]);
+
+		if (order < 0)
+			tell(&known[i++], false);
+		else if (order > 0)
+			tell(&now[j++], true);
+		else
+			i++, j++;
+	}
+	XFREE(MTYPE_TMP, known);
+	known = now;
+	known_count = n;
+	dsaa_uips_reconcile();
+	dsaa_config_changed();
+}
+
+static void schedule_addresses(void)
+{
+	event_add_event(master, addresses_changed, NULL, 0, &t_addresses);
+}
+
+static int address_message(ZAPI_CALLBACK_ARGS)
+{
+	struct connected *c = zebra_interface_address_read(cmd, zclient->ibuf, vrf_id);
+
+	if (!c)
+		return 0;
+	if (DSAA_DEBUG(DSAA_DEBUG_ROUTING))
+		zlog_debug("address %pFX %s on %s", c->address,
+			   cmd == ZEBRA_INTERFACE_ADDRESS_ADD ? "came" : "went", c->ifp->name);
+	if (cmd == ZEBRA_INTERFACE_ADDRESS_DELETE)
+		connected_free(&c);
+	schedule_addresses();
+	return 0;
+}
+
+static int interface_changed(struct interface *ifp)
+{
+	schedule_addresses();
+	return 0;
+}
+
+/* ------------------------------------------------------------------ routes */
+
+static int route_notify(ZAPI_CALLBACK_ARGS)
+{
+	enum zapi_route_notify_owner note;
+	struct prefix p;
+	uint32_t table;
+
+	if (!zapi_route_notify_decode(zclient->ibuf, &p, &table, &note, NULL, NULL))
+		return -1;
+	dsaa_advertise_notify(&p, note == ZAPI_ROUTE_INSTALLED);
+	return 0;
+}
+
+static zclient_handler *const handlers[] = {
+	[ZEBRA_INTERFACE_ADDRESS_ADD] = address_message,
+	[ZEBRA_INTERFACE_ADDRESS_DELETE] = address_message,
+	[ZEBRA_ROUTE_NOTIFY_OWNER] = route_notify,
+};
+
+static void connected(struct zclient *zc)
+{
+	zlog_info("connected to zebra");
+	zclient_send_reg_requests(zc, VRF_DEFAULT);
+#ifdef DSAA_FRR_10
+	zebra_route_notify_send(ZEBRA_ROUTE_NOTIFY_REQUEST, zc, true);
+#endif
+	schedule_addresses();
+	dsaa_advertise_replay();
+}
+
+#ifndef DSAA_FRR_10
+static zclient_handler *const handlers_v6[] = {
+	[ZEBRA_ROUTE_NOTIFY_OWNER] = route_notify,
+};
+
+static void connected_v6(struct zclient *zc)
+{
+	dsaa_advertise_replay();
+}
+#endif
+
+static struct zclient *open_client(zclient_handler *const *list, size_t n, uint16_t instance,
+				   void (*on_connected)(struct zclient *))
+{
+	struct zclient_options options = zclient_options_default;
+	struct zclient *zc;
+
+#ifndef DSAA_FRR_10
+	options.receive_notify = true;
+#endif
+	zc = zclient_new(master, &options, list, n);
+	zc->zebra_connected = on_connected;
+	/* zebra drops a dead client's routes of this type and instance: say what we use */
+	zclient_init(zc, ZEBRA_ROUTE_TABLE, instance, &dsaa_privs);
+	return zc;
+}
+
+void dsaa_zebra_init(void)
+{
+#ifdef DSAA_FRR_10
+	hook_register_prio(if_real, 0, interface_changed);
+	hook_register_prio(if_up, 0, interface_changed);
+	hook_register_prio(if_down, 0, interface_changed);
+	hook_register_prio(if_unreal, 0, interface_changed);
+#else
+	if_zapi_callbacks(interface_changed, interface_changed, interface_changed,
+			  interface_changed);
+	zclient_v6 = open_client(handlers_v6, array_size(handlers_v6), 0, connected_v6);
+#endif
+	dsaa_zclient = open_client(handlers, array_size(handlers), DSAA_ZEBRA_INSTANCE, connected);
+}
+
+static void close_client(struct zclient **zc)
+{
+	if (!*zc)
+		return;
+	zclient_stop(*zc);
+	zclient_free(*zc);
+	*zc = NULL;
+}
+
+void dsaa_zebra_stop(void)
+{
+	EVENT_OFF(t_addresses);
+#ifndef DSAA_FRR_10
+	close_client(&zclient_v6);
+#endif
+	close_client(&dsaa_zclient);
+	XFREE(MTYPE_TMP, known);
+	known_count = 0;
+}
