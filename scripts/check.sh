@@ -55,13 +55,29 @@ host_settings() {
 	done | sort
 }
 
+# strangers: the processes of the sandbox that are neither ancestors nor children of this script; a test left them.
+strangers() {
+	ps -e -o pid=,ppid=,stat=,args= | awk -v me=$$ '
+	{ parent[$1] = $2; line[$1] = $0; zombie[$1] = $3 ~ /^Z/ }
+	END {
+		for (p = me; p in parent; p = parent[p])
+			known[p] = 1
+		for (p in parent) {
+			q = p
+			while (q in parent && q != me)
+				q = parent[q]
+			if (q != me && !known[p] && !zombie[p])
+				print line[p]
+		}
+	}'
+}
+
 # hygiene: what the tests left behind. Named namespaces, processes in the sandbox, settings of the host; settings are put back.
 hygiene() {
 	local rc=0 left f v
 	left=$(ip netns list)
 	[ -z "$left" ] || { echo "network namespaces left:" $left; rc=1; }
-	# Everything but this script's own line of ancestors and children.
-	left=$(ps -e -o pid=,ppid=,args= | awk -v me=$$ '$1 != 1 && $1 != me && $2 != me && $0 !~ /awk -v me=|ps -e -o/ && $3 != "/bin/bash"')
+	left=$(strangers)
 	[ -z "$left" ] || { printf 'processes left:\n%s\n' "$left"; rc=1; }
 	host_settings >"$results/settings.after"
 	while read -r f v; do
