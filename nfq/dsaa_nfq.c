@@ -435,4 +435,7 @@ void dsaa_nfq_status(struct dsaa_nfq *nfq, struct dsaa_nfq_status *status)
 	pthread_mutex_lock(&nfq->lock);
 	*status = nfq->status;
 	pthread_mutex_unlock(&nfq->lock);
+	if (if_nametoindex(nfq->tun.name) != nfq->tun.ifindex)
+		snprintf(status->why, sizeof(status->why), "somebody removed the TUN device %s",
+			 nfq->tun.name);
 }

@@ -20,10 +20,11 @@
 
 enum {
 	/*
-	 * The socket's buffer overflows before the kernel's queue is full: the former
-	 * leaves a gap in the packets' numbers and can be counted exactly.
+	 * The socket's buffer (twice DSAA_NFQ_RCVBUF, at least 768 bytes a message) overflows
+	 * before the kernel's queue is full: the former leaves a gap in the packets' numbers
+	 * and can be counted exactly, the latter does not.
 	 */
-	QUEUE_MAXLEN = 16384,
+	QUEUE_MAXLEN = 65536,
 	/* the most that the kernel copies (its NFQNL_MAX_COPY_RANGE) */
 	COPY_RANGE = 65531,
 	VERDICT_LEN = 64,
@@ -256,8 +257,8 @@ int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane, uin
 	}
 	n = recvmmsg(q->fd[lane], msgs, DSAA_NFQ_BATCH, MSG_DONTWAIT, NULL);
 	if (n < 0) {
-		/* an overrun is counted by the gap that it leaves */
-		if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+		/* an overrun is counted by the gap that it leaves; want of memory passes */
+		if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM)
 			return 0;
 		return -errno;
 	}

@@ -75,6 +75,7 @@ static void set_sysctls(struct dsaa_nfq_tun *tun)
 		{ "ipv4", "accept_redirects", "0" }, { "ipv4", "send_redirects", "0" },
 		{ "ipv6", "accept_ra", "0" },	    { "ipv6", "addr_gen_mode", "1" },
 		{ "ipv6", "accept_redirects", "0" }, { "ipv6", "forwarding", "1" },
+		{ "ipv6", "disable_ipv6", "0" },
 	};
 	char path[128];
 	unsigned i;

@@ -13,10 +13,13 @@ chance has to do. Run as root; without root it is skipped. The argument is the p
 import ctypes
 import os
 import select
+import shutil
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -158,7 +161,7 @@ def destroy():
 
 
 class Site:
-    def __init__(self, number, program, mask="ff000000"):
+    def __init__(self, number, program, mask="ff000000", tun_fd=None):
         other, node, f4, f6 = 3 - number, "r%d" % number, FAMILIES[4], FAMILIES[6]
         arguments = ["site", str(number), "mask", mask, "iface", "eth0", "iface", "eth1"]
         for f in (f4, f6):
@@ -166,8 +169,13 @@ class Site:
                 arguments += ["address", f[where][1]]
             arguments += ["address", f["sync"][number - 1], "pool", f["pool"] if other == 1 else f["pool2"]]
             arguments += ["peer", str(other), f["sync"][number - 1], f["sync"][other - 1], "sync"]
-        self.process = subprocess.Popen(["ip", "netns", "exec", "%s-%s" % (PREFIX, node), program] + arguments,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = ["ip", "netns", "exec", "%s-%s" % (PREFIX, node)]
+        if tun_fd is not None:
+            # as a daemon that gave up root and kept one capability, with the device opened before
+            command += ["setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps", "+net_admin", "--ambient-caps", "+net_admin"]
+            arguments += ["tunfd", str(tun_fd)]
+        self.process = subprocess.Popen(command + [program] + arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        pass_fds=() if tun_fd is None else (tun_fd,))
         first = self.process.stdout.readline()
         if first != "ready\n":
             raise RuntimeError("nfq_mini: " + first)
@@ -553,6 +561,26 @@ def test_reconfigure(one, two):
     check("ready=2" in one.say("status"), "tunnel sockets: " + one.say("status"))
 
 
+def test_overload(two):
+    """Packets that the kernel could not hand over are counted, every one."""
+    f, count = FAMILIES[4], 40000
+    foreign_entry(f, "udp", 4500, 4501)
+    server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 4501)
+    server.connect((f["P"], 4500))
+    two.clear()
+    two.process.send_signal(signal.SIGSTOP)
+    for _ in range(count):
+        server.send(b"x")
+    two.process.send_signal(signal.SIGCONT)
+    two.settled()
+    server.send(b"the gap shows when the next one comes")
+    counters = two.settled()
+    check(counters.get("queue-overload", 0) > 0, "no overload: %s" % counters)
+    total = sum(counters.get(name, 0) for name in ("foreign", "queue-overload", "send-failed"))
+    check(total == count + 1, "overload: %d of %d counted: %s" % (total, count + 1, counters))
+    server.close()
+
+
 def test_queue_gone(two):
     """The daemon is gone, the rules are there: nothing foreign leaks, the rest goes on."""
     f = FAMILIES[4]
@@ -590,6 +618,28 @@ def test_masks(program):
     check("dsaa0" not in at("r1", "ip link"), "the TUN device is left over")
 
 
+def test_unprivileged(program):
+    """Without root, with CAP_NET_ADMIN and an open /dev/net/tun, all works."""
+    with inside("r1"):
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+    # the build may lie where only root may look
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        try:
+            one, two = Site(1, shutil.copy(program, folder), tun_fd=fd), Site(2, program)
+        finally:
+            os.close(fd)
+    check(one.say("status").endswith("why="), "not root: " + one.say("status"))
+    for f in FAMILIES.values():
+        check(udp_echo(f, 4400, 3000, True) is True, "not root: UDP")
+    check(one.counter("delivered", 2) == 2, "not root: %s" % one.counters())
+    at("r1", "ip link del dsaa0")
+    check("removed the TUN device" in one.say("status"), "a removed device: " + one.say("status"))
+    check(udp_echo(FAMILIES[4], 4401, 50, True) == "no answer", "an answer without a device")
+    check(one.counter("deliver-failed", 1) == 1, "a removed device: %s" % one.counters())
+    check(one.quit() == "ok" and two.quit() == "ok", "quit")
+
+
 def run_all(program):
     one, two = Site(1, program), Site(2, program)
     test_own_untouched(one, two)
@@ -601,8 +651,10 @@ def run_all(program):
     test_router_itself(one)
     test_words(two)
     test_reconfigure(one, two)
+    test_overload(two)
     test_queue_gone(two)
     check(one.quit() == "ok", "quit of r1")
+    test_unprivileged(program)
     test_masks(program)
 
 

@@ -44,7 +44,7 @@ static int stop_fd;
 
 static void usage(void)
 {
-	fprintf(stderr, "nfq_mini site N mask HEX iface NAME address A pool PREFIX peer N LOCAL REMOTE IFNAME ...\n");
+	fprintf(stderr, "nfq_mini site N mask HEX tunfd N iface NAME address A pool PREFIX peer N LOCAL REMOTE IFNAME ...\n");
 	exit(2);
 }
 
@@ -108,6 +108,8 @@ static void read_arguments(char **arg)
 			nfq_config.local_site = atoi(arg[1]);
 		} else if (strcmp(arg[0], "mask") == 0) {
 			rules_config.mark_mask = strtoul(arg[1], NULL, 16);
+		} else if (strcmp(arg[0], "tunfd") == 0) {
+			nfq_config.tun_device_fd = atoi(arg[1]);
 		} else if (strcmp(arg[0], "iface") == 0) {
 			add_iface(arg[1]);
 		} else if (strcmp(arg[0], "pool") == 0) {
