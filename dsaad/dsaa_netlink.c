@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Interface addresses over rtnetlink, with libmnl; see dsaa_netlink.h. */
-#include "dsaad/dsaa_netlink.h"
+#include <zebra.h>
 
+/* Ahead of libfrr's vrf.h, which defines for itself what the kernel's headers have not. */
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+
+#include "dsaad/dsaa_netlink.h"
 
 #ifndef IFA_PROTO
 #define IFA_PROTO 11
