@@ -50,7 +50,7 @@
 #else
 #define dsaa_for_each_connected(ifp, c)                                                           \
 	for (struct listnode *c##_node = listhead((ifp)->connected);                              \
-	     c##_node && ((c) = listgetdata(c##_node), true); c##_node = listnextnode(c##_node))
+	     c##_node && ((c) = listgetdata(c##_node), (void)(c), true); c##_node = listnextnode(c##_node))
 #endif
 
 /*
