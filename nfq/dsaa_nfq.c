@@ -367,7 +367,7 @@ int dsaa_nfq_turn(struct dsaa_nfq *nfq, int stop_fd, int timeout_ms)
 		if (rc < 0)
 			return rc;
 	}
-	/* the plan may be another one than poll was asked with: reading an idle socket is harmless */
+	/* the plan may be another one than poll was asked with: an idle socket may be read */
 	for (i = 0; i < nfq->plan->sockets; i++)
 		if (nfq->plan->socket[i]->fd >= 0 && FD_SOCKETS + i < count &&
 		    fds[FD_SOCKETS + i].revents)

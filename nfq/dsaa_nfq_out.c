@@ -12,11 +12,6 @@
 
 /* ------------------------------------------------------------------ sending */
 
-static const struct dsaa_nfq_link *link_of(const struct dsaa_nfq_peer *peer, unsigned link)
-{
-	return &peer->link[link];
-}
-
 static struct dsaa_nfq_socket *socket_of(const struct dsaa_nfq_plan *plan,
 					 const struct dsaa_nfq_peer *peer, unsigned link)
 {
@@ -44,7 +39,7 @@ static void send_elsewhere(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s, unsi
 		if (!other || other->fd < 0)
 			continue;
 		msg.msg_name = &to;
-		msg.msg_namelen = dsaa_nfq_sockaddr(&to, &link_of(peer, link)->remote, other->port);
+		msg.msg_namelen = dsaa_nfq_sockaddr(&to, &peer->link[link].remote, other->port);
 		if (sendmsg(other->fd, &msg, MSG_DONTWAIT) >= 0) {
 			count_sent(nfq, s->what[i].packet, peer->site);
 			return;
@@ -105,7 +100,8 @@ static void send_to_peer(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p,
 	s->what[at].peer = peer;
 	s->what[at].link = link;
 	/* the address lives in the plan, which stays until the batch is sent */
-	s->msg[at].msg_hdr.msg_name = (void *)&nfq->plan->remote[peer - nfq->plan->config.peer][link];
+	s->msg[at].msg_hdr.msg_name =
+		(void *)&nfq->plan->remote[peer - nfq->plan->config.peer][link];
 	s->msg[at].msg_hdr.msg_namelen = peer->link[link].remote.family == 4
 						 ? sizeof(struct sockaddr_in)
 						 : sizeof(struct sockaddr_in6);

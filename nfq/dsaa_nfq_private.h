@@ -105,7 +105,8 @@ struct dsaa_nfq_datagram {
 struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint16_t port);
 void dsaa_nfq_socket_close(struct dsaa_nfq_socket *s);
 /* The address of a peer's end in the kernel's form; returns its length. */
-socklen_t dsaa_nfq_sockaddr(struct sockaddr_storage *out, const struct dsaa_addr *a, uint16_t port);
+socklen_t dsaa_nfq_sockaddr(struct sockaddr_storage *out, const struct dsaa_addr *a,
+			    uint16_t port);
 /* Reads up to DSAA_NFQ_BATCH datagrams into BUF (slots); how many, or a negative errno. */
 int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, uint8_t *buf,
 			 struct dsaa_nfq_datagram *datagrams);
@@ -190,7 +191,7 @@ static inline uint32_t dsaa_nfq_ip_length(const uint8_t *ip)
 			       : 40 + ((uint32_t)ip[4] << 8 | ip[5]);
 }
 
-/* dsaa_nfq_out.c: judges COUNT queued packets of nfq->packets, sends copies, sets their verdicts. */
+/* dsaa_nfq_out.c: judges COUNT queued packets of nfq->packets, sends copies, sets verdicts. */
 void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned count);
 /* dsaa_nfq_in.c: checks COUNT datagrams of nfq->datagrams that came in by S, and delivers. */
 void dsaa_nfq_receive(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, unsigned count);

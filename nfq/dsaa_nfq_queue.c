@@ -302,7 +302,8 @@ void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 		const struct dsaa_nfq_packet *p = &packets[i], *before = run[p->queue];
 
 		if (before && before->accept != p->accept)
-			len += put_verdict(buf + len, q->base + p->queue, before->id, before->accept);
+			len += put_verdict(buf + len, q->base + p->queue, before->id,
+					   before->accept);
 		run[p->queue] = p;
 	}
 	for (i = 0; i < DSAA_QUEUES; i++)

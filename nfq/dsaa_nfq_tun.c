@@ -37,7 +37,7 @@ enum {
 	IP4_DF = 0x40,
 };
 
-/* RFC 7600: the IPv4 dummy address. Loose rp_filter drops what comes in by a device without one. */
+/* RFC 7600: the IPv4 dummy address. Without one, loose rp_filter drops what comes in here. */
 static const uint8_t dummy_address[4] = { 192, 0, 0, 8 };
 
 /* ------------------------------------------------------------------ set-up */
@@ -45,8 +45,8 @@ static const uint8_t dummy_address[4] = { 192, 0, 0, 8 };
 static void complain(struct dsaa_nfq_tun *tun, const char *what, const char *value)
 {
 	if (!tun->why[0])
-		snprintf(tun->why, sizeof(tun->why), "%s: %s cannot be set to %s: %s", tun->name, what,
-			 value, strerror(errno));
+		snprintf(tun->why, sizeof(tun->why), "%s: %s cannot be set to %s: %s", tun->name,
+			 what, value, strerror(errno));
 }
 
 static bool write_sysctl(const char *path, const char *value)

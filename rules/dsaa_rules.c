@@ -171,7 +171,8 @@ static void add_events(struct dsaa_nft *t)
 }
 
 /* The mark carries some site's number: see chain "owned". */
-static void add_goto_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, const char *chain)
+static void add_goto_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c,
+			   const char *chain)
 {
 	dsaa_nft_rule(t, chain);
 	dsaa_nft_ct(t, NFT_CT_MARK);

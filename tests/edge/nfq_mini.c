@@ -44,7 +44,8 @@ static int stop_fd;
 
 static void usage(void)
 {
-	fprintf(stderr, "nfq_mini site N mask HEX tunfd N iface NAME address A pool PREFIX peer N LOCAL REMOTE IFNAME ...\n");
+	fprintf(stderr, "nfq_mini site N mask HEX tunfd N iface NAME address A pool PREFIX "
+			"peer N LOCAL REMOTE IFNAME ...\n");
 	exit(2);
 }
 
@@ -258,7 +259,8 @@ static void obey(struct dsaa_nfq *nfq, char *line)
 	if (sscanf(line, "word %u %31s", &site, word) == 2)
 		set_word(site, word);
 	else if (strcmp(line, "reconfigure\n") == 0)
-		printf("%s\n", dsaa_nfq_reconfigure(nfq, &nfq_config, err, sizeof(err)) ? "ok" : err);
+		printf("%s\n",
+		       dsaa_nfq_reconfigure(nfq, &nfq_config, err, sizeof(err)) ? "ok" : err);
 	else if (strcmp(line, "counters\n") == 0)
 		show_counters(nfq);
 	else if (strcmp(line, "status\n") == 0)
