@@ -396,6 +396,7 @@ class Demo:
             part.check(False, e)
         if not errors:
             self._check_back(part, begin)
+            self._show_corrected_back(part)
         part.done = True
 
     def _watch_return(self, part, begin):
@@ -455,6 +456,13 @@ class Demo:
         time.sleep(1.2)
         self._check_streams(part, begin, 25.0, 5.0)
         self._check_rst(part)
+
+    def _show_corrected_back(self, part):
+        """The connections that site 2 adopted reach site 1 again, which carries them to site 2."""
+        sent = self._correction(1)["sent"]
+        self.say("site 1 sent %d packets of adopted connections to their owner site 2" % sent)
+        part.figure("corrected, packets sent by site 1", "%d" % sent)
+        part.check(sent > 0, "site 1 corrected nothing, though site 2 owns the old connections")
 
     # ------------------------------------------------------------ the end
 

@@ -6,7 +6,9 @@ the sites with their dsaa block, which is the same text on every site.
 
 from lab import topology as topo
 
+# What bgpd calls dsaad's routes: the kernel table of FRR 10, the instance of FRR 8.4.
 ADVERTISE_TABLE = 3785
+ADVERTISE_INSTANCE = 85
 TAGS = {"active": 65001, "backup": 65002, "drain": 65003}
 MEDS = {"active": 100, "backup": 200, "drain": 300}
 # What `path` prefers; the default of BGP is 100.
@@ -224,8 +226,9 @@ def _redistribute(family, frr_major, with_dsaad):
     if family == 6 and frr_major < 10:
         # There IPv6 routes of type table have no instance towards bgpd.
         return "redistribute table route-map DSAA"
-    kind = "table-direct" if frr_major >= 10 else "table"
-    return "redistribute %s %d route-map DSAA" % (kind, ADVERTISE_TABLE)
+    if frr_major < 10:
+        return "redistribute table %d route-map DSAA" % ADVERTISE_INSTANCE
+    return "redistribute table-direct %d route-map DSAA" % ADVERTISE_TABLE
 
 
 def _site_filters(top):
