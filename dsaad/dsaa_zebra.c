@@ -69,7 +69,7 @@ static size_t count_addresses(void)
 	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
 		FOR_ALL_INTERFACES (vrf, ifp)
 			dsaa_for_each_connected(ifp, c)
-				n++;
+				n += c != NULL;
 	return n;
 }
 

@@ -5,8 +5,12 @@
 
 #include "dsaad/dsaad.h"
 
-/* The number by which bgpd asks for our routes: "redistribute table 3785", "table-direct 3785". */
-#define DSAA_ZEBRA_INSTANCE 3785
+/*
+ * The instance of our routes of type TABLE; on FRR 8.4 bgpd asks for it by "redistribute table 85".
+ * zebra_rib_route_entry_new() takes eight bits of it, so a larger one would be cut, and a dead
+ * client's routes would stay.
+ */
+#define DSAA_ZEBRA_INSTANCE 85
 
 /* The client, and the instance number, under which a route for P is announced. */
 struct zclient *dsaa_zebra_client(const struct prefix *p);

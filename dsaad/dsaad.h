@@ -111,7 +111,7 @@ struct dsaa_config {
 
 	struct dsaa_advert_list_head adverts;
 	uint32_t tag_active, tag_backup, tag_drain;
-	uint32_t advertise_table; /* table or instance number towards bgpd, 3785 */
+	uint32_t advertise_table; /* FRR 10: the kernel table of our routes */
 
 	bool bfd;
 	char bfd_profile[64];
