@@ -543,7 +543,9 @@ def arguments():
 
 def main():
     # Being asked to end is like Ctrl-C: everything is removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both are set: a shell starts background jobs with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     options = arguments()
     lock = alone()
     if lock is None:

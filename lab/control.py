@@ -518,7 +518,18 @@ class Lab:
             for prefix in prefixes:
                 if self.route_site(name, prefix) is None:
                     return "%s has no route to %s through a site." % (name, prefix)
+        for name in self.top.site_nodes():
+            for f in self.top.families:
+                for prefix in (topo.SERVER_NET[f], topo.CLIENT_NET[f]):
+                    if not self._kernel_routes(name, prefix):
+                        return "%s has no route to %s." % (name, prefix)
         return None
+
+    def _kernel_routes(self, node, prefix):
+        """The kernel's routes to exactly this prefix."""
+        family = "-6" if ":" in prefix else "-4"
+        done = self.run(node, ["ip", "-j", family, "route", "show", prefix])
+        return json.loads(done.stdout or "[]")
 
     def _watched(self):
         """The prefixes by which the third-party routers choose a site."""
@@ -531,8 +542,7 @@ class Lab:
     def route_site(self, node, prefix):
         """The site to which NODE's kernel sends PREFIX now, or None."""
         family = 6 if ":" in prefix else 4
-        done = self.run(node, ["ip", "-j", "-%d" % family, "route", "show", prefix])
-        for route in json.loads(done.stdout or "[]"):
+        for route in self._kernel_routes(node, prefix):
             for site in self.top.sites:
                 for net in (topo.in_net, topo.out_net):
                     if route.get("gateway") == topo.host(net(site, family), 1):

@@ -154,7 +154,9 @@ def enter(lab, args):
 
 def main():
     # Being asked to end is like Ctrl-C: what was begun is taken back.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both are set: a shell starts background jobs with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     args = arguments()
     try:
         return dispatch(Lab(args.name), args)
