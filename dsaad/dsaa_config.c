@@ -100,18 +100,23 @@ static void advert_free(struct dsaa_advert *a)
 	XFREE(MTYPE_ADVERT, a);
 }
 
-void dsaa_config_free(struct dsaa_config *c)
+static void config_lists_free(struct dsaa_config *c)
 {
 	struct dsaa_advert *a;
 	struct dsaa_uips *u;
 
-	if (!c)
-		return;
 	for (unsigned s = 0; s <= DSAA_SITES_MAX; s++)
 		while ((u = dsaa_uips_list_pop(&c->site[s].uips)))
 			uips_free(u);
 	while ((a = dsaa_advert_list_pop(&c->adverts)))
 		advert_free(a);
+}
+
+void dsaa_config_free(struct dsaa_config *c)
+{
+	if (!c)
+		return;
+	config_lists_free(c);
 	XFREE(MTYPE_CONFIG, c);
 }
 
@@ -119,6 +124,12 @@ void dsaa_config_init(void)
 {
 	config_defaults(&dsaa_conf);
 	config_lists_init(&dsaa_conf);
+}
+
+void dsaa_config_end(void)
+{
+	event_cancel(&changed_event);
+	config_lists_free(&dsaa_conf);
 }
 
 /* ------------------------------------------------------------------ building one */

@@ -78,6 +78,7 @@ static void dsaa_sigterm(void)
 		dsaa_uips_remove_all();
 	}
 	dsaa_zebra_stop();
+	dsaa_config_end();
 	vrf_terminate();
 	frr_fini();
 	exit(0);

@@ -223,7 +223,7 @@ DEFPY(show_dsaa_flow, show_dsaa_flow_cmd,
 		vty_out(vty, "%% The connections cannot be read: %s\n", err ? err : "failed");
 		return CMD_WARNING;
 	}
-	vty_out(vty, "%" PRIu64 " connections%s\n", s.shown,
+	vty_out(vty, "%" PRIu64 " connection%s%s\n", s.shown, s.shown == 1 ? "" : "s",
 		s.cut ? ", and more: add 'all' to see them" : "");
 	if (dsaa_conf.insecure)
 		vty_out(vty, "%% INSECURE: the sessions are plain text ('sync insecure')\n");

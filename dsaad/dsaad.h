@@ -126,6 +126,8 @@ DECLARE_DLIST(dsaa_advert_list, struct dsaa_advert, item);
 
 /* dsaa_config.c: the model and what follows from it */
 void dsaa_config_init(void);
+/* Frees what the model holds; the last call of all. */
+void dsaa_config_end(void);
 /* Something in dsaa_conf or in the interfaces changed: reconcile once changes have settled. */
 void dsaa_config_changed(void);
 /*
