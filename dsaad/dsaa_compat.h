@@ -50,7 +50,8 @@
 #else
 #define dsaa_for_each_connected(ifp, c)                                                           \
 	for (struct listnode *c##_node = listhead((ifp)->connected);                              \
-	     c##_node && ((c) = listgetdata(c##_node), (void)(c), true); c##_node = listnextnode(c##_node))
+	     c##_node && ((c) = listgetdata(c##_node), (void)(c), true);                          \
+	     c##_node = listnextnode(c##_node))
 #endif
 
 /*
@@ -65,7 +66,7 @@
 		nb_cli_enqueue_change(vty, xpath_, op, NULL);                                     \
 	} while (0)
 #else
-#define dsaa_cli_enqueue_leaf_list(vty, name, op, value) nb_cli_enqueue_change(vty, name, op, value)
+#define dsaa_cli_enqueue_leaf_list nb_cli_enqueue_change
 #endif
 
 #endif

@@ -79,7 +79,8 @@ static int load_nat_pool(const struct lyd_node *dnode, void *arg)
 
 	if (site->nat_pools == array_size(site->nat_pool))
 		load_failed(l, "site %u: nat-pool %s is one too many, a site has at most %u",
-			    site_of(dnode), yang_dnode_get_string(dnode, NULL), DSAA_NAT_POOLS_MAX);
+			    site_of(dnode), yang_dnode_get_string(dnode, NULL),
+			    DSAA_NAT_POOLS_MAX);
 	else
 		yang_dnode_get_prefix(&site->nat_pool[site->nat_pools++], dnode, NULL);
 	return YANG_ITER_CONTINUE;
