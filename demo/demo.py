@@ -395,6 +395,7 @@ class Demo:
         for e in errors:
             part.check(False, e)
         if not errors:
+            self._show_bulk(part)
             self._check_back(part, begin)
             self._show_corrected_back(part)
         part.done = True
@@ -422,12 +423,21 @@ class Demo:
                 self.say("%s, %.1f s after power" % (text, when - begin), when)
                 part.figure(figure, "%.1f" % (when - begin))
 
+    def _show_bulk(self, part):
+        """What site 1 was told before it announced anything."""
+        found = self.lab.vtysh_json("site1", "show dsaa sync json")
+        bulk = found.get("peers", {}).get("2", {}).get("lastBulk", {})
+        self.say("bulk from site 2: %s flows in %s ms" % (bulk.get("flows"), bulk.get("msec")))
+        part.figure("bulk, flows", "%s" % bulk.get("flows"))
+        part.check((bulk.get("flows") or 0) > 0, "site 1 got no flow from site 2")
+
     def _state_complete(self, node):
         try:
             found = self.lab.vtysh_json(node, "show dsaa json")
         except LabError:
             return False  # not up yet
-        return found.get("stateComplete") is True and "1" not in found.get("peers", {})
+        states = [p.get("state") for p in found.get("peers", {}).values()]
+        return found.get("stateComplete") is True and states == ["up"]
 
     def _announced(self, isp, site):
         """True when the provider's BGP table has the services' prefix from the site."""
