@@ -6,7 +6,8 @@
  *
  *   VNI bit 23     second chance: process only if the connection is yours
  *   VNI bits 15-0  logical interface, 1..DSAA_IFACES_MAX: the rank of the
- *                  interface's name among all names with a uips, sorted
+ *                  interface's name among all names with a uips or a
+ *                  "correction interface" line, sorted
  *
  * The Ethernet addresses are locally administered: 02:d5:aa:00:00:SITE.
  */

@@ -190,6 +190,9 @@ void dsaa_site_probe(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 /* The state that a failed session leaves behind. */
 static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned reason)
 {
+	/* one more failed attempt says nothing new of a site whose connections we hold */
+	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_ISOLATED)
+		return p->state;
 	switch (reason) {
 	case DSAA_R_VERSION_MISMATCH:
 		return DSAA_PEER_INCOMPATIBLE;
@@ -205,8 +208,6 @@ static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned
 	default:
 		break;
 	}
-	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_ISOLATED)
-		return p->state; /* one more failed attempt says nothing new */
 	if ((p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE) &&
 	    reason == DSAA_R_CONNECT_FAILED)
 		return DSAA_PEER_DOWN; /* it is no longer there to refuse */
@@ -230,8 +231,10 @@ void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsig
 
 	if (next == DSAA_PEER_REFUSED || next == DSAA_PEER_INCOMPATIBLE)
 		p->refused_at = e->now;
-	/* one more failed attempt keeps the reason that explains the state */
-	if (next != p->state || (explains && !failed_again))
+	/* one more failed attempt keeps the reason that explains the state, unless it says more */
+	if (failed_again && explains)
+		p->reason = reason;
+	else if (next != p->state || explains)
 		set_state(e, p, next, reason);
 	judge_silence(e, p);
 }

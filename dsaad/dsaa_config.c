@@ -402,22 +402,27 @@ uint16_t dsaa_correction_port(void)
 	return dsaa_conf.sync_port < 65535 ? dsaa_conf.sync_port + 1 : 65534;
 }
 
+/* Adds IFNAME to the N names unless it is among them; returns their number. */
+static unsigned add_name(char names[DSAA_IFACES_MAX][IFNAMSIZ], unsigned n, const char *ifname)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(names[i], ifname))
+			return n;
+	if (n < DSAA_IFACES_MAX)
+		strlcpy(names[n++], ifname, IFNAMSIZ);
+	return n;
+}
+
 unsigned dsaa_logical_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ])
 {
 	const struct dsaa_uips *u;
 	unsigned n = 0;
 
-	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
-		frr_each (dsaa_uips_list_const, &dsaa_conf.site[s].uips, u) {
-			unsigned i = 0;
-
-			while (i < n && strcmp(names[i], u->ifname))
-				i++;
-			if (i < n || n == DSAA_IFACES_MAX)
-				continue;
-			strlcpy(names[n++], u->ifname, IFNAMSIZ);
-		}
-	}
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		frr_each (dsaa_uips_list_const, &dsaa_conf.site[s].uips, u)
+			n = add_name(names, n, u->ifname);
+	for (unsigned i = 0; i < dsaa_conf.correction_ifaces; i++)
+		n = add_name(names, n, dsaa_conf.correction_iface[i]);
 	qsort(names, n, IFNAMSIZ, name_order);
 	return n;
 }

@@ -26,8 +26,8 @@
 #include "rules/dsaa_rules.h"
 
 #define TUN_NAME "dsaa0"
-/* How long after a failure the whole is tried again, seconds. */
-#define RETRY_S 2
+/* How often rules and tunnel are looked after, and what failed is tried again, seconds. */
+#define CHECK_S 2
 
 static struct dsaa_nfq_words words;
 static struct dsaa_addrset addresses;
@@ -40,7 +40,9 @@ static struct dsaa_ct *find_ct;
 static _Atomic uint32_t find_mask;
 static struct dsaa_rules_status rules;
 static char problem[256]; /* why correction does not run; empty when it does */
-static struct event *t_retry;
+static struct dsaa_rules_config installed; /* what the rules say that are in force */
+static uint32_t installed_use;
+static struct event *t_check;
 static struct event *t_word;
 
 /* ------------------------------------------------------------------ from core to edges */
@@ -247,16 +249,10 @@ static void close_queues(void)
 
 /* ------------------------------------------------------------------ reconcile */
 
-static void retry(struct event *t)
-{
-	dsaa_correct_reconcile();
-}
-
 static void say_problem(void)
 {
 	static char said[sizeof(problem)];
 
-	event_add_timer(master, retry, NULL, RETRY_S, &t_retry);
 	if (!strcmp(said, problem))
 		return;
 	strlcpy(said, problem, sizeof(said));
@@ -269,6 +265,7 @@ static void remove_rules(void)
 		dsaa_rules_remove(NULL, 0);
 	}
 	memset(&rules, 0, sizeof(rules));
+	memset(&installed, 0, sizeof(installed));
 }
 
 static bool start_or_reconfigure(void)
@@ -288,19 +285,57 @@ static bool start_or_reconfigure(void)
 	return ok;
 }
 
+/*
+ * Replacing the table makes the kernel drop what waits in the queues, so it is done only when the
+ * rules have to say something else.
+ */
 static bool apply_rules(void)
 {
 	struct dsaa_rules_config *c = XCALLOC(MTYPE_TMP, sizeof(*c));
-	int rc;
+	int rc = 0;
 
 	make_rules_config(c);
-	frr_with_privs (&dsaa_privs) {
-		rc = dsaa_rules_apply(c, &rules);
+	if (!rules.installed || memcmp(c, &installed, sizeof(*c))) {
+		frr_with_privs (&dsaa_privs) {
+			rc = dsaa_rules_apply(c, &rules);
+			dsaa_rules_present(&installed_use);
+		}
+		installed = *c;
 	}
 	XFREE(MTYPE_TMP, c);
 	if (rc)
 		snprintf(problem, sizeof(problem), "the rules cannot be installed: %s", rules.why);
 	return rc == 0;
+}
+
+/* Somebody else may have taken away the rules ("flush ruleset") or the tunnel device. */
+static void look_after(void)
+{
+	struct dsaa_nfq_status status;
+	uint32_t use = 0;
+	int rc = 1;
+
+	dsaa_nfq_status(nfq, &status);
+	if (!status.tun_ifindex || !if_nametoindex(TUN_NAME)) {
+		flog_warn(EC_DSAA_TUNNEL, "somebody removed the interface %s: made again", TUN_NAME);
+		dsaa_correct_stop();
+		return;
+	}
+	frr_with_privs (&dsaa_privs) {
+		rc = dsaa_rules_present(&use);
+	}
+	if (!rules.installed || rc < 0 || (rc == 1 && use == installed_use))
+		return;
+	flog_warn(EC_DSAA_RULES, "somebody %s the table inet dsaa: installed again",
+		  rc ? "changed" : "removed");
+	rules.installed = false;
+}
+
+static void check(struct event *t)
+{
+	if (nfq)
+		look_after();
+	dsaa_correct_reconcile();
 }
 
 void dsaa_correct_reconcile(void)
@@ -309,7 +344,6 @@ void dsaa_correct_reconcile(void)
 		dsaa_addrset_init(&addresses);
 		addresses_ready = true;
 	}
-	EVENT_OFF(t_retry);
 	if (!wanted()) {
 		dsaa_correct_stop();
 		return;
@@ -317,11 +351,13 @@ void dsaa_correct_reconcile(void)
 	problem[0] = '\0';
 	if (!start_or_reconfigure() || !apply_rules())
 		say_problem();
+	EVENT_OFF(t_check);
+	event_add_timer(master, check, NULL, CHECK_S, &t_check);
 }
 
 void dsaa_correct_stop(void)
 {
-	EVENT_OFF(t_retry);
+	EVENT_OFF(t_check);
 	remove_rules();
 	close_queues();
 	problem[0] = '\0';

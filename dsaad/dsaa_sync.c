@@ -103,9 +103,12 @@ static void changed_in_main(struct event *t)
 			zlog_info("site %u: %s -> %s (%s)", h[i].site,
 				  dsaa_peer_state_name(h[i].from), dsaa_peer_state_name(h[i].to),
 				  dsaa_reason_name(h[i].reason));
+		else if (h[i].reason == DSAA_R_START_TIMER)
+			flog_warn(EC_DSAA_PEER_REFUSED,
+				  "announcing although the state is not complete: %s",
+				  dsaa_reason_meaning(h[i].reason));
 		else
-			zlog_info("state is %s (%s)", h[i].to ? "complete" : "not complete",
-				  dsaa_reason_name(h[i].reason));
+			zlog_info("state is complete");
 	}
 	if (n) {
 		told = n;
@@ -142,7 +145,7 @@ static void carry_out(const struct dsaa_action *a)
 {
 	switch (a->type) {
 	case DSAA_ACT_CONNECT:
-		if (!dsaa_transport_connect(transport, a->site, a->address)) {
+		if (!transport || !dsaa_transport_connect(transport, a->site, a->address)) {
 			struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = a->site,
 						 .reason = DSAA_R_CONNECT_FAILED };
 			step(&ev);
@@ -372,7 +375,8 @@ static void configure_transport(struct post *p)
 	    !memcmp(transport_key, p->key, sizeof(transport_key)))
 		return;
 	close_transport();
-	transport_config = p->transport;
+	/* with its padding, which is compared too */
+	memcpy(&transport_config, &p->transport, sizeof(transport_config));
 	memcpy(transport_key, p->key, sizeof(transport_key));
 }
 
@@ -539,6 +543,7 @@ static void handle_stop(void)
 
 	locked_step(&ev);
 	close_transport();
+	explicit_bzero(transport_key, sizeof(transport_key));
 	if (ct) {
 		dsaa_ct_sysctl_restore(ct);
 		close_ct();
@@ -712,6 +717,7 @@ static void fill_transport_config(struct dsaa_transport_config *c)
 /* Reads the key; tells the engine why sessions cannot be when there is none. */
 static void fill_key(struct post *p)
 {
+	static unsigned said; /* the problem that the log has: each is told once */
 	struct dsaa_key key;
 	unsigned reason = DSAA_R_NO_KEY;
 
@@ -722,14 +728,16 @@ static void fill_key(struct post *p)
 		memcpy(p->key, key.bytes, key.len);
 		p->transport.key_len = key.len;
 		dsaa_key_wipe(&key);
+		said = DSAA_R_NONE;
 		return;
 	}
 	p->engine.can_connect = false;
 	p->engine.cannot_reason = reason;
-	if (dsaa_conf.enabled && may_log(0, reason))
+	if (dsaa_conf.enabled && reason != said)
 		flog_err(EC_DSAA_KEY, "no session can come up: %s: %s",
 			 dsaa_conf.key_file[0] ? dsaa_conf.key_file : "no key file",
 			 dsaa_reason_meaning(reason));
+	said = reason;
 }
 
 void dsaa_sync_configure(void)

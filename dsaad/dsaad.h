@@ -138,8 +138,8 @@ uint8_t dsaa_local_site(void);
 /* The tunnel port in force. */
 uint16_t dsaa_correction_port(void);
 /*
- * Logical interfaces: the sorted names that have a uips on any site, the same on every site with
- * the same block. Fills NAMES, returns their number; number = index + 1 on the wire.
+ * Logical interfaces: the sorted names that have a uips on any site or are a correction interface,
+ * the same on every site with the same block. Fills NAMES, returns their number; number = index + 1 on the wire.
  */
 unsigned dsaa_logical_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ]);
 /* A digest of the dsaa block's text, to compare between sites. */

@@ -69,6 +69,13 @@ struct dsaa_rules_status {
  */
 int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_status *status);
 
+/*
+ * Whether the table is there: 1, 0, or a negative errno. *USE is the number of
+ * its chains and sets: another number than after dsaa_rules_apply() means that
+ * somebody changed it.
+ */
+int dsaa_rules_present(uint32_t *use);
+
 /* Removes the table, if it is there. 0 or a negative errno, with a sentence in WHY (or NULL). */
 int dsaa_rules_remove(char *why, size_t whylen);
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is our table still there? Operators reload their rules with "flush ruleset",
+ * which takes everybody's tables away.
+ */
+#include "rules/dsaa_rules.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <libnftnl/table.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+/* The answer to GETTABLE: how many chains and sets the table has. */
+static int one_table(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_table *t = nftnl_table_alloc();
+	uint32_t *use = arg;
+
+	if (t && nftnl_table_nlmsg_parse(nlh, t) == 0)
+		*use = nftnl_table_get_u32(t, NFTNL_TABLE_USE);
+	if (t)
+		nftnl_table_free(t);
+	return MNL_CB_OK;
+}
+
+static int ask(struct mnl_socket *s, uint32_t *use)
+{
+	char buf[4096];
+	struct nftnl_table *t = nftnl_table_alloc();
+	struct nlmsghdr *nlh;
+	int rc = 1;
+
+	if (!t)
+		return -ENOMEM;
+	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK, 1);
+	nftnl_table_set_str(t, NFTNL_TABLE_NAME, "dsaa");
+	nftnl_table_nlmsg_build_payload(nlh, t);
+	nftnl_table_free(t);
+	if (mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	while (rc > 0) {
+		ssize_t n = mnl_socket_recvfrom(s, buf, sizeof(buf));
+
+		rc = n < 0 ? -1 : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), one_table, use);
+	}
+	return rc < 0 ? -errno : 0;
+}
+
+int dsaa_rules_present(uint32_t *use)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int rc;
+
+	*use = 0;
+	if (!s)
+		return -errno;
+	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : ask(s, use);
+	mnl_socket_close(s);
+	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+}
