@@ -17,8 +17,9 @@ if [ "${1:-}" = --inside ]; then
 	mount -t tmpfs -o mode=755 tmpfs /run/netns
 	mount --make-shared /run/netns
 	ip link set lo up
-	# Not exec: the first process of the namespace has to take in orphans.
-	"$@" &
+	# Not exec: the first process of the namespace has to take in orphans. What bash starts in the background ignores
+	# interrupts; tests that interrupt something would wait in vain.
+	env --default-signal=INT,QUIT "$@" &
 	child=$!
 	trap 'kill -TERM $child 2>/dev/null' INT TERM
 	rc=0
