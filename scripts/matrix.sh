@@ -4,7 +4,7 @@
 # Runs check and demo inside the root of another Debian, on a fresh clone of the last commit. The root is made once, by debootstrap, and
 # kept; the SDK in it is kept as well, everything else is built anew.
 #
-# usage: matrix.sh 13 [check|demo]...
+# usage: matrix.sh 12|13 [check|demo]...
 
 set -eu
 . "$(dirname "$(readlink -f "$0")")/common.sh"
@@ -36,8 +36,9 @@ clone() {
 }
 
 case ${1:-} in
+12) suite=bookworm root=${DSAA_ROOT12:-/var/tmp/dsaa-root12} ;;
 13) suite=trixie root=${DSAA_ROOT13:-/var/tmp/dsaa-root13} ;;
-*) die "which Debian? usage: ./quickstart matrix 13" ;;
+*) die "which Debian? usage: ./quickstart matrix 12|13" ;;
 esac
 shift
 need_root "the matrix"
