@@ -14,6 +14,14 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+/*
+ * The TCP flags that another kernel can use. The others describe packets that
+ * only this one has seen (unacknowledged data, highest acknowledgement).
+ */
+#define TCP_FLAGS                                                                                 \
+	(IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_CLOSE_INIT |     \
+	 IP_CT_TCP_FLAG_BE_LIBERAL)
+
 /* ------------------------------------------------------------------ reading */
 
 static bool has_len(const struct nlattr *a, size_t len)
@@ -98,16 +106,27 @@ static void parse_proto(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t
 	}
 }
 
-static void parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto)
+/*
+ * False for a zone of one direction only (CT --zone-orig): struct dsaa_flow
+ * has one zone, so two such connections could have one key.
+ */
+static bool parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto)
 {
 	const struct nlattr *a;
 
 	mnl_attr_for_each_nested(a, nest) {
-		if (mnl_attr_get_type(a) == CTA_TUPLE_IP)
+		switch (mnl_attr_get_type(a)) {
+		case CTA_TUPLE_IP:
 			parse_ip(a, t);
-		else if (mnl_attr_get_type(a) == CTA_TUPLE_PROTO)
+			break;
+		case CTA_TUPLE_PROTO:
 			parse_proto(a, t, proto);
+			break;
+		case CTA_TUPLE_ZONE:
+			return false;
+		}
 	}
+	return true;
 }
 
 static uint8_t tcp_flags(const struct nlattr *a)
@@ -117,7 +136,7 @@ static uint8_t tcp_flags(const struct nlattr *a)
 	if (!has_len(a, sizeof(fl)))
 		return 0;
 	memcpy(&fl, mnl_attr_get_payload(a), sizeof(fl));
-	return fl.flags;
+	return fl.flags & TCP_FLAGS;
 }
 
 static void parse_tcp(const struct nlattr *nest, struct dsaa_flow *f)
@@ -220,17 +239,15 @@ static uint64_t parse_start(const struct nlattr *nest)
 	return 0;
 }
 
-static void parse_attr(const struct nlattr *a, struct dsaa_flow *f)
+static bool parse_attr(const struct nlattr *a, struct dsaa_flow *f)
 {
 	uint8_t ignored;
 
 	switch (mnl_attr_get_type(a)) {
 	case CTA_TUPLE_ORIG:
-		parse_tuple(a, &f->orig, &f->proto);
-		break;
+		return parse_tuple(a, &f->orig, &f->proto);
 	case CTA_TUPLE_REPLY:
-		parse_tuple(a, &f->reply, &ignored);
-		break;
+		return parse_tuple(a, &f->reply, &ignored);
 	case CTA_STATUS:
 		f->status = parse_status(get_be32(a));
 		break;
@@ -253,6 +270,7 @@ static void parse_attr(const struct nlattr *a, struct dsaa_flow *f)
 		f->start_ns = parse_start(a);
 		break;
 	}
+	return true;
 }
 
 bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
@@ -264,8 +282,10 @@ bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*g))
 		return false;
 	f->family = g->nfgen_family == AF_INET ? 4 : g->nfgen_family == AF_INET6 ? 6 : 0;
-	mnl_attr_for_each(a, nlh, sizeof(*g))
-		parse_attr(a, f);
+	mnl_attr_for_each(a, nlh, sizeof(*g)) {
+		if (!parse_attr(a, f))
+			return false;
+	}
 	dsaa_flow_derive_nat(f);
 	return dsaa_flow_invalid(f) == NULL;
 }
@@ -372,46 +392,77 @@ static void put_nat(struct nlmsghdr *nlh, uint16_t type, uint8_t family, const u
 	mnl_attr_nest_end(nlh, nest);
 }
 
+/*
+ * With NAT in one direction the other is pinned too: for a direction that is
+ * left out the kernel may choose another port when the tuple is taken, and
+ * the entry would silently differ from its owner's. So it says EEXIST.
+ */
 static void put_nats(struct nlmsghdr *nlh, const struct dsaa_flow *f)
 {
 	bool icmp = f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6;
 
-	if (f->status & DSAA_FLOW_SNAT)
-		put_nat(nlh, CTA_NAT_SRC, f->family, f->reply.dst,
-			icmp ? f->reply.sport : f->reply.dport);
-	if (f->status & DSAA_FLOW_DNAT)
-		put_nat(nlh, CTA_NAT_DST, f->family, f->reply.src,
-			icmp ? f->orig.sport : f->reply.sport);
+	if (!(f->status & (DSAA_FLOW_SNAT | DSAA_FLOW_DNAT)))
+		return;
+	put_nat(nlh, CTA_NAT_SRC, f->family, f->reply.dst,
+		icmp ? f->reply.sport : f->reply.dport);
+	put_nat(nlh, CTA_NAT_DST, f->family, f->reply.src,
+		icmp ? f->orig.sport : f->reply.sport);
 }
 
 static void put_tcp_flags(struct nlmsghdr *nlh, uint16_t type, uint8_t flags)
 {
-	struct nf_ct_tcp_flags fl = { .flags = flags, .mask = flags };
+	/* the mask says which bits the kernel takes from the flags: only those that are set */
+	struct nf_ct_tcp_flags fl = { .flags = flags & TCP_FLAGS, .mask = flags & TCP_FLAGS };
 
 	mnl_attr_put(nlh, type, sizeof(fl), &fl);
 }
 
+static void put_tcp(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, f->tcp_state);
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->tcp_wscale[0]);
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->tcp_wscale[1]);
+	put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, f->tcp_flags[0]);
+	put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, f->tcp_flags[1]);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+static void put_sctp(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, CTA_PROTOINFO_SCTP);
+
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_SCTP_STATE, f->sctp_state);
+	put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, f->sctp_vtag[0]);
+	put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_REPLY, f->sctp_vtag[1]);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+/* Kernels without DCCP tracking (6.16 and later) pass over this. */
+static void put_dccp(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, CTA_PROTOINFO_DCCP);
+
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_DCCP_STATE, f->dccp_state);
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_DCCP_ROLE, f->dccp_role);
+	mnl_attr_put_u64(nlh, CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ, htobe64(f->dccp_handshake_seq));
+	mnl_attr_nest_end(nlh, nest);
+}
+
 static void put_protoinfo(struct nlmsghdr *nlh, const struct dsaa_flow *f)
 {
-	struct nlattr *nest, *inner;
+	struct nlattr *nest;
 
-	if (f->proto != IPPROTO_TCP && f->proto != IPPROTO_SCTP)
+	if (f->proto != IPPROTO_TCP && f->proto != IPPROTO_SCTP && f->proto != IPPROTO_DCCP)
 		return;
 	nest = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
-	if (f->proto == IPPROTO_TCP) {
-		inner = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, f->tcp_state);
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->tcp_wscale[0]);
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->tcp_wscale[1]);
-		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, f->tcp_flags[0]);
-		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, f->tcp_flags[1]);
-	} else {
-		inner = mnl_attr_nest_start(nlh, CTA_PROTOINFO_SCTP);
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_SCTP_STATE, f->sctp_state);
-		put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, f->sctp_vtag[0]);
-		put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_REPLY, f->sctp_vtag[1]);
-	}
-	mnl_attr_nest_end(nlh, inner);
+	if (f->proto == IPPROTO_TCP)
+		put_tcp(nlh, f);
+	else if (f->proto == IPPROTO_SCTP)
+		put_sctp(nlh, f);
+	else
+		put_dccp(nlh, f);
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -439,7 +490,9 @@ static bool protoinfo_equal(const struct dsaa_flow *a, const struct dsaa_flow *b
 {
 	return a->tcp_state == b->tcp_state && !memcmp(a->tcp_wscale, b->tcp_wscale, 2) &&
 	       !memcmp(a->tcp_flags, b->tcp_flags, 2) && a->sctp_state == b->sctp_state &&
-	       !memcmp(a->sctp_vtag, b->sctp_vtag, sizeof(a->sctp_vtag));
+	       !memcmp(a->sctp_vtag, b->sctp_vtag, sizeof(a->sctp_vtag)) &&
+	       a->dccp_state == b->dccp_state && a->dccp_role == b->dccp_role &&
+	       a->dccp_handshake_seq == b->dccp_handshake_seq;
 }
 
 void dsaa_ct_flow_put_update(struct nlmsghdr *nlh, const struct dsaa_flow *f,
