@@ -25,17 +25,14 @@ from lab import topology as topo  # noqa: E402
 from lab.control import TOP, Lab, LabError, in_parallel, wait_for  # noqa: E402
 
 PICTURE = """
-                 isp1                  site1 (paris)
-               /      \\  192.0.2.0/24 /             \\ 10.1.0.0/24
-        client          +------------+               +--- inside --- server
-   203.0.113.10        /  \\           \\ === sync === /   /          10.9.1.10
-               \\      /    198.51.100.0/24         /   /
-                 isp2 ------------- site2 (lyon) -----  10.2.0.0/24
+               +-- isp1 --+  192.0.2.0/24     +-- site1 (paris) --+  10.1.0.0/24
+     client ---+          +-------------------+        ||         +--- inside --- server
+  203.0.113.10 +-- isp2 --+  198.51.100.0/24  +-- site2 (lyon) ---+  10.2.0.0/24   10.9.1.10
 
    isp1, isp2, inside  stock FRR: BGP and BFD, nothing else
    site1, site2        FRR with dsaad, a default-drop stateful firewall, and source NAT
                        to the site's own pool: 10.201.0.0/24 and 10.202.0.0/24
-   sync                the site-sync link: state and corrected packets, no routing
+   ||                  the site-sync link: state and corrected packets, no routing
 """
 
 MEGABYTES = 240
