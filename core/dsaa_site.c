@@ -75,7 +75,7 @@ void dsaa_site_start(struct dsaa_engine *e, struct dsaa_peer *p)
 	p->since = p->lost_at = p->connect_at = e->now;
 	p->backoff_ms = DSAA_RECONNECT_MIN_MS;
 	if (e->cfg.can_connect)
-		set_state(e, p, DSAA_PEER_CONNECTING, DSAA_R_CONNECT_FAILED);
+		set_state(e, p, DSAA_PEER_CONNECTING, DSAA_R_NONE);
 	else
 		set_state(e, p, DSAA_PEER_IDLE, e->cfg.cannot_reason);
 	/*
@@ -225,7 +225,8 @@ void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsig
 		return;
 	}
 	enum dsaa_peer_state next = state_after_loss(p, reason);
-	bool explains = reason != DSAA_R_TRANSPORT_LOST && reason != DSAA_R_CONNECT_FAILED;
+	bool explains = reason != DSAA_R_TRANSPORT_LOST && reason != DSAA_R_CONNECT_FAILED &&
+			reason != DSAA_R_CONFIG_CHANGED;
 	bool failed_again = next == p->state &&
 			    (next == DSAA_PEER_DEAD || next == DSAA_PEER_ISOLATED);
 
@@ -234,7 +235,7 @@ void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsig
 	/* one more failed attempt keeps the reason that explains the state, unless it says more */
 	if (failed_again && explains)
 		p->reason = reason;
-	else if (next != p->state || explains)
+	else if (next != p->state || explains || p->reason == DSAA_R_NONE)
 		set_state(e, p, next, reason);
 	judge_silence(e, p);
 }

@@ -78,7 +78,7 @@ struct dsaa_nfq_config {
 	/*
 	 * fixed at open: the file descriptor of /dev/net/tun if the caller opened it before
 	 * it gave up its privileges, or -1. It is duplicated, and it may be given again after a
-	 * close; the device lives until the caller closes it.
+	 * close.
 	 */
 	int tun_device_fd;
 
@@ -96,7 +96,7 @@ struct dsaa_nfq_config {
 
 /*
  * Opens queues, tunnel sockets and the TUN device (created when it is not
- * there; it goes when the object is closed, see tun_device_fd). CONFIG is
+ * there; it goes when the object is closed, or the process ends). CONFIG is
  * copied. Returns NULL with a sentence in ERR.
  */
 struct dsaa_nfq *dsaa_nfq_open(const struct dsaa_nfq_config *config, char *err, size_t errlen);

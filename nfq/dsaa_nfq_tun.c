@@ -89,14 +89,31 @@ static void set_sysctls(struct dsaa_nfq_tun *tun)
 	}
 }
 
-/* Gives the device its address by rtnetlink; it may be there from before. */
+/* Sends MSG, in a buffer of LEN bytes, by rtnetlink and takes the answer. 0 or -1 with errno. */
+static int talk(struct nlmsghdr *msg, size_t len)
+{
+	struct mnl_socket *sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	int rc = -1;
+
+	if (!sock)
+		return -1;
+	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 &&
+	    mnl_socket_sendto(sock, msg, msg->nlmsg_len) > 0) {
+		ssize_t n = mnl_socket_recvfrom(sock, msg, len);
+
+		if (n > 0)
+			rc = mnl_cb_run(msg, n, 0, mnl_socket_get_portid(sock), NULL, NULL);
+	}
+	mnl_socket_close(sock);
+	return rc < 0 ? -1 : 0;
+}
+
+/* Gives the device its address; it may be there from before. */
 static bool add_address(unsigned ifindex)
 {
 	uint8_t buf[512];
 	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
-	struct mnl_socket *sock;
 	struct ifaddrmsg *ifa;
-	int rc = -1;
 
 	msg->nlmsg_type = RTM_NEWADDR;
 	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK;
@@ -107,19 +124,21 @@ static bool add_address(unsigned ifindex)
 	ifa->ifa_index = ifindex;
 	mnl_attr_put(msg, IFA_LOCAL, sizeof(dummy_address), dummy_address);
 	mnl_attr_put(msg, IFA_ADDRESS, sizeof(dummy_address), dummy_address);
+	return talk(msg, sizeof(buf)) == 0 || errno == EEXIST;
+}
 
-	sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!sock)
-		return false;
-	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_sendto(sock, msg, msg->nlmsg_len) > 0) {
-		ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
+static void delete_link(unsigned ifindex)
+{
+	uint8_t buf[512];
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
 
-		if (n > 0)
-			rc = mnl_cb_run(buf, n, 0, mnl_socket_get_portid(sock), NULL, NULL);
-	}
-	mnl_socket_close(sock);
-	return rc >= 0 || errno == EEXIST;
+	msg->nlmsg_type = RTM_DELLINK;
+	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	ifi = mnl_nlmsg_put_extra_header(msg, sizeof(*ifi));
+	ifi->ifi_family = AF_UNSPEC;
+	ifi->ifi_index = (int)ifindex;
+	talk(msg, sizeof(buf)); /* gone already is as good */
 }
 
 static bool set_link(struct dsaa_nfq_tun *tun)
@@ -188,8 +207,12 @@ bool dsaa_nfq_tun_open(struct dsaa_nfq_tun *tun, const char *name, int device_fd
 
 void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun)
 {
-	if (tun->fd >= 0)
-		close(tun->fd);
+	if (tun->fd < 0)
+		return;
+	/* closing is not enough when the caller keeps the descriptor that ours was made from */
+	if (tun->ifindex)
+		delete_link(tun->ifindex);
+	close(tun->fd);
 	tun->fd = -1;
 }
 
