@@ -80,6 +80,7 @@ void dsaa_ct_close(struct dsaa_ct *ct)
 {
 	if (!ct)
 		return;
+	dsaa_ct_sysctl_restore(ct);
 	if (ct->events)
 		mnl_socket_close(ct->events);
 	if (ct->commands)
@@ -119,24 +120,105 @@ static enum dsaa_ct_event event_kind(const struct nlmsghdr *nlh)
 								 DSAA_CT_EVENT_UPDATE;
 }
 
-static void one_event(struct dsaa_ct *ct, const struct nlmsghdr *nlh,
-		      void (*cb)(void *, enum dsaa_ct_event, const struct dsaa_flow *), void *arg)
+/* Keeps the event for this turn, when it is one to tell. Returns how many are kept. */
+static unsigned keep_event(struct dsaa_ct *ct, const struct nlmsghdr *nlh, unsigned kept)
 {
-	enum dsaa_ct_event kind = event_kind(nlh);
-	struct dsaa_flow f;
+	struct dsaa_ct_told *ev = &ct->event[kept];
 
 	if ((nlh->nlmsg_type >> 8) != NFNL_SUBSYS_CTNETLINK)
-		return;
+		return kept;
 	if (nlh->nlmsg_pid && nlh->nlmsg_pid == ct->command_portid) {
 		ct->counters.echoes++;
-		return;
+		return kept;
 	}
-	if (!dsaa_ct_flow_parse(nlh, &f)) {
+	if (!dsaa_ct_flow_parse(nlh, &ev->flow)) {
 		ct->counters.unreadable++;
-		return;
+		return kept;
 	}
-	ct->counters.events[kind]++;
-	cb(arg, kind, &f);
+	ev->kind = event_kind(nlh);
+	ev->gone = false;
+	return kept + 1;
+}
+
+/* One event from the kernel, which sends each alone. 0, or a negative errno when none waits. */
+static int read_event(struct dsaa_ct *ct, unsigned *kept)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
+	struct sockaddr_nl from = { 0 };
+	socklen_t from_len = sizeof(from);
+	ssize_t got = recvfrom(mnl_socket_get_fd(ct->events), ct->read_buf, sizeof(ct->read_buf),
+			       MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+
+	if (got < 0)
+		return -errno;
+	if (from.nl_pid || !mnl_nlmsg_ok(nlh, (int)got))
+		ct->counters.unreadable++; /* not the kernel's word */
+	else
+		*kept = keep_event(ct, nlh, *kept);
+	return 0;
+}
+
+/* True when F says nothing of the state of its protocol. */
+static bool lacks_state(const struct dsaa_flow *f)
+{
+	return (f->proto == DSAA_PROTO_TCP && !f->tcp_state) ||
+	       (f->proto == DSAA_PROTO_SCTP && !f->sctp_state) ||
+	       (f->proto == DSAA_PROTO_DCCP && !f->dccp_state);
+}
+
+/*
+ * An event carries the protocol's state only if that has changed, and the time
+ * of creation only if it is the last one. Peers need both: without the first
+ * they would spoil their replicas, and the second decides conflicts, in which
+ * both sites must see the same facts, whether an event or a dump told them.
+ */
+static bool is_incomplete(const struct dsaa_ct *ct, const struct dsaa_ct_told *ev)
+{
+	return ev->kind != DSAA_CT_EVENT_DESTROY &&
+	       !dsaa_mark_owner(ev->flow.mark, ct->mark_mask) &&
+	       (lacks_state(&ev->flow) || (ct->timestamps && !ev->flow.start_ns));
+}
+
+/* Takes the answer to a look-up of the event that it names. 0 or -ENOBUFS. */
+static int take_completion(struct dsaa_ct *ct, const struct dsaa_apply *look)
+{
+	struct dsaa_ct_told *ev = &ct->event[look->cookie];
+
+	if (look->result == DSAA_APPLIED_EXISTS && look->existing.id == ev->flow.id) {
+		ev->flow = look->existing;
+		ct->counters.completed++;
+		return 0;
+	}
+	ev->gone = true;
+	if (look->result == DSAA_APPLIED_EXISTS || look->result == DSAA_APPLIED_ABSENT) {
+		ct->counters.vanished++; /* its DESTROY follows */
+		return 0;
+	}
+	/* what this event said is lost as if the kernel had dropped it */
+	ct->counters.overruns++;
+	return -ENOBUFS;
+}
+
+/* Replaces what KEPT incomplete events say by what the table says now, in one batch. */
+static int complete_events(struct dsaa_ct *ct, unsigned kept)
+{
+	unsigned looks = 0;
+	int rc = 0;
+
+	for (unsigned i = 0; i < kept; i++) {
+		if (!is_incomplete(ct, &ct->event[i]))
+			continue;
+		ct->look[looks].kind = DSAA_APPLY_LOOKUP;
+		ct->look[looks].cookie = i;
+		ct->look[looks++].flow = ct->event[i].flow;
+	}
+	dsaa_ct_get(ct, ct->look, looks);
+	for (unsigned i = 0; i < looks; i++) {
+		int one = take_completion(ct, &ct->look[i]);
+
+		rc = one ? one : rc;
+	}
+	return rc;
 }
 
 int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
@@ -144,21 +226,26 @@ int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
 			void *arg)
 {
 	unsigned n = 0;
+	int rc = 0;
 
-	while (n < max) {
-		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
-		ssize_t got = recv(mnl_socket_get_fd(ct->events), ct->read_buf,
-				   sizeof(ct->read_buf), MSG_DONTWAIT);
-		int len = (int)got;
+	while (n < max && !rc) {
+		unsigned kept = 0;
+		int lost;
 
-		if (got < 0 && errno == ENOBUFS)
+		for (; n < max && kept < DSAA_CT_EVENTS_PER_TURN && !rc; n += !rc)
+			rc = read_event(ct, &kept);
+		if (rc == -ENOBUFS)
 			ct->counters.overruns++;
-		if (got < 0)
-			return errno == EAGAIN || errno == EINTR ? (int)n : -errno;
-		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len), n++)
-			one_event(ct, nlh, cb, arg);
+		lost = complete_events(ct, kept);
+		for (unsigned i = 0; i < kept; i++) {
+			if (ct->event[i].gone)
+				continue;
+			ct->counters.events[ct->event[i].kind]++;
+			cb(arg, ct->event[i].kind, &ct->event[i].flow);
+		}
+		rc = lost ? lost : rc;
 	}
-	return (int)n;
+	return !rc || rc == -EAGAIN || rc == -EINTR ? (int)n : rc;
 }
 
 /* ------------------------------------------------------------------ dump */
@@ -192,7 +279,7 @@ void dsaa_ct_dump_cancel(struct dsaa_ct *ct)
 {
 	struct mnl_socket *fresh;
 
-	if (!ct->dumping)
+	if (!ct || !ct->dumping)
 		return;
 	ct->dumping = false;
 	fresh = open_socket(0, DSAA_CT_COMMAND_BUFFER);
@@ -200,6 +287,17 @@ void dsaa_ct_dump_cancel(struct dsaa_ct *ct)
 		return; /* the old one goes on; what is left in it has an old sequence */
 	mnl_socket_close(ct->dumps);
 	ct->dumps = fresh;
+}
+
+/* The end of a dump carries an errno when the kernel could not go on (no memory). */
+static bool done_error(const struct nlmsghdr *nlh)
+{
+	int error;
+
+	if (nlh->nlmsg_type != NLMSG_DONE || mnl_nlmsg_get_payload_len(nlh) < sizeof(error))
+		return false;
+	memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
+	return error < 0;
 }
 
 /* One message of the dump; false when it was the last. */
@@ -212,7 +310,7 @@ static bool one_dumped(struct dsaa_ct *ct, const struct nlmsghdr *nlh,
 		return true;
 	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
 		ct->dump_inconsistent = true;
-	if (nlh->nlmsg_type == NLMSG_ERROR)
+	if (nlh->nlmsg_type == NLMSG_ERROR || done_error(nlh))
 		ct->dump_inconsistent = true;
 	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR)
 		return false;
@@ -282,6 +380,9 @@ int dsaa_ct_find(struct dsaa_ct *ct, uint8_t family, uint8_t proto, const struct
 
 			if (nlh->nlmsg_seq != seq)
 				continue;
+			if (nlh->nlmsg_type == NLMSG_ERROR &&
+			    mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
+				return -EBADMSG;
 			if (nlh->nlmsg_type == NLMSG_ERROR)
 				return e->error == -ENOENT ? 0 : e->error;
 			if (!dsaa_ct_flow_parse(nlh, out))
@@ -340,17 +441,27 @@ static bool sysctl_set(const char *name, int *old)
 	return true;
 }
 
+/* Undoes sysctl_set(), unless somebody has set another value since. */
+static void sysctl_put_back(const char *name, int *old)
+{
+	if (*old >= 0 && sysctl_read(name) == 1)
+		sysctl_write(name, *old);
+	*old = -1;
+}
+
 void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 {
+	bool events = sysctl_set("nf_conntrack_events", &ct->old_events);
 	uint32_t count, max;
 
+	ct->timestamps = sysctl_set("nf_conntrack_timestamp", &ct->old_timestamp);
 	warning[0] = '\0';
 	/* 2 (automatic) leaves connections that began before a listener without events */
-	if (!sysctl_set("nf_conntrack_events", &ct->old_events))
+	if (!events)
 		snprintf(warning, len, "nf_conntrack_events could not be set to 1: "
 				       "changes of some connections are not seen");
 	/* the age of a connection decides conflicts (ownership step 4) */
-	else if (!sysctl_set("nf_conntrack_timestamp", &ct->old_timestamp))
+	else if (!ct->timestamps)
 		snprintf(warning, len, "nf_conntrack_timestamp could not be set to 1: "
 				       "conflicts are decided by site number only");
 	dsaa_ct_table_size(ct, &count, &max);
@@ -362,11 +473,9 @@ void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 
 void dsaa_ct_sysctl_restore(struct dsaa_ct *ct)
 {
-	if (ct->old_events >= 0)
-		sysctl_write("nf_conntrack_events", ct->old_events);
-	if (ct->old_timestamp >= 0)
-		sysctl_write("nf_conntrack_timestamp", ct->old_timestamp);
-	ct->old_events = ct->old_timestamp = -1;
+	sysctl_put_back("nf_conntrack_events", &ct->old_events);
+	sysctl_put_back("nf_conntrack_timestamp", &ct->old_timestamp);
+	ct->timestamps = false;
 }
 
 void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max)

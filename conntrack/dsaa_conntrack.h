@@ -29,7 +29,9 @@ enum dsaa_ct_dump {
 struct dsaa_ct_counters {
 	uint64_t events[DSAA_CT_EVENTS];
 	uint64_t echoes;     /* events of our own changes, not passed on */
-	uint64_t overruns;   /* ENOBUFS on the event socket */
+	uint64_t overruns;   /* events lost: ENOBUFS */
+	uint64_t completed;  /* events whose flow was read again, because they told only a part */
+	uint64_t vanished;   /* events not told, because the entry had gone when it was read again */
 	uint64_t unreadable; /* messages that describe no flow that core takes */
 	uint64_t dumped;     /* entries read by dumps */
 	uint64_t applied[DSAA_APPLY_DELETE + 1][DSAA_APPLIED_ERROR + 1]; /* by kind and result */
@@ -38,7 +40,8 @@ struct dsaa_ct_counters {
 /*
  * Opens the handle; MARK_MASK is the owner's part of the mark. With EVENTS
  * the events of the namespace are received from now on. Returns NULL with a
- * sentence in ERR. Freed by dsaa_ct_close(), which takes NULL.
+ * sentence in ERR. Freed by dsaa_ct_close(), which takes NULL and puts back
+ * what dsaa_ct_sysctl_setup() set.
  */
 struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t errlen);
 void dsaa_ct_close(struct dsaa_ct *ct);
@@ -46,9 +49,14 @@ void dsaa_ct_close(struct dsaa_ct *ct);
 /* The descriptor that is readable when events wait. */
 int dsaa_ct_event_fd(const struct dsaa_ct *ct);
 /*
- * Reads up to MAX events without waiting. Returns their number, or -ENOBUFS
- * when the kernel had to drop some (those read before were passed on), or
- * another negative errno.
+ * Reads up to MAX events without waiting. Returns their number (echoes of our
+ * own changes, which are not told, included), or -ENOBUFS when some were lost
+ * (those read before were passed on), or another negative errno.
+ *
+ * Of an entry without an owner's number, F of NEW and UPDATE is whole, with
+ * protocol state and time of creation: what the event does not say is read
+ * from the table, so F may be newer than the event. An event whose entry has
+ * gone meanwhile is not told; its DESTROY follows.
  */
 int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
 			void (*cb)(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f),
@@ -59,11 +67,15 @@ int dsaa_ct_dump_start(struct dsaa_ct *ct, int owner);
 /* Reads about MAX entries of it. The kernel fills the next piece only when one is read. */
 enum dsaa_ct_dump dsaa_ct_dump_read(struct dsaa_ct *ct, unsigned max,
 				    void (*cb)(void *arg, const struct dsaa_flow *f), void *arg);
+/* Gives up the running dump, if any; takes NULL. */
 void dsaa_ct_dump_cancel(struct dsaa_ct *ct);
 
 /*
- * Performs COUNT (at most DSAA_FLOWS_PER_MSG_MAX) operations in few system
- * calls and fills their results (struct dsaa_apply in core/dsaa_engine.h).
+ * Performs COUNT operations, DSAA_FLOWS_PER_MSG_MAX per system call, and fills
+ * their results (struct dsaa_apply in core/dsaa_engine.h). A CREATE or REPLACE
+ * that meets an entry, and a LOOKUP, look for it by the original tuple, then by
+ * the reply tuple. An UPDATE of an entry whose NAT differs becomes a REPLACE:
+ * the kernel changes no NAT in place.
  */
 void dsaa_ct_apply(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count);
 
@@ -81,6 +93,7 @@ int dsaa_ct_find(struct dsaa_ct *ct, uint8_t family, uint8_t proto, const struct
  * set, or is too small, is told in WARNING as a sentence; else it is empty.
  */
 void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len);
+/* Puts back what was there, unless somebody has changed it since. */
 void dsaa_ct_sysctl_restore(struct dsaa_ct *ct);
 /* Entries in the table now, and how many it takes; 0 when unknown. */
 void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max);

@@ -7,7 +7,7 @@
  *
  * A CREATE that meets an existing entry needs to know which: the entry may
  * stand in its original tuple's place or in its reply tuple's. Two more
- * rounds of look-ups tell.
+ * rounds of look-ups tell. A LOOKUP looks in both places as well.
  */
 #include "conntrack/dsaa_conntrack.h"
 
@@ -83,10 +83,16 @@ static void add_get(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op,
 	end(r, nlh);
 }
 
+static void add_update(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op)
+{
+	struct nlmsghdr *nlh = begin(ct, r, op, IPCTNL_MSG_CT_NEW, 0);
+
+	dsaa_ct_flow_put_update(nlh, &op->flow, &op->existing);
+	end(r, nlh);
+}
+
 static void add_op(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op)
 {
-	struct nlmsghdr *nlh;
-
 	switch (op->kind) {
 	case DSAA_APPLY_CREATE:
 		add_create(ct, r, op);
@@ -96,9 +102,7 @@ static void add_op(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op)
 		add_create(ct, r, op);
 		break;
 	case DSAA_APPLY_UPDATE:
-		nlh = begin(ct, r, op, IPCTNL_MSG_CT_NEW, 0);
-		dsaa_ct_flow_put_update(nlh, &op->flow, &op->existing);
-		end(r, nlh);
+		add_update(ct, r, op);
 		break;
 	case DSAA_APPLY_LOOKUP:
 		add_get(ct, r, op, &op->flow.orig);
@@ -144,6 +148,7 @@ static void one_answer(struct round *r, const struct nlmsghdr *nlh)
 			set_error(s->op, -e->error);
 		return;
 	}
+	s->op->error = 0;
 	s->op->result = dsaa_ct_flow_parse(nlh, &s->op->existing) ? DSAA_APPLIED_EXISTS :
 								    DSAA_APPLIED_ERROR;
 }
@@ -184,10 +189,19 @@ static void run(struct dsaa_ct *ct, struct round *r)
 	read_answers(ct, r);
 }
 
+/* The kernel changes no NAT of an entry: one that has another needs to be made anew. */
+static bool nat_differs(const struct dsaa_apply *op)
+{
+	return op->existing.id && dsaa_flow_key_equal(&op->flow, &op->existing) &&
+	       memcmp(&op->flow.reply, &op->existing.reply, sizeof(op->flow.reply));
+}
+
 /* What a successful operation of this kind is, unless an answer says otherwise. */
 static void presume(struct dsaa_apply *op)
 {
 	op->error = 0;
+	if (op->kind == DSAA_APPLY_UPDATE && nat_differs(op))
+		op->kind = DSAA_APPLY_REPLACE;
 	op->result = op->kind == DSAA_APPLY_LOOKUP ? DSAA_APPLIED_ABSENT : DSAA_APPLIED_OK;
 }
 
@@ -197,37 +211,81 @@ static bool collided(const struct dsaa_apply *op)
 	       op->result == DSAA_APPLIED_EXISTS;
 }
 
-/* Finds what stands in the way of the creations that failed, by tuple ORIG or REPLY. */
-static void find_obstacles(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count, bool reply)
+/*
+ * Finds what stands in the way of the creations that failed. What is not found
+ * by the original tuple is looked for by the reply tuple; when that fails as
+ * well the obstacle has gone meanwhile: ABSENT.
+ */
+static void find_obstacles(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
+{
+	struct round by_orig = { 0 }, by_reply = { 0 };
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!collided(&ops[i]))
+			continue;
+		ops[i].result = DSAA_APPLIED_ABSENT;
+		add_get(ct, &by_orig, &ops[i], &ops[i].flow.orig);
+	}
+	run(ct, &by_orig);
+	/* ABSENT is also what a first look-up by the original tuple answered */
+	for (unsigned i = 0; i < count; i++)
+		if (ops[i].kind != DSAA_APPLY_UPDATE && ops[i].kind != DSAA_APPLY_DELETE &&
+		    ops[i].result == DSAA_APPLIED_ABSENT)
+			add_get(ct, &by_reply, &ops[i], &ops[i].flow.reply);
+	run(ct, &by_reply);
+}
+
+/*
+ * An expected connection's status cannot be told, because its expected bit is
+ * not known here: EBUSY. Everything else of the update is said without it.
+ */
+static void update_without_status(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 {
 	struct round r = { 0 };
 
 	for (unsigned i = 0; i < count; i++) {
 		struct dsaa_apply *op = &ops[i];
 
-		if (!collided(op) || (reply && op->existing.family))
+		if (op->kind != DSAA_APPLY_UPDATE || op->result != DSAA_APPLIED_ERROR ||
+		    op->error != EBUSY)
 			continue;
-		op->existing.family = 0;
-		add_get(ct, &r, op, reply ? &op->flow.reply : &op->flow.orig);
+		op->existing.status |= op->flow.status;
+		presume(op);
+		add_update(ct, &r, op);
 	}
 	run(ct, &r);
-	/* a look-up that found nothing set ABSENT; the collision stays to be explained */
-	for (unsigned i = 0; i < r.count; i++)
-		if (r.sent[i].op->result == DSAA_APPLIED_ABSENT)
-			r.sent[i].op->result = reply ? DSAA_APPLIED_ABSENT : DSAA_APPLIED_EXISTS;
 }
 
-void dsaa_ct_apply(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
+void dsaa_ct_get(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 {
 	struct round r = { 0 };
 
-	for (unsigned i = 0; i < count && i < DSAA_FLOWS_PER_MSG_MAX; i++) {
+	for (unsigned i = 0; i < count; i++) {
+		presume(&ops[i]);
+		add_get(ct, &r, &ops[i], &ops[i].flow.orig);
+	}
+	run(ct, &r);
+}
+
+static void apply_batch(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
+{
+	struct round r = { 0 };
+
+	for (unsigned i = 0; i < count; i++) {
 		presume(&ops[i]);
 		add_op(ct, &r, &ops[i]);
 	}
 	run(ct, &r);
-	find_obstacles(ct, ops, count, false);
-	find_obstacles(ct, ops, count, true);
+	update_without_status(ct, ops, count);
+	find_obstacles(ct, ops, count);
 	for (unsigned i = 0; i < count; i++)
 		ct->counters.applied[ops[i].kind][ops[i].result]++;
+}
+
+void dsaa_ct_apply(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
+{
+	for (unsigned done = 0; done < count; done += DSAA_FLOWS_PER_MSG_MAX)
+		apply_batch(ct, ops + done,
+			    count - done < DSAA_FLOWS_PER_MSG_MAX ? count - done
+								  : DSAA_FLOWS_PER_MSG_MAX);
 }

@@ -14,6 +14,14 @@ enum {
 	/* the longest change is some 400 bytes; REPLACE makes two messages of one operation */
 	DSAA_CT_MESSAGE_MAX = 512,
 	DSAA_CT_BATCH_LEN = 2 * DSAA_FLOWS_PER_MSG_MAX * DSAA_CT_MESSAGE_MAX,
+	/* events that are completed by one batch of look-ups */
+	DSAA_CT_EVENTS_PER_TURN = 64,
+};
+
+struct dsaa_ct_told {
+	enum dsaa_ct_event kind;
+	bool gone; /* not to be told: its entry is not there any more */
+	struct dsaa_flow flow;
 };
 
 struct dsaa_ct {
@@ -24,6 +32,10 @@ struct dsaa_ct {
 	bool dumping, dump_inconsistent;
 	uint32_t dump_seq;
 	struct dsaa_ct_counters counters;
+	bool timestamps; /* the kernel notes when connections begin */
+	/* events read and not yet told, and the look-ups that complete some of them */
+	struct dsaa_ct_told event[DSAA_CT_EVENTS_PER_TURN];
+	struct dsaa_apply look[DSAA_CT_EVENTS_PER_TURN];
 	/* values found in the namespace; -1: not changed */
 	int old_events, old_timestamp;
 	char read_buf[DSAA_CT_READ_LEN];
@@ -36,5 +48,11 @@ struct dsaa_ct {
  */
 struct nlmsghdr *dsaa_ct_message(struct dsaa_ct *ct, void *buf, uint16_t type, uint16_t flags,
 				 uint8_t family);
+
+/*
+ * Looks COUNT (at most DSAA_FLOWS_PER_MSG_MAX) LOOKUP operations up by their
+ * original tuples only; not counted.
+ */
+void dsaa_ct_get(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count);
 
 #endif
