@@ -374,6 +374,7 @@ static void config_reconcile(struct event *e)
 	if (DSAA_DEBUG(DSAA_DEBUG_CONFIG))
 		zlog_debug("configuration or interfaces changed, digest %016" PRIx64,
 			   dsaa_config_digest());
+	dsaa_zebra_update_addresses();
 	dsaa_uips_reconcile();
 	dsaa_sync_configure();
 	dsaa_correct_reconcile();

@@ -392,7 +392,6 @@ void dsaa_correct_address(const struct prefix *p, bool added)
 	else if (!dsaa_addrset_add(&addresses, &a))
 		flog_warn(EC_DSAA_KERNEL_LIMITS, "more than %d local addresses: %pFX is not known",
 			  DSAA_LOCAL_ADDRESSES_MAX, p);
-	dsaa_config_changed();
 }
 
 void dsaa_correct_clear(void)

@@ -59,44 +59,67 @@ static int compare(const void *a, const void *b)
 	return prefix_cmp(a, b);
 }
 
-static size_t count_addresses(void)
+/* A growing list of host addresses. */
+struct addresses {
+	struct prefix *list;
+	size_t count, room;
+};
+
+static void add_address(struct addresses *a, const struct prefix *p)
+{
+	struct prefix *host;
+
+	if (a->count == a->room) {
+		a->room = a->room ? 2 * a->room : 64;
+		a->list = XREALLOC(MTYPE_TMP, a->list, a->room * sizeof(a->list[0]));
+	}
+	host = &a->list[a->count++];
+	memset(host, 0, sizeof(*host));
+	prefix_copy(host, p);
+	host->prefixlen = host->family == AF_INET ? IPV4_MAX_BITLEN : IPV6_MAX_BITLEN;
+}
+
+static void collect_interfaces(struct addresses *a)
 {
 	struct interface *ifp;
 	struct connected *c;
 	struct vrf *vrf;
-	size_t n = 0;
 
 	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
 		FOR_ALL_INTERFACES (vrf, ifp)
 			dsaa_for_each_connected(ifp, c)
-				n += c != NULL;
-	return n;
+				add_address(a, c->address);
 }
 
-/* All addresses of all interfaces as host prefixes, sorted, each once; the caller frees. */
-static struct prefix *collect(size_t *count)
+/*
+ * Every UIPS is a router's own from the moment that it is configured: it may take a while until it
+ * is on the interface and zebra has told so, and its connections must not be shared meanwhile.
+ */
+static void collect_uips(struct addresses *a)
 {
-	size_t n = count_addresses(), unique = 0;
-	struct prefix *all = XCALLOC(MTYPE_TMP, (n + 1) * sizeof(*all));
-	struct interface *ifp;
-	struct connected *c;
-	struct vrf *vrf;
+	struct dsaa_uips *u;
 
-	n = 0;
-	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
-		FOR_ALL_INTERFACES (vrf, ifp)
-			dsaa_for_each_connected(ifp, c) {
-				prefix_copy(&all[n], c->address);
-				all[n].prefixlen = all[n].family == AF_INET ? IPV4_MAX_BITLEN :
-									      IPV6_MAX_BITLEN;
-				n++;
-			}
-	qsort(all, n, sizeof(*all), compare);
-	for (size_t i = 0; i < n; i++)
-		if (!unique || prefix_cmp(&all[unique - 1], &all[i]))
-			all[unique++] = all[i];
-	*count = unique;
-	return all;
+	if (!dsaa_conf.enabled)
+		return;
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		frr_each (dsaa_uips_list, &dsaa_conf.site[s].uips, u)
+			add_address(a, &u->address);
+}
+
+/* All of them, sorted, each once. */
+static void collect(struct addresses *a)
+{
+	size_t unique = 0;
+
+	memset(a, 0, sizeof(*a));
+	collect_interfaces(a);
+	collect_uips(a);
+	if (a->count)
+		qsort(a->list, a->count, sizeof(a->list[0]), compare);
+	for (size_t i = 0; i < a->count; i++)
+		if (!unique || prefix_cmp(&a->list[unique - 1], &a->list[i]))
+			a->list[unique++] = a->list[i];
+	a->count = unique;
 }
 
 static void tell(const struct prefix *p, bool added)
@@ -105,24 +128,36 @@ static void tell(const struct prefix *p, bool added)
 	dsaa_correct_address(p, added);
 }
 
-static void addresses_changed(struct event *t)
+bool dsaa_zebra_update_addresses(void)
 {
-	size_t n, i = 0, j = 0;
-	struct prefix *now = collect(&n);
+	struct addresses now;
+	size_t i = 0, j = 0;
+	bool changed = false;
 
-	while (i < known_count || j < n) {
-		int order = i == known_count ? 1 : j == n ? -1 : prefix_cmp(&known[i], &now[j]);
+	collect(&now);
+	while (i < known_count || j < now.count) {
+		int order = i == known_count ? 1 :
+			    j == now.count   ? -1 :
+					       prefix_cmp(&known[i], &now.list[j]);
 
 		if (order < 0)
 			tell(&known[i++], false);
 		else if (order > 0)
-			tell(&now[j++], true);
+			tell(&now.list[j++], true);
 		else
 			i++, j++;
+		changed |= order != 0;
 	}
 	XFREE(MTYPE_TMP, known);
-	known = now;
-	known_count = n;
+	known = now.list;
+	known_count = now.count;
+	return changed;
+}
+
+/* Even when the set is the same: an address may have moved to another interface. */
+static void addresses_changed(struct event *t)
+{
+	dsaa_zebra_update_addresses();
 	dsaa_uips_reconcile();
 	dsaa_config_changed();
 }

@@ -151,6 +151,11 @@ extern struct zclient *dsaa_zclient;
 void dsaa_zebra_init(void);
 void dsaa_zebra_stop(void);
 bool dsaa_zebra_connected(void);
+/*
+ * Compares the routers' own addresses (on interfaces, and every configured UIPS) with what the
+ * sync and queue threads know, and tells them the differences; true when there were any.
+ */
+bool dsaa_zebra_update_addresses(void);
 
 /*
  * dsaa_uips.c: installs the local site's addresses and removes what is no longer wished. Called
