@@ -49,8 +49,8 @@
 	  "look at flowsRejected on the peer; raise nf_conntrack_max")                            \
 	X(21, START_TIMER, "start-timer", "no peer answered before the start timer ended", "")    \
 	X(22, ALL_SILENT, "all-silent", "session, BFD and probe are all silent: the site is dead", "") \
-	X(23, PROBE_ALIVE, "probe-alive", "the site answers through the network, but not on the site-sync link", \
-	  "repair the site-sync link")                                                            \
+	X(23, PROBE_ALIVE, "probe-alive", "the site answers through the network, but its dsaad does not on the site-sync link", \
+	  "repair the site-sync link, or see why the peer's dsaad does not run")                                                            \
 	X(24, PROTOCOL_ORDER, "protocol-order", "the peer sent a message that its state does not allow", \
 	  "upgrade the sites to the same release; if it stays, report it")                        \
 	X(25, TOO_MANY, "too-many-connections", "more unfinished connections from one address than are let in", \
