@@ -281,7 +281,7 @@ class Demo:
         )
 
     def _check_streams(self, part, begin, loss, silence):
-        """ssh, UDP and ping since BEGIN; LOSS in percent, SILENCE in seconds are the most allowed."""
+        """ssh, UDP and ping since BEGIN, with at most LOSS percent and SILENCE seconds."""
         answers, wait = self.ssh.since(begin)
         alive = self.ssh.answers_within(10)
         end = time.monotonic() - 1.0

@@ -214,8 +214,11 @@ class Lab:
             self._wait_ready(say)
             self.state["phase"] = "running"
             self._write()
+        except LabError:
+            say("it does not come up; its logs are in %s" % self.keep_logs())
+            self.stop()
+            raise
         except BaseException:
-            self.keep_logs()
             self.stop()
             raise
         return time.monotonic() - begin
@@ -802,14 +805,6 @@ class Lab:
         return was
 
 
-def running_labs():
-    """The names of all labs that have a record."""
-    try:
-        return sorted(os.listdir(STATE_ROOT))
-    except OSError:
-        return []
-
-
 def exec_in(node, command):
     """Replaces this process by the command in the node, on this terminal."""
     from lab.node import environment
@@ -818,4 +813,4 @@ def exec_in(node, command):
     os.execvpe(argv[0], argv, environment())
 
 
-__all__ = ["Lab", "LabError", "running_labs", "exec_in", "wait_for"]
+__all__ = ["Lab", "LabError", "exec_in", "wait_for"]

@@ -10,7 +10,7 @@ import sys
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from lab.control import Lab, LabError, exec_in, running_labs  # noqa: E402
+from lab.control import Lab, LabError, exec_in  # noqa: E402
 
 PICTURE = """\
 client --- isp1 ---+--- site1 ---+--- inside --- server
@@ -61,7 +61,12 @@ def arguments():
     status = command("status", "what runs")
     status.add_argument("--json", action="store_true")
     command("stop", "remove everything")
-    return parser.parse_args()
+    command("help", "this text")
+    args = parser.parse_args()
+    if args.command == "help":
+        parser.print_help()
+        parser.exit()
+    return args
 
 
 def do_start(lab, args):
@@ -121,16 +126,14 @@ def dispatch(lab, args):
         was = lab.stop()
         print("Lab %s is removed." % lab.name if was else "No lab %s ran." % lab.name)
     elif args.command == "status":
-        if not args.json and not running_labs():
-            print("No lab runs.")
-            return 1
         do_status(lab, args)
     elif args.command == "delay":
-        raise LabError("Delay and loss on the site-sync link come with a later issue.")
+        raise LabError("This lab cannot delay the site-sync link; it can cut it.")
     elif args.command == "path":
         seconds = lab.path(args.direction, site_number(args.site))
-        print("%s traffic goes through site %s (after %.1f s)." % (
-            args.direction.capitalize(), args.site, seconds))
+        site = site_number(args.site)
+        words = (args.direction.capitalize(), site, seconds)
+        print("%s traffic goes through site %d (after %.1f s)." % words)
     elif args.command in ("cut", "heal"):
         getattr(lab, args.command)(args.what, args.oneway)
         print("%s is %s." % (args.what, "cut" if args.command == "cut" else "healed"))
