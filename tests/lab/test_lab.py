@@ -153,9 +153,8 @@ def test_sync_cut(lab):
 
 
 def test_power_cut_and_boot(lab):
-    begin = time.monotonic()
     lab.cut("site1")
-    assert arrives(lab, 2, "isp1", topo.SERVICE_NET[4], 2), "BFD did not notice in %.1f s" % (time.monotonic() - begin)
+    assert arrives(lab, 2, "isp1", topo.SERVICE_NET[4], 2), "BFD did not notice"
     assert lab.status()["nodes"]["site1"]["daemons"] == []
     assert arrives(lab, 2, "inside", topo.CLIENTS_NET[4], 2)
     assert pings(lab, SERVERS[0]) == 3
