@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vtysh's side of dsaad's nodes. patch-vtysh.py includes this text into vtysh.c ahead of vtysh_init_vty(), because leaving a node is a
- * static function there. The commands that enter a node stand here, with their words and help from the dsaad binary; all others come
- * from there whole (dsaad-commands.py).
+ * vtysh's side of dsaad's nodes. patch-vtysh.py includes this text into vtysh.c ahead of
+ * vtysh_init_vty(), because leaving a node is a static function there. The commands that enter
+ * a node stand here, with their words and help from the dsaad binary; all others come from there
+ * whole (dsaad-commands.py).
  */
 #include "dsaad/dsaa_nodes.h"
 #include "vtysh/dsaad_commands.h"
