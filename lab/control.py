@@ -26,6 +26,8 @@ STAGE = os.path.join(TOP, "build", "stage")
 FRR_LIB = "/usr/lib/frr"
 # The folder of a node's own files, as the node sees it.
 NODE_DATA = "/run/lab"
+# Where FRR's daemons keep crash logs by pid; it makes the folder when there is none.
+FRR_TMP = "/var/tmp/frr"
 # Kernel routes of FRR, by protocol number: zebra, bgp, static.
 FRR_ROUTE_PROTOCOLS = (11, 186, 196)
 
@@ -253,9 +255,12 @@ class Lab:
                 "frr": frr_version(),
                 "nodes": {},
                 "cuts": [],
+                "made_frr_tmp": not os.path.isdir(FRR_TMP),
             }
         )
         self._write()
+        # Every node mounts its own over it, so the machine's must be there.
+        os.makedirs(FRR_TMP, exist_ok=True)
         say("namespaces and links")
         in_parallel([lambda n=n: self._create(n) for n in self._all_nodes()])
         self.state["nodes"] = {n: [o.pid, o.started] for n, o in self.nodes.items()}
@@ -801,6 +806,8 @@ class Lab:
             raise LabError("%s cannot be removed." % self.dir)
         with contextlib.suppress(OSError):
             os.rmdir(STATE_ROOT)
+            if state and state.get("made_frr_tmp"):
+                os.rmdir(FRR_TMP)
         self.nodes = {}
         return was
 
