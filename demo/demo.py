@@ -572,6 +572,9 @@ def main():
             keep_evidence(demo)
     except KeyboardInterrupt:
         print("\ndemo: interrupted.", file=sys.stderr)
+    except BrokenPipeError:
+        # Who read our output has gone; what follows is written to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         demo.programs.end()

@@ -167,6 +167,9 @@ def main():
         print("lab: %s" % e, file=sys.stderr)
     except KeyboardInterrupt:
         print("lab: interrupted.", file=sys.stderr)
+    except BrokenPipeError:
+        # Who read our output has gone; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 
