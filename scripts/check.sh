@@ -92,6 +92,8 @@ wanted=${*:-layers unit vtysh lab topotests}
 mkdir -p "$LOGS"
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
+# A test runner that takes an interrupt for itself would leave this script to go on.
+trap 'exit 130' INT TERM
 host_settings >"$results/settings.before"
 
 part layers "$TOP/scripts/check-layers.sh" "$BUILD/obj"

@@ -25,9 +25,11 @@ if [ -n "$STAGE" ]; then
 fi
 ip link set lo up
 echo ready
-# The first process of a pid namespace has to take in orphans, as a shell does while it waits.
-sleep infinity &
-wait
+# The first process of a pid namespace has to take in orphans, as a shell does while it waits. It ends with the test, however that
+# ends: then standard input ends.
+exec 3<&0
+cat <&3 >/dev/null &
+wait $!
 """
 
 DAEMONS = """
@@ -57,7 +59,7 @@ class Router:
         self.holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", PREPARE],
             stdout=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             env=env,
             text=True,
         )
@@ -108,3 +110,4 @@ class Router:
         self.holder.kill()
         self.holder.wait()
         self.holder.stdout.close()
+        self.holder.stdin.close()
