@@ -60,7 +60,11 @@ static void add_create(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *o
 	end(r, nlh);
 }
 
-/* CTA_ID: that very entry and no other that took its place. */
+/*
+ * CTA_ID: that very entry and no other that took its place. The kernel makes
+ * it from the entry's address and original tuple (nf_ct_get_id), so only a
+ * successor with the same tuple in the same memory is taken for it.
+ */
 static void add_delete(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op, bool may_fail)
 {
 	struct nlmsghdr *nlh = begin(ct, r, op, IPCTNL_MSG_CT_DELETE, 0);

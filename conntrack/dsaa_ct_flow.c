@@ -279,7 +279,8 @@ bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
 	const struct nlattr *a;
 
 	memset(f, 0, sizeof(*f));
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*g))
+	/* the kernel pads attributes; libmnl takes the padding for granted and would read it */
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*g) || nlh->nlmsg_len % MNL_ALIGNTO)
 		return false;
 	f->family = g->nfgen_family == AF_INET ? 4 : g->nfgen_family == AF_INET6 ? 6 : 0;
 	mnl_attr_for_each(a, nlh, sizeof(*g)) {

@@ -6,13 +6,18 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
 #include "conntrack/dsaa_conntrack.h"
+#include "conntrack/dsaa_ct_flow.h"
 #include "tests/unit/test.h"
 
 #define MASK DSAA_MARK_MASK_DEFAULT
@@ -173,6 +178,148 @@ static void test_update(void)
 	CHECK(one(DSAA_APPLY_UPDATE, &g, &g).result == DSAA_APPLIED_ABSENT);
 }
 
+static void delete_by_lookup(const struct dsaa_flow *f)
+{
+	struct dsaa_apply op = one(DSAA_APPLY_LOOKUP, f, NULL);
+
+	CHECK(one(DSAA_APPLY_DELETE, f, &op.existing).result == DSAA_APPLIED_OK);
+}
+
+static void test_sctp(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_SCTP, 2100, 1);
+	struct dsaa_apply op;
+
+	f.sctp_state = 4; /* established */
+	f.sctp_vtag[0] = 0x01020304;
+	f.sctp_vtag[1] = 0xa0b0c0d0;
+	CHECK(one(DSAA_APPLY_CREATE, &f, NULL).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	CHECK(op.existing.sctp_state == 4 && op.existing.sctp_vtag[0] == f.sctp_vtag[0] &&
+	      op.existing.sctp_vtag[1] == f.sctp_vtag[1]);
+	delete_by_lookup(&f);
+}
+
+/* The same tuples in two zones are two connections. */
+static void test_zones(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_TCP, 2200, 1), g = f;
+	struct dsaa_apply op;
+
+	g.zone = 7;
+	CHECK(one(DSAA_APPLY_CREATE, &g, NULL).result == DSAA_APPLIED_OK);
+	CHECK(one(DSAA_APPLY_LOOKUP, &f, NULL).result == DSAA_APPLIED_ABSENT);
+	CHECK(one(DSAA_APPLY_CREATE, &f, NULL).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &g, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS && op.existing.zone == 7);
+	delete_by_lookup(&f);
+	CHECK(one(DSAA_APPLY_LOOKUP, &g, NULL).result == DSAA_APPLIED_EXISTS);
+	delete_by_lookup(&g);
+}
+
+/* The kernel changes no NAT: an update that needs another makes the entry anew. */
+static void test_update_of_nat(void)
+{
+	struct dsaa_flow ours = flow4(IPPROTO_UDP, 2300, 0), theirs;
+	struct dsaa_apply op;
+
+	put4(ours.reply.dst, "203.0.113.1");
+	dsaa_flow_derive_nat(&ours);
+	theirs = ours;
+	theirs.mark = dsaa_mark_set_owner(theirs.mark, MASK, 2);
+	put4(theirs.reply.dst, "203.0.113.129");
+	theirs.reply.dport = 61000;
+	one(DSAA_APPLY_CREATE, &ours, NULL);
+	op = one(DSAA_APPLY_CREATE, &theirs, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS && same_entry(&ours, &op.existing));
+	op = one(DSAA_APPLY_UPDATE, &theirs, &op.existing);
+	CHECK(op.result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &theirs, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS && same_entry(&theirs, &op.existing));
+	delete_by_lookup(&theirs);
+}
+
+/*
+ * What a connection's packets look like after NAT is taken by another one:
+ * the kernel may not choose another port by itself, in no direction.
+ */
+static void test_nat_is_never_chosen(void)
+{
+	for (int dnat = 0; dnat <= 1; dnat++) {
+		struct dsaa_flow f = flow4(IPPROTO_TCP, 2400, 1), other;
+		struct dsaa_apply op;
+
+		if (dnat)
+			put4(f.reply.src, "10.77.0.1");
+		else
+			put4(f.reply.dst, "203.0.113.1");
+		dsaa_flow_derive_nat(&f);
+		/* an entry without NAT whose reply tuple is the same */
+		other = f;
+		memcpy(other.orig.src, f.reply.dst, 16);
+		memcpy(other.orig.dst, f.reply.src, 16);
+		dsaa_flow_derive_nat(&other);
+		CHECK(one(DSAA_APPLY_CREATE, &other, NULL).result == DSAA_APPLIED_OK);
+		op = one(DSAA_APPLY_CREATE, &f, NULL);
+		CHECK(op.result == DSAA_APPLIED_EXISTS);
+		CHECK(dsaa_flow_key_equal(&op.existing, &other));
+		/* and a look-up finds it by the reply tuple, too */
+		op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+		CHECK(op.result == DSAA_APPLIED_EXISTS &&
+		      dsaa_flow_key_equal(&op.existing, &other));
+		delete_by_lookup(&other);
+	}
+}
+
+/* Creates F as an expected child of MASTER, which no operation of the edge can. */
+static bool create_expected(const struct dsaa_flow *f, const struct dsaa_flow *master)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	static _Alignas(8) char buf[1024];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(nlh, sizeof(*g));
+	ssize_t n;
+
+	nlh->nlmsg_type = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+	g->nfgen_family = AF_INET;
+	dsaa_ct_flow_put_new(nlh, f);
+	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_MASTER, 4, master->proto, &master->orig);
+	if (!s || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
+		return false;
+	n = mnl_socket_recvfrom(s, buf, sizeof(buf));
+	mnl_socket_close(s);
+	nlh = (struct nlmsghdr *)buf;
+	return n > 0 && nlh->nlmsg_type == NLMSG_ERROR &&
+	       ((struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error == 0;
+}
+
+/* An expected connection refuses every status without its expected bit: the rest is updated. */
+static void test_expected(void)
+{
+	struct dsaa_flow master = flow4(IPPROTO_TCP, 2500, 0), child = master, now;
+	struct dsaa_apply op;
+
+	child.orig.sport = 2501;
+	child.orig.dport = 20;
+	child.status = 0;
+	child.tcp_state = 1;
+	plain_reply(&child);
+	one(DSAA_APPLY_CREATE, &master, NULL);
+	CHECK(create_expected(&child, &master));
+	now = child;
+	now.status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	now.tcp_state = 3;
+	now.mark = dsaa_mark_set_owner(now.mark, MASK, 3);
+	op = one(DSAA_APPLY_LOOKUP, &child, NULL);
+	CHECK(one(DSAA_APPLY_UPDATE, &now, &op.existing).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &child, NULL);
+	CHECK(op.existing.tcp_state == 3 && op.existing.mark == now.mark);
+	delete_by_lookup(&child);
+	delete_by_lookup(&master);
+}
+
 static void test_delete_takes_that_very_entry(void)
 {
 	struct dsaa_flow f = flow4(IPPROTO_UDP, 3000, 1);
@@ -280,6 +427,33 @@ static unsigned batches(enum dsaa_apply_kind kind, unsigned n, unsigned site,
 	return ok;
 }
 
+/* More operations than one batch takes, of several kinds; each has its own result, and is counted. */
+static void test_mixed_batches(void)
+{
+	enum { N = 3 * DSAA_FLOWS_PER_MSG_MAX + 5 };
+	static struct dsaa_apply ops[N];
+	struct dsaa_ct_counters before = *dsaa_ct_counters(ct);
+	unsigned wrong = 0, created = 0;
+
+	for (unsigned i = 0; i < N; i++) {
+		ops[i].kind = i % 3 == 0 ? DSAA_APPLY_CREATE : DSAA_APPLY_LOOKUP;
+		ops[i].flow = flow4(IPPROTO_UDP, (uint16_t)(10000 + i - i % 3), 5);
+		ops[i].flow.orig.dport += i % 3 == 2; /* the third of each is not there */
+		plain_reply(&ops[i].flow);
+		created += i % 3 == 0;
+	}
+	dsaa_ct_apply(ct, ops, N);
+	for (unsigned i = 0; i < N; i++)
+		wrong += ops[i].result != (i % 3 == 0	? DSAA_APPLIED_OK
+					   : i % 3 == 1 ? DSAA_APPLIED_EXISTS
+							: DSAA_APPLIED_ABSENT);
+	CHECK(wrong == 0);
+	CHECK(dsaa_ct_counters(ct)->applied[DSAA_APPLY_CREATE][DSAA_APPLIED_OK] -
+		      before.applied[DSAA_APPLY_CREATE][DSAA_APPLIED_OK] ==
+	      created);
+	CHECK(dump(5) == created);
+}
+
 static void test_batches_and_dumps(void)
 {
 	const unsigned n = 50000;
@@ -339,6 +513,45 @@ static void test_events(void)
 	close(s);
 }
 
+static int sysctl(const char *name)
+{
+	char path[96], text[16] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = '\0';
+	close(fd);
+	return text[0] ? atoi(text) : -1;
+}
+
+/* A handle that closes leaves the namespace as it was, but for what others have set since. */
+static void test_sysctls(void)
+{
+	int events = sysctl("nf_conntrack_events"), stamps = sysctl("nf_conntrack_timestamp");
+	char text[160];
+	struct dsaa_ct *other = dsaa_ct_open(MASK, false, text, sizeof(text));
+
+	CHECK(dsaa_ct_event_fd(other) == -1);
+	dsaa_ct_sysctl_setup(other, text, sizeof(text));
+	CHECK(!text[0]);
+	CHECK(sysctl("nf_conntrack_events") == 1 && sysctl("nf_conntrack_timestamp") == 1);
+	dsaa_ct_close(other);
+	CHECK(sysctl("nf_conntrack_events") == events);
+	CHECK(sysctl("nf_conntrack_timestamp") == stamps);
+
+	other = dsaa_ct_open(MASK, false, text, sizeof(text));
+	dsaa_ct_sysctl_setup(other, text, sizeof(text));
+	CHECK(system("echo 0 >/proc/sys/net/netfilter/nf_conntrack_events") == 0);
+	dsaa_ct_sysctl_restore(other);
+	CHECK(sysctl("nf_conntrack_events") == 0);
+	CHECK(sysctl("nf_conntrack_timestamp") == stamps);
+	dsaa_ct_close(other);
+	dsaa_ct_close(NULL);
+	dsaa_ct_dump_cancel(NULL);
+}
+
 int main(void)
 {
 	char err[160], warning[160];
@@ -355,6 +568,7 @@ int main(void)
 		printf("skipped: ip and nft are needed\n");
 		return 77;
 	}
+	test_sysctls();
 	ct = dsaa_ct_open(MASK, true, err, sizeof(err));
 	if (!ct) {
 		printf("%s\n", err);
@@ -365,10 +579,16 @@ int main(void)
 	dsaa_ct_table_size(ct, &count, &max);
 	CHECK(max > 0);
 	test_round_trips();
+	test_sctp();
+	test_zones();
 	test_update();
+	test_update_of_nat();
+	test_nat_is_never_chosen();
+	test_expected();
 	test_delete_takes_that_very_entry();
 	test_reversed_entry_is_found_and_replaced();
 	test_find_in_both_directions();
+	test_mixed_batches();
 	test_batches_and_dumps();
 	test_events();
 	dsaa_ct_sysctl_restore(ct);
