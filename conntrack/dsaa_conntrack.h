@@ -31,7 +31,7 @@ struct dsaa_ct_counters {
 	uint64_t echoes;     /* events of our own changes, not passed on */
 	uint64_t overruns;   /* events lost: ENOBUFS */
 	uint64_t completed;  /* events whose flow was read again, because they told only a part */
-	uint64_t vanished;   /* events not told, because the entry had gone when it was read again */
+	uint64_t vanished;   /* events not told: their entry had gone when it was read again */
 	uint64_t unreadable; /* messages that describe no flow that core takes */
 	uint64_t dumped;     /* entries read by dumps */
 	uint64_t applied[DSAA_APPLY_DELETE + 1][DSAA_APPLIED_ERROR + 1]; /* by kind and result */

@@ -147,8 +147,8 @@ static bool make_nodes(void)
 		if (unshare(CLONE_NEWNET))
 			return false;
 		ns[i] = this_ns();
-		if (ns[i] < 0 || !in(i, "ip link set lo up && sysctl -qw "
-					"net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0"))
+		if (ns[i] < 0 || !in(i, "ip link set lo up && cd /proc/sys/net/ipv4/conf && "
+					"echo 0 >all/rp_filter && echo 0 >default/rp_filter"))
 			return false;
 	}
 	return in(CLIENT, "ip addr add 192.0.2.1/32 dev lo && "

@@ -427,7 +427,7 @@ static unsigned batches(enum dsaa_apply_kind kind, unsigned n, unsigned site,
 	return ok;
 }
 
-/* More operations than one batch takes, of several kinds; each has its own result, and is counted. */
+/* More operations than one batch takes, of several kinds: each has its own result. */
 static void test_mixed_batches(void)
 {
 	enum { N = 3 * DSAA_FLOWS_PER_MSG_MAX + 5 };
@@ -477,6 +477,39 @@ static void test_batches_and_dumps(void)
 	CHECK(dump(2) == 1000);
 }
 
+/*
+ * A full table says so, and takes entries again when there is room. The limit
+ * is the machine's and cannot be lowered here, so this needs it to be small.
+ */
+static void test_full_table(void)
+{
+	enum { TOO_MUCH = 300000, PER_SITE = 60000 };
+	struct dsaa_flow f = flow4(IPPROTO_UDP, 7000, 9), other = flow4(IPPROTO_TCP, 1, 15);
+	struct dsaa_apply op;
+	uint32_t count, max;
+
+	dsaa_ct_table_size(ct, &count, &max);
+	if (!max || max > TOO_MUCH || getenv("DSAA_TEST_SHORT")) {
+		printf("a full table is not tested: nf_conntrack_max is %u\n", max);
+		return;
+	}
+	/* sites 8 to 14; batches() makes other addresses for each */
+	for (unsigned site = 8; site < 15; site++)
+		batches(DSAA_APPLY_CREATE, PER_SITE, site, DSAA_APPLIED_OK);
+	dsaa_ct_table_size(ct, &count, &max);
+	CHECK(count >= max && count < max + 2 * DSAA_FLOWS_PER_MSG_MAX);
+	CHECK(one(DSAA_APPLY_CREATE, &f, NULL).result == DSAA_APPLIED_FULL);
+	CHECK(dsaa_ct_counters(ct)->applied[DSAA_APPLY_CREATE][DSAA_APPLIED_FULL] > PER_SITE);
+	/* what is there can still be read, changed and deleted */
+	other.orig.dst[2] = 16 * 8;
+	plain_reply(&other);
+	op = one(DSAA_APPLY_LOOKUP, &other, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS);
+	CHECK(one(DSAA_APPLY_UPDATE, &op.existing, &op.existing).result == DSAA_APPLIED_OK);
+	CHECK(one(DSAA_APPLY_DELETE, &op.existing, &op.existing).result == DSAA_APPLIED_OK);
+	CHECK(one(DSAA_APPLY_CREATE, &f, NULL).result == DSAA_APPLIED_OK);
+}
+
 static unsigned events[DSAA_CT_EVENTS];
 
 static void count_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f)
@@ -495,7 +528,7 @@ static void test_events(void)
 	int s = socket(AF_INET, SOCK_DGRAM, 0);
 	uint64_t before;
 
-	/* the batches before made more events than the buffer takes: the loss is told, then read on */
+	/* the batches before made more events than the buffer takes: the loss is told */
 	while (dsaa_ct_read_events(ct, 100000, count_event, NULL) != 0)
 		;
 	memset(events, 0, sizeof(events));
@@ -591,6 +624,7 @@ int main(void)
 	test_mixed_batches();
 	test_batches_and_dumps();
 	test_events();
+	test_full_table();
 	dsaa_ct_sysctl_restore(ct);
 	dsaa_ct_close(ct);
 	return TEST_END();
