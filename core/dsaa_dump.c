@@ -6,6 +6,7 @@
  *	       done, the dead site may not come back)
  *	bulk   tell peers all that is ours; all that wait share one dump
  *	sweep  delete replicas that a finished bulk did not name
+ *	audit  tell, compare and answer (dsaa_audit.c), when nothing else waits
  *
  * A dump is read only as fast as what it feeds takes it. Deletions and
  * re-markings go to the kernel in batches, each while the dump pauses.
@@ -16,13 +17,19 @@
 
 enum { BULK_PACE_MS = 1000 };
 
+static bool dumps_ours(enum dsaa_purpose purpose)
+{
+	return purpose == DSAA_FOR_BULK || purpose == DSAA_FOR_AUDIT ||
+	       purpose == DSAA_FOR_AUDIT_ANSWER;
+}
+
 static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id site)
 {
 	e->dump = purpose;
 	e->dump_site = site;
 	e->dump_op_count = 0;
 	e->dump_finished = false;
-	dsaa_act(e, DSAA_ACT_DUMP, purpose == DSAA_FOR_BULK ? 0 : site);
+	dsaa_act(e, DSAA_ACT_DUMP, dumps_ours(purpose) ? 0 : site);
 }
 
 static bool schedule_bulk(struct dsaa_engine *e)
@@ -51,6 +58,20 @@ static bool schedule_bulk(struct dsaa_engine *e)
 	return true;
 }
 
+static void schedule_audit(struct dsaa_engine *e)
+{
+	dsaa_site_id site = 0;
+	enum dsaa_purpose purpose = dsaa_audit_due(e, &site);
+
+	if (purpose == DSAA_FOR_NOTHING)
+		return;
+	start(e, purpose, site);
+	if (purpose == DSAA_FOR_AUDIT)
+		dsaa_audit_begin(e);
+	else if (purpose == DSAA_FOR_AUDIT_ANSWER)
+		dsaa_audit_answer_begin(e);
+}
+
 void dsaa_dump_schedule(struct dsaa_engine *e)
 {
 	if (e->dump != DSAA_FOR_NOTHING)
@@ -69,17 +90,23 @@ void dsaa_dump_schedule(struct dsaa_engine *e)
 			return;
 		}
 	}
+	schedule_audit(e);
+}
+
+/* True when the running dump becomes messages to P. */
+static bool is_fed(const struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	return (e->dump == DSAA_FOR_BULK && p->bulk_tx == DSAA_BULK_RUNNING) ||
+	       (e->dump == DSAA_FOR_AUDIT && p->audit_tx) ||
+	       (e->dump == DSAA_FOR_AUDIT_ANSWER && p->site == e->dump_site);
 }
 
 bool dsaa_engine_dump_ready(const struct dsaa_engine *e)
 {
 	if (e->dump == DSAA_FOR_NOTHING || e->dump_finished)
 		return false;
-	if (e->dump != DSAA_FOR_BULK)
-		return true;
 	DSAA_FOREACH_PEER_CONST (e, p) {
-		if (p->bulk_tx == DSAA_BULK_RUNNING &&
-		    p->room < DSAA_MSG_MAX + 2 * DSAA_ROOM_RESERVE)
+		if (is_fed(e, p) && p->room < DSAA_MSG_MAX + 2 * DSAA_ROOM_RESERVE)
 			return false;
 	}
 	return true;
@@ -123,7 +150,7 @@ static void adopt_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 
 static void sweep_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
-	uint64_t hash = dsaa_receive_seen_hash(e, e->dump_site, f);
+	uint64_t hash = dsaa_receive_seen_hash(e->dump_site, f);
 
 	if (!dsaa_seen_has(&e->seen, hash))
 		add_op(e, DSAA_APPLY_DELETE, f, f);
@@ -146,6 +173,16 @@ void dsaa_dump_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 		if (owner == e->dump_site && !e->seen.overflow)
 			sweep_flow(e, f);
 		break;
+	case DSAA_FOR_AUDIT:
+		dsaa_audit_flow(e, f);
+		break;
+	case DSAA_FOR_AUDIT_ANSWER:
+		dsaa_audit_answer_flow(e, f);
+		break;
+	case DSAA_FOR_AUDIT_SWEEP:
+		if (owner == e->dump_site && dsaa_audit_is_extra(e, &e->peer[owner], f))
+			add_op(e, DSAA_APPLY_DELETE, f, f);
+		break;
 	default:
 		break;
 	}
@@ -164,6 +201,8 @@ static void finish(struct dsaa_engine *e)
 	} else if (purpose == DSAA_FOR_SWEEP) {
 		p->want_sweep = false;
 		p->bulk_rx_swept = true;
+	} else if (purpose == DSAA_FOR_AUDIT_SWEEP) {
+		dsaa_audit_compared(e, p);
 	}
 }
 
@@ -173,15 +212,22 @@ void dsaa_dump_done(struct dsaa_engine *e, bool ok)
 		return;
 	if (!ok) {
 		/* the table changed its shape under the dump, or the kernel failed: once more */
-		DSAA_FOREACH_PEER (e, p)
+		DSAA_FOREACH_PEER (e, p) {
 			if (p->bulk_tx == DSAA_BULK_RUNNING)
 				p->bulk_tx = DSAA_BULK_PENDING;
+			p->audit_tx = false;
+		}
 		e->dump_op_count = 0;
 		e->dump = DSAA_FOR_NOTHING;
 		return;
 	}
-	if (e->dump == DSAA_FOR_BULK) {
-		dsaa_send_bulk_end(e);
+	if (dumps_ours(e->dump)) {
+		if (e->dump == DSAA_FOR_BULK)
+			dsaa_send_bulk_end(e);
+		else if (e->dump == DSAA_FOR_AUDIT)
+			dsaa_audit_end(e);
+		else
+			dsaa_audit_answer_end(e);
 		finish(e);
 		return;
 	}
@@ -200,6 +246,10 @@ static void count_applied(struct dsaa_engine *e, const struct dsaa_apply *op)
 		return;
 	if (e->apply == DSAA_FOR_SWEEP) {
 		p->swept++;
+		return;
+	}
+	if (e->apply == DSAA_FOR_AUDIT_SWEEP) {
+		p->audit_fixed++;
 		return;
 	}
 	e->adopted++;
@@ -223,9 +273,10 @@ void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (p->bulk_tx != DSAA_BULK_NONE)
 		p->bulk_tx = DSAA_BULK_NONE;
 	p->bulk_rx = p->want_sweep = false;
-	if (e->dump == DSAA_FOR_BULK) {
+	dsaa_audit_forget(e, p);
+	if (e->dump == DSAA_FOR_BULK || e->dump == DSAA_FOR_AUDIT) {
 		DSAA_FOREACH_PEER (e, q)
-			running |= q->bulk_tx == DSAA_BULK_RUNNING;
+			running |= is_fed(e, q);
 	} else {
 		running = e->dump == DSAA_FOR_ADOPT || e->dump_site != p->site;
 	}

@@ -29,8 +29,9 @@ struct dsaa_engine *dsaa_engine_init(void *mem, uint32_t log_entries, uint32_t s
 
 	dsaa_log_init(&e->log, at, log_entries, seed);
 	at += align16(dsaa_log_size(log_entries));
-	dsaa_seen_init(&e->seen, at, seen_entries);
+	dsaa_seen_init(&e->seen, at, seen_entries, seed);
 	dsaa_addrset_init(&e->local_addresses);
+	dsaa_seen_init(&e->wanted, e->wanted_slots, DSAA_AUDIT_WANT_SLOTS, seed);
 	e->epoch = epoch;
 	e->seed = seed;
 	e->now = e->started = now;
@@ -230,7 +231,8 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		dsaa_dump_done(e, ev->ok);
 		break;
 	case DSAA_EV_APPLIED:
-		if (e->apply == DSAA_FOR_SWEEP || e->apply == DSAA_FOR_ADOPT)
+		if (e->apply == DSAA_FOR_SWEEP || e->apply == DSAA_FOR_ADOPT ||
+		    e->apply == DSAA_FOR_AUDIT_SWEEP)
 			dsaa_dump_applied(e);
 		else
 			dsaa_receive_applied(e);
@@ -243,6 +245,10 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_RESYNC:
 		resync(e, ev->site);
+		break;
+	case DSAA_EV_AUDIT:
+		DSAA_FOREACH_PEER (e, p)
+			p->audit_tx_at = e->now;
 		break;
 	case DSAA_EV_DRAIN:
 		drain(e, ev->up);
@@ -397,6 +403,11 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 	v->bulk_sent_flows = p->bulk_tx_count;
 	v->bulk_sent_ms = p->bulk_tx_ms;
 	v->swept = p->swept;
+	v->audit_done = p->audits > 0;
+	v->audit_at = p->audit_at;
+	v->audit_differences = p->audit_differences;
+	v->audit_repaired = p->audit_repaired;
+	v->audits = p->audits;
 	v->sessions = p->sessions;
 	return true;
 }

@@ -46,6 +46,7 @@ struct dsaa_engine_config {
 	unsigned cannot_reason;	   /* enum dsaa_reason shown then */
 	uint32_t mark_mask;
 	uint32_t hold_time_ms;	   /* default 3000 */
+	uint32_t audit_interval_ms; /* 0: no audit */
 	uint32_t start_timer_ms;   /* how long state may stay incomplete for lack of peers, 15000 */
 	uint64_t config_digest;
 	uint64_t protocols[4];	   /* bit per IP protocol number that is replicated */
@@ -75,6 +76,7 @@ enum dsaa_event_type {
 	DSAA_EV_BFD,	      /* site, up */
 	DSAA_EV_PROBE,	      /* site, up: answer seen, or declared silent by the edge */
 	DSAA_EV_RESYNC,	      /* site (0 = all): operator's command */
+	DSAA_EV_AUDIT,	      /* audit now */
 	DSAA_EV_DRAIN,	      /* up: drain on, else off */
 	DSAA_EV_STOP,	      /* daemon stops: say goodbye */
 };
@@ -195,6 +197,11 @@ struct dsaa_peer_view {
 	uint64_t bulk_sent_flows;
 	uint32_t bulk_sent_ms;
 	uint64_t swept;
+	/* the last audit of the peer's connections in our kernel */
+	bool audit_done;
+	struct dsaa_mono audit_at;
+	uint64_t audit_differences, audit_repaired;
+	uint64_t audits; /* finished since the daemon's start */
 	uint64_t sessions; /* how many came up so far */
 };
 

@@ -8,6 +8,7 @@
  *	dsaa_send.c     our connections towards the peers: log, bulk
  *	dsaa_receive.c  the peers' connections into our kernel
  *	dsaa_dump.c     the one running kernel dump and what it is for
+ *	dsaa_audit.c    is what the peers hold of us what we have
  */
 #ifndef DSAA_ENGINE_PRIVATE_H
 #define DSAA_ENGINE_PRIVATE_H
@@ -31,6 +32,9 @@ enum {
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
+	/* how many missing connections one audit asks for; beyond that a bulk is cheaper */
+	DSAA_AUDIT_WANT_MAX = 4096,
+	DSAA_AUDIT_WANT_SLOTS = 2 * DSAA_AUDIT_WANT_MAX,
 };
 
 /* The transport and the hello, per peer. */
@@ -106,6 +110,15 @@ struct dsaa_peer {
 	bool bulk_done;
 	bool theirs_complete;
 
+	/* audit, dsaa_audit.c */
+	bool audit_tx;		   /* it is being told our hashes */
+	struct dsaa_mono audit_tx_at; /* when the next one is due */
+	bool audit_rx, audit_sweep; /* its hashes come in; the comparison is due */
+	uint32_t audit_rx_id;
+	uint64_t audit_found, audit_fixed; /* of the running audit */
+	struct dsaa_mono audit_at;
+	uint64_t audit_differences, audit_repaired, audits;
+
 	/* counters */
 	uint64_t sent, received, applied, swept;
 	uint64_t rejected[DSAA_REASONS_MAX];
@@ -119,8 +132,12 @@ enum dsaa_purpose {
 	DSAA_FOR_BULK,	/* dump: send what is ours */
 	DSAA_FOR_SWEEP, /* dump, apply: delete replicas that the bulk did not name */
 	DSAA_FOR_ADOPT, /* dump, apply: re-mark a dead site's connections */
+	DSAA_FOR_AUDIT,	      /* dump: tell hashes of what is ours */
+	DSAA_FOR_AUDIT_SWEEP, /* dump, apply: compare replicas with the hashes that were told */
+	DSAA_FOR_AUDIT_ANSWER, /* dump: send the connections that an audit found missing */
 	DSAA_FOR_FLOWS, /* apply: records of a FLOWS message */
 	DSAA_FOR_BULK_FLOWS,
+	DSAA_FOR_AUDIT_FLOWS,
 };
 
 struct dsaa_engine {
@@ -151,6 +168,13 @@ struct dsaa_engine {
 	uint8_t bulk_buf[2][DSAA_MSG_MAX];
 	unsigned bulk_turn;
 	uint32_t bulk_id;
+	struct dsaa_seen wanted; /* what wanted_site misses of us */
+	uint64_t wanted_slots[DSAA_AUDIT_WANT_SLOTS];
+	dsaa_site_id wanted_site; /* 0: nobody asked */
+	uint32_t wanted_id;
+	uint32_t audit_id;
+	uint64_t hashes[DSAA_HASHES_PER_MSG_MAX];
+	unsigned hash_count;
 	bool bulk_again; /* events were lost: everybody needs a bulk */
 	struct dsaa_mono bulk_last; /* when the last dump for a bulk began: a pace */
 	struct dsaa_apply dump_ops[DSAA_FLOWS_PER_MSG_MAX];
@@ -222,6 +246,14 @@ void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struc
 void dsaa_send_bulk_begin(struct dsaa_engine *e);
 void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
 void dsaa_send_bulk_end(struct dsaa_engine *e);
+/* Begins a message of TYPE (BULK_FLOWS, AUDIT_FLOWS) in the writer that dumps fill. */
+void dsaa_send_begin_writer(struct dsaa_engine *e, uint8_t type, uint32_t id);
+/*
+ * The record that tells F, a dumped connection, as it is now: newer when a change of it is in the
+ * log. False when it is not to be told, or gone meanwhile.
+ */
+bool dsaa_send_dumped_record(const struct dsaa_engine *e, const struct dsaa_flow *f,
+			     struct dsaa_record *r);
 /* True when F is a connection of ours that others shall know; else *REASON says why not. */
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
 
@@ -229,13 +261,35 @@ bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, un
 bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f);
 
 /* dsaa_receive.c */
-/* The key in the set of what a bulk named, which all peers share. */
-uint64_t dsaa_receive_seen_hash(const struct dsaa_engine *e, dsaa_site_id site,
-				const struct dsaa_flow *f);
+/* A key in the set of what a bulk or an audit named, which all peers share. */
+uint64_t dsaa_receive_seen_hash(dsaa_site_id site, const struct dsaa_flow *f);
+/* The same from the key's hash; applied twice it gives the hash back. */
+static inline uint64_t dsaa_receive_seen_of(dsaa_site_id site, uint64_t hash)
+{
+	return hash ^ site * UINT64_C(0x9e3779b97f4a7c16);
+}
 void dsaa_receive_reset(struct dsaa_peer *p);
 /* Handles FLOWS, BULK_*; a reason other than NONE ends the session. */
 unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
 void dsaa_receive_applied(struct dsaa_engine *e);
+
+/* dsaa_audit.c */
+/* True while records of P must be remembered as named by its owner. */
+bool dsaa_audit_running(const struct dsaa_peer *p);
+/* Is an audit to be told, compared or answered now? Then what the dump is for, and of which site. */
+enum dsaa_purpose dsaa_audit_due(struct dsaa_engine *e, dsaa_site_id *site);
+void dsaa_audit_begin(struct dsaa_engine *e);
+void dsaa_audit_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+void dsaa_audit_end(struct dsaa_engine *e);
+void dsaa_audit_answer_begin(struct dsaa_engine *e);
+void dsaa_audit_answer_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+void dsaa_audit_answer_end(struct dsaa_engine *e);
+/* True when replica F was not named: it must go. */
+bool dsaa_audit_is_extra(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_flow *f);
+/* The comparison is done: ask for what is missing. */
+void dsaa_audit_compared(struct dsaa_engine *e, struct dsaa_peer *p);
+unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
+void dsaa_audit_forget(struct dsaa_engine *e, struct dsaa_peer *p);
 
 /* dsaa_dump.c */
 void dsaa_dump_schedule(struct dsaa_engine *e);

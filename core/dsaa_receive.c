@@ -29,11 +29,9 @@ void dsaa_receive_reset(struct dsaa_peer *p)
 	p->session_applied = p->session_rejected = 0;
 }
 
-uint64_t dsaa_receive_seen_hash(const struct dsaa_engine *e, dsaa_site_id site,
-				const struct dsaa_flow *f)
+uint64_t dsaa_receive_seen_hash(dsaa_site_id site, const struct dsaa_flow *f)
 {
-	/* the secret seed: nobody shall be able to choose flows that share a slot */
-	return dsaa_flow_key_hash(f, e->seed + site);
+	return dsaa_receive_seen_of(site, dsaa_flow_key_hash(f, DSAA_DIGEST_SEED));
 }
 
 static void reject(struct dsaa_peer *p, unsigned reason)
@@ -103,9 +101,27 @@ static void start_apply(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_pu
 	a->count = e->op_count;
 }
 
-/* Turns the records of a message into operations; counts what is refused at once. */
+/*
+ * The peer speaks of this connection: what it names now is no leftover, and what it deletes now is
+ * nothing that is missing.
+ */
+static void note_named(struct dsaa_engine *e, const struct dsaa_peer *p,
+		       const struct dsaa_record *r)
+{
+	if (!p->bulk_rx && !p->want_sweep && !dsaa_audit_running(p))
+		return;
+	if (r->op == DSAA_OP_DELETE)
+		dsaa_seen_mark(&e->seen, dsaa_receive_seen_hash(p->site, &r->flow));
+	else
+		dsaa_seen_add(&e->seen, dsaa_receive_seen_hash(p->site, &r->flow));
+}
+
+/*
+ * Turns the records of a message into operations; counts what is refused at once. Only those of
+ * FLOWS (not DUMPED) have a sequence number.
+ */
 static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
-			 const struct dsaa_msg_flows *m, bool bulk)
+			 const struct dsaa_msg_flows *m, bool bulk, bool dumped)
 {
 	e->op_count = 0;
 	e->apply_round = 1;
@@ -113,16 +129,17 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
 		struct dsaa_record *r = &m->records[i];
 
 		p->received++;
-		if (!bulk && r->seq <= p->rx_seq) {
+		if (!dumped && r->seq <= p->rx_seq) {
 			reject(p, DSAA_R_STALE);
 			continue;
 		}
-		if (!bulk)
+		if (!dumped)
 			p->rx_seq = r->seq;
 		if (bulk) {
 			p->bulk_rx_count++;
 			p->bulk_rx_digest ^= dsaa_flow_key_hash(&r->flow, DSAA_DIGEST_SEED);
 		}
+		note_named(e, p, r);
 		if (r->op == DSAA_OP_DELETE) {
 			add_op(e, DSAA_APPLY_LOOKUP, &r->flow);
 			continue;
@@ -132,8 +149,6 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
 			reject(p, DSAA_R_ROUTER_ITSELF);
 			continue;
 		}
-		if (p->bulk_rx || p->want_sweep)
-			dsaa_seen_add(&e->seen, dsaa_receive_seen_hash(e, p->site, &r->flow));
 		make_replica(e, p, &r->flow);
 		add_op(e, DSAA_APPLY_CREATE, &r->flow);
 	}
@@ -142,7 +157,10 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
 static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p,
 			      const struct dsaa_msg *m)
 {
-	bool bulk = m->type == DSAA_MSG_BULK_FLOWS;
+	enum dsaa_purpose purpose = m->type == DSAA_MSG_FLOWS	   ? DSAA_FOR_FLOWS :
+				    m->type == DSAA_MSG_BULK_FLOWS ? DSAA_FOR_BULK_FLOWS :
+								     DSAA_FOR_AUDIT_FLOWS;
+	bool bulk = purpose == DSAA_FOR_BULK_FLOWS;
 
 	if (m->flows.epoch < p->epoch) {
 		p->rejected[DSAA_R_STALE] += m->flows.count;
@@ -151,8 +169,8 @@ static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p,
 	p->epoch = m->flows.epoch;
 	if (bulk && (!p->bulk_rx || m->flows.bulk_id != p->bulk_rx_id))
 		return DSAA_R_PROTOCOL_ORDER;
-	take_records(e, p, &m->flows, bulk);
-	start_apply(e, p, bulk ? DSAA_FOR_BULK_FLOWS : DSAA_FOR_FLOWS);
+	take_records(e, p, &m->flows, bulk, purpose != DSAA_FOR_FLOWS);
+	start_apply(e, p, purpose);
 	return DSAA_R_NONE;
 }
 
@@ -230,6 +248,8 @@ static int judge_result(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_
 	if (op->result == DSAA_APPLIED_ABSENT)
 		return DSAA_APPLY_CREATE;
 	applied(p);
+	if (e->apply == DSAA_FOR_AUDIT_FLOWS)
+		p->audit_repaired++;
 	return -1;
 }
 
@@ -271,8 +291,11 @@ static void bulk_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 {
 	bool in_use = false;
 
-	DSAA_FOREACH_PEER (e, q)
+	/* an audit would take what the bulk names for its own: it comes again */
+	DSAA_FOREACH_PEER (e, q) {
+		q->audit_rx = q->audit_sweep = false;
 		in_use |= q != p && (q->bulk_rx || q->want_sweep);
+	}
 	if (!in_use)
 		dsaa_seen_clear(&e->seen);
 	p->bulk_rx = true;
@@ -314,6 +337,7 @@ unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const 
 	switch (m->type) {
 	case DSAA_MSG_FLOWS:
 	case DSAA_MSG_BULK_FLOWS:
+	case DSAA_MSG_AUDIT_FLOWS:
 		return receive_flows(e, p, m);
 	case DSAA_MSG_BULK_BEGIN:
 		bulk_begin(e, p, m->bulk.bulk_id);

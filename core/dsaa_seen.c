@@ -2,7 +2,7 @@
 /*
  * A bounded set of hashes with linear probing, see dsaa_seen.h. One thread.
  *
- * 0 marks an empty slot; the hash 0 is kept as 1. That two of 2^64 hashes are
+ * 0 is an empty slot, bit 0 of a slot its mark. That two of 2^63 hashes are
  * one costs nothing: the worst is a replica that one sweep leaves standing.
  */
 #include <string.h>
@@ -15,12 +15,13 @@ size_t dsaa_seen_size(uint32_t capacity)
 	return (size_t)capacity * sizeof(uint64_t);
 }
 
-void dsaa_seen_init(struct dsaa_seen *s, void *mem, uint32_t capacity)
+void dsaa_seen_init(struct dsaa_seen *s, void *mem, uint32_t capacity, uint64_t seed)
 {
 	dsaa_assert(capacity >= 4 && (capacity & (capacity - 1)) == 0);
 	dsaa_assert(((uintptr_t)mem & 7) == 0);
 	s->slots = mem;
 	s->capacity = capacity;
+	s->seed = seed;
 	s->used = 0;
 	s->overflow = false;
 }
@@ -37,9 +38,10 @@ void dsaa_seen_clear(struct dsaa_seen *s)
 /* The slot that holds HASH, or the empty one where it belongs. A quarter is always empty. */
 static uint64_t *seen_slot(const struct dsaa_seen *s, uint64_t hash)
 {
-	uint32_t at = (uint32_t)(hash >> 32 ^ hash) & (s->capacity - 1);
+	uint64_t mixed = (hash ^ s->seed) * UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t at = (uint32_t)(mixed >> 32) & (s->capacity - 1);
 
-	while (s->slots[at] != 0 && s->slots[at] != hash)
+	while (s->slots[at] != 0 && dsaa_seen_value(s->slots[at]) != hash)
 		at = (at + 1) & (s->capacity - 1);
 	return &s->slots[at];
 }
@@ -48,10 +50,9 @@ void dsaa_seen_add(struct dsaa_seen *s, uint64_t hash)
 {
 	uint64_t *slot;
 
-	if (hash == 0)
-		hash = 1;
+	hash = dsaa_seen_value(hash);
 	slot = seen_slot(s, hash);
-	if (*slot == hash)
+	if (*slot)
 		return;
 	if (s->used >= s->capacity / 4 * 3) {
 		s->overflow = true;
@@ -63,7 +64,26 @@ void dsaa_seen_add(struct dsaa_seen *s, uint64_t hash)
 
 bool dsaa_seen_has(const struct dsaa_seen *s, uint64_t hash)
 {
-	if (hash == 0)
-		hash = 1;
-	return *seen_slot(s, hash) == hash;
+	return *seen_slot(s, dsaa_seen_value(hash)) != 0;
+}
+
+bool dsaa_seen_mark(struct dsaa_seen *s, uint64_t hash)
+{
+	uint64_t *slot = seen_slot(s, dsaa_seen_value(hash));
+
+	if (!*slot)
+		return false;
+	*slot |= 1;
+	return true;
+}
+
+bool dsaa_seen_next_unmarked(const struct dsaa_seen *s, uint32_t *at, uint64_t *hash)
+{
+	for (; *at < s->capacity; (*at)++) {
+		if (!s->slots[*at] || s->slots[*at] & 1)
+			continue;
+		*hash = s->slots[(*at)++];
+		return true;
+	}
+	return false;
 }

@@ -188,11 +188,16 @@ void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa
 
 /* ------------------------------------------------------------------ bulk */
 
-static void begin_writer(struct dsaa_engine *e)
+void dsaa_send_begin_writer(struct dsaa_engine *e, uint8_t type, uint32_t id)
 {
 	e->bulk_turn = !e->bulk_turn;
-	dsaa_wire_flows_begin(&e->bulk_writer, e->bulk_buf[e->bulk_turn], DSAA_MSG_MAX,
-			      DSAA_MSG_BULK_FLOWS, e->epoch, e->bulk_id);
+	dsaa_wire_flows_begin(&e->bulk_writer, e->bulk_buf[e->bulk_turn], DSAA_MSG_MAX, type,
+			      e->epoch, id);
+}
+
+static void begin_writer(struct dsaa_engine *e)
+{
+	dsaa_send_begin_writer(e, DSAA_MSG_BULK_FLOWS, e->bulk_id);
 }
 
 void dsaa_send_bulk_begin(struct dsaa_engine *e)
@@ -232,20 +237,30 @@ static void flush_writer(struct dsaa_engine *e)
 	begin_writer(e);
 }
 
-void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+bool dsaa_send_dumped_record(const struct dsaa_engine *e, const struct dsaa_flow *f,
+			     struct dsaa_record *r)
 {
 	const struct dsaa_log_entry *le;
-	struct dsaa_record r = { .op = DSAA_OP_UPSERT, .flow = *f };
 	unsigned reason;
-	uint64_t hash;
 
 	if (!dsaa_send_wanted(e, f, &reason))
-		return;
+		return false;
 	le = dsaa_log_find(&e->log, f);
 	if (le && le->record.op == DSAA_OP_DELETE)
+		return false;
+	memset(r, 0, sizeof(*r));
+	r->op = DSAA_OP_UPSERT;
+	r->flow = le ? le->record.flow : *f;
+	return true;
+}
+
+void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	struct dsaa_record r;
+	uint64_t hash;
+
+	if (!dsaa_send_dumped_record(e, f, &r))
 		return;
-	if (le)
-		r.flow = le->record.flow;
 	if (!dsaa_wire_flows_add(&e->bulk_writer, &r)) {
 		flush_writer(e);
 		if (!dsaa_wire_flows_add(&e->bulk_writer, &r))

@@ -203,7 +203,13 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 	case DSAA_MSG_BULK_BEGIN:
 	case DSAA_MSG_BULK_FLOWS:
 	case DSAA_MSG_BULK_END:
+	case DSAA_MSG_AUDIT_FLOWS:
 		return dsaa_receive_message(e, p, m);
+	case DSAA_MSG_AUDIT_BEGIN:
+	case DSAA_MSG_AUDIT_HASHES:
+	case DSAA_MSG_AUDIT_END:
+	case DSAA_MSG_AUDIT_WANT:
+		return dsaa_audit_message(e, p, m);
 	default:
 		return m->type >= DSAA_MSG_SKIPPABLE ? DSAA_R_NONE : DSAA_R_PROTOCOL_ORDER;
 	}

@@ -16,6 +16,7 @@ enum {
 	HEADER_POS_LENGTH = 4,
 	FLOWS_LEN = 10,	     /* epoch, count */
 	BULK_FLOWS_LEN = 14, /* epoch, bulk id, count */
+	HASHES_LEN = 14,     /* audit id, count, one hash */
 	HELLO_LEN = 52,
 	HELLO_FOREIGN_LEN = 2, /* all that is read of another major version */
 	RECORD_LEN_MIN = 25,   /* a DELETE of IPv4, without its length field */
@@ -296,7 +297,7 @@ void dsaa_wire_flows_begin(struct dsaa_flows_writer *w, uint8_t *buf, size_t cap
 	dsaa_writer_init(&out, buf, flows_cap(cap));
 	write_header(&out, type);
 	dsaa_writer_u64(&out, epoch);
-	if (type == DSAA_MSG_BULK_FLOWS)
+	if (type != DSAA_MSG_FLOWS)
 		dsaa_writer_u32(&out, bulk_id);
 	dsaa_writer_u16(&out, 0);
 	w->buf = buf;
@@ -329,7 +330,7 @@ size_t dsaa_wire_flows_end(struct dsaa_flows_writer *w)
 	if (w->len == 0 || w->count == 0)
 		return 0;
 	count_pos = DSAA_MSG_HEADER_LEN - 2 +
-		    (w->buf[2] == DSAA_MSG_BULK_FLOWS ? BULK_FLOWS_LEN : FLOWS_LEN);
+		    (w->buf[2] == DSAA_MSG_FLOWS ? FLOWS_LEN : BULK_FLOWS_LEN);
 	dsaa_writer_init(&out, w->buf, w->cap);
 	out.len = w->len;
 	dsaa_writer_patch_u16(&out, count_pos, w->count);
@@ -343,7 +344,7 @@ static unsigned read_flows(struct dsaa_reader *r, struct dsaa_msg *m, struct dsa
 	uint16_t len;
 
 	m->flows.epoch = dsaa_reader_u64(r);
-	if (m->type == DSAA_MSG_BULK_FLOWS)
+	if (m->type != DSAA_MSG_FLOWS)
 		m->flows.bulk_id = dsaa_reader_u32(r);
 	m->flows.count = dsaa_reader_u16(r);
 	m->flows.records = records;
@@ -515,6 +516,47 @@ static void write_goodbye(struct dsaa_writer *w, const struct dsaa_msg *m)
 	dsaa_writer_u16(w, m->goodbye.reason);
 }
 
+/* BEGIN and END name no hash, HASHES and WANT at least one. */
+static bool names_hashes(uint8_t type)
+{
+	return type == DSAA_MSG_AUDIT_HASHES || type == DSAA_MSG_AUDIT_WANT;
+}
+
+static unsigned read_hashes(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	struct dsaa_msg_hashes *h = &m->hashes;
+
+	(void)records;
+	h->audit_id = dsaa_reader_u32(r);
+	if (!names_hashes(m->type))
+		return DSAA_R_NONE;
+	h->count = dsaa_reader_u16(r);
+	if (!h->count || h->count > DSAA_HASHES_PER_MSG_MAX ||
+	    dsaa_reader_left(r) != (size_t)h->count * sizeof(uint64_t))
+		return DSAA_R_MALFORMED;
+	h->bytes = r->data + r->pos;
+	dsaa_reader_skip(r, dsaa_reader_left(r));
+	return DSAA_R_NONE;
+}
+
+static void write_hashes(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u32(w, m->hashes.audit_id);
+	if (!names_hashes(m->type))
+		return;
+	dsaa_writer_u16(w, m->hashes.count);
+	for (unsigned i = 0; i < m->hashes.count; i++)
+		dsaa_writer_u64(w, m->hashes.list[i]);
+}
+
+uint64_t dsaa_wire_hash(const struct dsaa_msg_hashes *h, unsigned i)
+{
+	struct dsaa_reader r;
+
+	dsaa_reader_init(&r, h->bytes + i * sizeof(uint64_t), sizeof(uint64_t));
+	return dsaa_reader_u64(&r);
+}
+
 /* ------------------------------------------------------------------ table (2.2) */
 
 /* Types without a reader are unknown; those without a writer are built record by record. */
@@ -535,6 +577,11 @@ static const struct message_type {
 	[DSAA_MSG_BULK_DONE] = { 28, 28, read_bulk, write_bulk },
 	[DSAA_MSG_BULK_REQUEST] = { 0, 0, read_nothing, write_nothing },
 	[DSAA_MSG_GOODBYE] = { 2, 2, read_goodbye, write_goodbye },
+	[DSAA_MSG_AUDIT_BEGIN] = { 4, 4, read_hashes, write_hashes },
+	[DSAA_MSG_AUDIT_HASHES] = { HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
+	[DSAA_MSG_AUDIT_END] = { 4, 4, read_hashes, write_hashes },
+	[DSAA_MSG_AUDIT_WANT] = { HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
+	[DSAA_MSG_AUDIT_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
 };
 
 static const struct message_type *type_of(uint8_t type)

@@ -29,6 +29,11 @@ enum dsaa_msg_type {
 	DSAA_MSG_BULK_DONE = 9,
 	DSAA_MSG_BULK_REQUEST = 10,
 	DSAA_MSG_GOODBYE = 11,
+	DSAA_MSG_AUDIT_BEGIN = 12,
+	DSAA_MSG_AUDIT_HASHES = 13,
+	DSAA_MSG_AUDIT_END = 14,
+	DSAA_MSG_AUDIT_WANT = 15,
+	DSAA_MSG_AUDIT_FLOWS = 16,
 	DSAA_MSG_SKIPPABLE = 128,
 };
 
@@ -69,7 +74,7 @@ struct dsaa_msg_keepalive {
 
 struct dsaa_msg_flows {
 	uint64_t epoch;
-	uint32_t bulk_id; /* BULK_FLOWS only, else 0 */
+	uint32_t bulk_id; /* BULK_FLOWS, and of the audit AUDIT_FLOWS; else 0 */
 	uint16_t count;	  /* 1..DSAA_FLOWS_PER_MSG_MAX */
 	struct dsaa_record *records; /* decoding: array of the caller with room for the maximum */
 };
@@ -89,6 +94,14 @@ struct dsaa_msg_bulk {
 	uint64_t rejected; /* DONE: handled, but not in the kernel (conflicts not counted) */
 };
 
+/* Hashes of keys (dsaa_flow_key_hash with DSAA_DIGEST_SEED) that an audit names. */
+struct dsaa_msg_hashes {
+	uint32_t audit_id;
+	uint16_t count;	      /* HASHES, WANT: 1..DSAA_HASHES_PER_MSG_MAX; BEGIN, END: 0 */
+	const uint8_t *bytes; /* decoding: borrowed from the message; see dsaa_wire_hash() */
+	const uint64_t *list; /* encoding: of the caller */
+};
+
 struct dsaa_msg_goodbye {
 	uint16_t reason;
 };
@@ -99,20 +112,24 @@ struct dsaa_msg {
 		struct dsaa_msg_hello hello;
 		struct dsaa_msg_refuse refuse;
 		struct dsaa_msg_keepalive keepalive;
-		struct dsaa_msg_flows flows; /* FLOWS and BULK_FLOWS */
+		struct dsaa_msg_flows flows; /* FLOWS, BULK_FLOWS, AUDIT_FLOWS */
 		struct dsaa_msg_ack ack;
 		struct dsaa_msg_bulk bulk; /* BEGIN (only bulk_id), END, DONE */
 		struct dsaa_msg_goodbye goodbye;
+		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, END, WANT */
 	};
 };
 
 /*
  * Encodes M with its header into BUF of CAP bytes. Returns the length, or 0
- * when it does not fit. FLOWS and BULK_FLOWS go through the writer below.
+ * when it does not fit. The FLOWS go through the writer below.
  */
 size_t dsaa_wire_encode(uint8_t *buf, size_t cap, const struct dsaa_msg *m);
 
-/* Builds a FLOWS or BULK_FLOWS message record by record. */
+/* The hash number I of a decoded message. */
+uint64_t dsaa_wire_hash(const struct dsaa_msg_hashes *h, unsigned i);
+
+/* Builds a FLOWS, BULK_FLOWS or AUDIT_FLOWS message record by record. */
 struct dsaa_flows_writer {
 	uint8_t *buf;
 	size_t cap;

@@ -36,6 +36,7 @@ enum {
 	EVENTS_PER_TURN = 512,
 	DUMP_ENTRIES_PER_TURN = 512,
 	START_TIMER_MS = 15000,
+	AUDIT_INTERVAL_MS = 60000,
 	/* one log line per site and reason in this time, seconds */
 	REFUSED_LOG_S = 60,
 	RETRY_MS = 1000,
@@ -55,13 +56,14 @@ static uint8_t transport_key[DSAA_KEY_LEN_MAX];
 static struct dsaa_ct *ct;
 static uint32_t ct_mask;
 static bool dumping;
+static struct dsaa_engine_config wanted_config; /* the newest, also while conntrack is closed */
 static struct event *t_tick, *t_transport, *t_ct, *t_dump, *t_retry_ct;
 
 /* posted when the last request of the main thread is done */
 static sem_t stopped;
 
 /* What the main thread asks for. */
-enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_PROBE, POST_RESYNC, POST_DRAIN, POST_STOP };
+enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_PROBE, POST_RESYNC, POST_AUDIT, POST_DRAIN, POST_STOP };
 
 struct post {
 	enum post_kind kind;
@@ -440,6 +442,17 @@ static void read_dump(struct event *t)
 	arm();
 }
 
+/* The engine runs only while the kernel's table can be read and changed. */
+static void tell_config(void)
+{
+	struct dsaa_engine_config c = wanted_config;
+	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &c };
+
+	if (!ct)
+		c.local = 0;
+	locked_step(&ev);
+}
+
 static void open_ct(struct event *t)
 {
 	char err[160];
@@ -457,6 +470,7 @@ static void open_ct(struct event *t)
 	dsaa_ct_sysctl_setup(ct, kernel_view.warning, sizeof(kernel_view.warning));
 	pthread_mutex_unlock(&lock);
 	event_add_read(thread->master, ct_ready, NULL, dsaa_ct_event_fd(ct), &t_ct);
+	tell_config();
 }
 
 static void close_ct(void)
@@ -466,7 +480,12 @@ static void close_ct(void)
 		return;
 	EVENT_OFF(t_ct);
 	EVENT_OFF(t_dump);
-	dumping = false;
+	if (dumping) {
+		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE };
+
+		dumping = false;
+		locked_step(&ev);
+	}
 	dsaa_ct_close(ct);
 	ct = NULL;
 }
@@ -519,18 +538,16 @@ static void arm(void)
 
 static void handle_config(struct post *p)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &p->engine };
-
 	if (ct && ct_mask != p->engine.mark_mask)
 		close_ct();
 	ct_mask = p->engine.mark_mask;
-	/* a daemon without a dsaa block leaves the kernel alone */
-	if (p->engine.local)
-		open_ct(NULL);
+	wanted_config = p->engine;
 	configure_transport(p);
-	if (!ct)
-		p->engine.local = 0;
-	locked_step(&ev);
+	/* a daemon without a dsaa block leaves the kernel alone */
+	if (p->engine.local && !ct)
+		open_ct(NULL); /* tells the engine, now or when it succeeds */
+	else
+		tell_config();
 	if (!p->engine.local)
 		close_ct();
 	if (!transport)
@@ -579,6 +596,10 @@ static void handle_post(struct event *t)
 		break;
 	case POST_RESYNC:
 		ev.type = DSAA_EV_RESYNC;
+		locked_step(&ev);
+		break;
+	case POST_AUDIT:
+		ev.type = DSAA_EV_AUDIT;
 		locked_step(&ev);
 		break;
 	case POST_DRAIN:
@@ -675,6 +696,7 @@ static void fill_engine_config(struct dsaa_engine_config *c)
 	c->mark_mask = dsaa_conf.mark_mask;
 	c->hold_time_ms = dsaa_conf.hold_time_ms;
 	c->start_timer_ms = START_TIMER_MS;
+	c->audit_interval_ms = AUDIT_INTERVAL_MS;
 	c->config_digest = dsaa_config_digest();
 	memcpy(c->protocols, dsaa_conf.protocols, sizeof(c->protocols));
 	for (unsigned i = 0; i < dsaa_conf.no_syncs; i++)
@@ -785,6 +807,11 @@ void dsaa_sync_post_probe(uint8_t site, bool up)
 void dsaa_sync_post_resync(uint8_t site)
 {
 	post_flag(POST_RESYNC, site, true);
+}
+
+void dsaa_sync_post_audit(void)
+{
+	post_flag(POST_AUDIT, 0, true);
 }
 
 void dsaa_sync_post_drain(bool on)

@@ -439,9 +439,12 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	json_object_int_add(bulk, "sentMsec", v.bulk_sent_ms);
 	json_object_int_add(bulk, "swept", v.swept);
 	json_object_object_add(o, "lastBulk", bulk);
-	json_object_int_add(audit, "differences", 0);
-	json_object_int_add(audit, "repaired", 0);
-	json_object_boolean_add(audit, "done", false);
+	json_object_int_add(audit, "differences", v.audit_differences);
+	json_object_int_add(audit, "repaired", v.audit_repaired);
+	json_object_boolean_add(audit, "done", v.audit_done);
+	json_object_int_add(audit, "audits", v.audits);
+	if (v.audit_done)
+		json_object_int_add(audit, "ageMsec", age_ms(v.audit_at));
 	json_object_object_add(o, "lastAudit", audit);
 	json_object_boolean_add(o, "oursConfirmed", v.ours_confirmed);
 	json_object_boolean_add(o, "theirsComplete", v.theirs_complete);
@@ -506,7 +509,14 @@ static void sync_peer_text(struct vty *vty, unsigned s)
 			v.bulk_flows, v.bulk_ms / 1000.0, age_text(v.bulk_at, age), v.swept);
 	else
 		vty_out(vty, "  last bulk: none\n");
-	vty_out(vty, "  last audit: none\n");
+	if (v.audit_done)
+		vty_out(vty,
+			"  last audit: %s ago, %" PRIu64 " differences, %" PRIu64
+			" repaired; %" PRIu64 " audits\n",
+			age_text(v.audit_at, age), v.audit_differences, v.audit_repaired,
+			v.audits);
+	else
+		vty_out(vty, "  last audit: none\n");
 }
 
 static void sync_text(struct vty *vty)
@@ -804,6 +814,18 @@ DEFPY(dsaa_resync, dsaa_resync_cmd, "dsaa resync [site (1-16)$site]",
 	return CMD_SUCCESS;
 }
 
+DEFPY(dsaa_audit, dsaa_audit_cmd, "dsaa audit",
+      DSAA_STR
+      "Have the peers compare what they hold of our connections now\n")
+{
+	if (!dsaa_local_site()) {
+		vty_out(vty, "%% The local site is not known, so there is no peer\n");
+		return CMD_WARNING;
+	}
+	dsaa_sync_post_audit();
+	return CMD_SUCCESS;
+}
+
 DEFPY(dsaa_drain, dsaa_drain_cmd, "dsaa drain [<on|off>$what]",
       DSAA_STR
       "Move new connections to the other sites\n"
@@ -837,6 +859,7 @@ void dsaa_vty_init(void)
 	install_element(VIEW_NODE, &show_dsaa_advertise_cmd);
 	install_element(VIEW_NODE, &show_dsaa_events_cmd);
 	install_element(ENABLE_NODE, &dsaa_resync_cmd);
+	install_element(ENABLE_NODE, &dsaa_audit_cmd);
 	install_element(ENABLE_NODE, &dsaa_drain_cmd);
 	install_element(ENABLE_NODE, &clear_dsaa_counters_cmd);
 	dsaa_vty_flow_init();

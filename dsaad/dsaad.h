@@ -199,6 +199,7 @@ void dsaa_sync_post_address(const struct prefix *p, bool added);
 void dsaa_sync_post_bfd(uint8_t site, bool up);
 void dsaa_sync_post_probe(uint8_t site, bool up);
 void dsaa_sync_post_resync(uint8_t site);
+void dsaa_sync_post_audit(void);
 void dsaa_sync_post_drain(bool on);
 void dsaa_sync_clear(void);
 /* Copies for show commands. */

@@ -298,6 +298,101 @@ static void test_slow_peer_gets_the_newest(void)
 	world_free(&w);
 }
 
+static struct dsaa_peer_view view(int s, int peer)
+{
+	struct dsaa_peer_view v = { 0 };
+
+	dsaa_engine_peer_view(w.site[s].engine, (dsaa_site_id)peer, &v);
+	return v;
+}
+
+static void audit_now(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_AUDIT };
+
+	for (int s = 1; s <= w.sites; s++)
+		world_feed(&w, s, &ev);
+	world_run_ms(&w, 300);
+}
+
+/* Replicas deleted, altered and added behind the daemon's back are found and put right. */
+static void test_audit_repairs(void)
+{
+	begin(2);
+	boot_all();
+	for (unsigned n = 0; n < 1000; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	world_run_ms(&w, 100);
+	CHECK(w.site[2].used == 1000);
+	audit_now();
+	CHECK(view(2, 1).audit_done && view(2, 1).audit_differences == 0);
+	for (unsigned n = 0; n < 100; n++) {
+		struct dsaa_flow f = world_flow(n * 14, 1, true);
+
+		world_drop_entry(&w.site[2], world_find(&w.site[2], &f));
+	}
+	struct dsaa_flow altered = world_flow(2, 1, true), added = world_flow(9001, 1, true);
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE };
+
+	world_find(&w.site[2], &altered)->mark = 0;
+	added.mark = dsaa_mark_set_owner(0, DSAA_MARK_MASK_DEFAULT, 1);
+	op.flow = added;
+	world_apply(&w.site[2], &op);
+	audit_now();
+	CHECK(view(2, 1).audit_differences == 102);
+	CHECK(view(2, 1).audit_repaired == 102);
+	CHECK(w.site[2].used == 1000 && world_agrees(&w));
+	audit_now();
+	CHECK(view(2, 1).audit_differences == 0 && view(2, 1).audit_repaired == 0);
+	world_free(&w);
+}
+
+/* What changes while the audit runs is no difference. */
+static void test_audit_under_change(void)
+{
+	begin(2);
+	boot_all();
+	for (unsigned n = 0; n < 500; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	world_run_ms(&w, 100);
+	for (unsigned round = 0; round < 20; round++) {
+		struct dsaa_event ev = { .type = DSAA_EV_AUDIT };
+
+		world_feed(&w, 1, &ev);
+		for (unsigned n = 0; n < 25; n++) {
+			world_close(&w, 1, world_flow((round * 25 + n) * 2, 1, true));
+			world_open(&w, 1, world_flow((500 + round * 25 + n) * 2, 1, true));
+			if (n % 8 == 0)
+				world_run_ms(&w, 10);
+		}
+		world_run_ms(&w, 100);
+		CHECK(view(2, 1).audit_differences == 0);
+	}
+	CHECK(view(2, 1).audits >= 20);
+	CHECK(world_agrees(&w) && w.site[2].used == 500);
+	world_free(&w);
+}
+
+/* More is missing than an audit asks for: a bulk brings it. */
+static void test_audit_of_a_flushed_table(void)
+{
+	static struct dsaa_flow kept;
+
+	begin(2);
+	boot_all();
+	for (unsigned n = 0; n < 1000; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	kept = world_flow(5, 1, true);
+	world_open(&w, 2, kept);
+	world_run_ms(&w, 100);
+	w.site[2].used = 0; /* conntrack -F, and the events of it mean nothing to an owner */
+	audit_now();
+	world_run_ms(&w, 500);
+	CHECK(view(2, 1).audit_differences == 1000);
+	CHECK(w.site[2].used == 1000);
+	world_free(&w);
+}
+
 static void random_step(unsigned *seed)
 {
 	unsigned r = (unsigned)rand_r(seed);
@@ -355,6 +450,9 @@ int main(void)
 	test_sweep_and_overrun();
 	test_full_table_is_not_called_complete();
 	test_slow_peer_gets_the_newest();
+	test_audit_repairs();
+	test_audit_under_change();
+	test_audit_of_a_flushed_table();
 	test_random_worlds_agree();
 	return TEST_END();
 }

@@ -14,7 +14,7 @@ static void test_seen(void)
 	uint64_t hashes[FITS];
 	struct dsaa_seen s;
 
-	dsaa_seen_init(&s, mem, CAPACITY);
+	dsaa_seen_init(&s, mem, CAPACITY, 5);
 	CHECK(!dsaa_seen_has(&s, 0) && !dsaa_seen_has(&s, 5));
 	for (unsigned n = 0; n < FITS; n++) {
 		/* half of them meet at one slot */

@@ -356,6 +356,7 @@ static inline void world_init(struct world *w, int sites)
 		c->mark_mask = DSAA_MARK_MASK_DEFAULT;
 		c->hold_time_ms = 1000;
 		c->start_timer_ms = 5000;
+		c->audit_interval_ms = 60000;
 		memset(c->protocols, 0xff, sizeof(c->protocols));
 		for (int p = 1; p <= sites; p++) {
 			c->site[p].configured = true;

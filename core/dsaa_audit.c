@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The audit: does a peer's kernel hold what we own, and nothing else of us?
+ *
+ *	owner                              holder of the replicas
+ *	dump of what is ours
+ *	AUDIT_BEGIN, HASHES..., END  --->  a set of hashes
+ *	                                   dump of the owner's replicas:
+ *	                                   not in the set: deleted (extra)
+ *	                                   in the set: marked
+ *	                             <---  WANT: what has no mark (missing)
+ *	dump, AUDIT_FLOWS            --->  created again
+ *
+ * All of it travels in the order of the session, so what changes meanwhile is
+ * known: a connection that the log says is deleted is not named, a record that
+ * arrives between BEGIN and the comparison counts as named, and a deletion as
+ * marked. So what differs, differs.
+ *
+ * One audit of one peer at a time on the receiving side, because the set is
+ * shared; an audit that finds the set in use is left out and comes again.
+ */
+#include "core/dsaa_engine_private.h"
+
+bool dsaa_audit_running(const struct dsaa_peer *p)
+{
+	return p->audit_rx || p->audit_sweep;
+}
+
+/* Spread, so that sites that started together do not audit together. */
+static struct dsaa_mono next_time(const struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	uint32_t spread = e->cfg.audit_interval_ms / 8 * (e->cfg.local + p->site) % 8;
+
+	return dsaa_mono_add_ms(e->now, e->cfg.audit_interval_ms + spread);
+}
+
+static bool may_be_told(const struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	return p->state == DSAA_PEER_UP && p->bulk_tx == DSAA_BULK_NONE &&
+	       e->cfg.audit_interval_ms && dsaa_mono_reached(e->now, p->audit_tx_at);
+}
+
+enum dsaa_purpose dsaa_audit_due(struct dsaa_engine *e, dsaa_site_id *site)
+{
+	if (e->wanted_site) {
+		*site = e->wanted_site;
+		return DSAA_FOR_AUDIT_ANSWER;
+	}
+	DSAA_FOREACH_PEER (e, p) {
+		*site = p->site;
+		if (p->audit_sweep)
+			return DSAA_FOR_AUDIT_SWEEP;
+		if (p->state == DSAA_PEER_UP && !p->audit_tx_at.us)
+			p->audit_tx_at = next_time(e, p);
+		else if (may_be_told(e, p))
+			return DSAA_FOR_AUDIT;
+	}
+	return DSAA_FOR_NOTHING;
+}
+
+/* ------------------------------------------------------------------ telling */
+
+void dsaa_audit_begin(struct dsaa_engine *e)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_BEGIN };
+
+	m.hashes.audit_id = ++e->audit_id;
+	e->hash_count = 0;
+	DSAA_FOREACH_PEER (e, p) {
+		if (!may_be_told(e, p))
+			continue;
+		p->audit_tx_at = next_time(e, p);
+		p->audit_tx = dsaa_act_message(e, p, &m);
+	}
+}
+
+static void flush(struct dsaa_engine *e)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_HASHES };
+	size_t len;
+
+	if (!e->hash_count)
+		return;
+	m.hashes.audit_id = e->audit_id;
+	m.hashes.count = (uint16_t)e->hash_count;
+	m.hashes.list = e->hashes;
+	e->bulk_turn = !e->bulk_turn;
+	len = dsaa_wire_encode(e->bulk_buf[e->bulk_turn], DSAA_MSG_MAX, &m);
+	DSAA_FOREACH_PEER (e, p)
+		if (p->audit_tx)
+			p->audit_tx = dsaa_act_send_borrowed(e, p, e->bulk_buf[e->bulk_turn], len);
+	e->hash_count = 0;
+}
+
+void dsaa_audit_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	struct dsaa_record r;
+
+	if (!dsaa_send_dumped_record(e, f, &r))
+		return;
+	e->hashes[e->hash_count++] = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED);
+	if (e->hash_count == DSAA_HASHES_PER_MSG_MAX)
+		flush(e);
+}
+
+void dsaa_audit_end(struct dsaa_engine *e)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_END };
+
+	flush(e);
+	m.hashes.audit_id = e->audit_id;
+	DSAA_FOREACH_PEER (e, p) {
+		if (p->audit_tx)
+			dsaa_act_message(e, p, &m);
+		p->audit_tx = false;
+	}
+}
+
+/* ------------------------------------------------------------------ answering */
+
+void dsaa_audit_answer_begin(struct dsaa_engine *e)
+{
+	dsaa_send_begin_writer(e, DSAA_MSG_AUDIT_FLOWS, e->wanted_id);
+}
+
+static void flush_answer(struct dsaa_engine *e)
+{
+	struct dsaa_peer *p = &e->peer[e->wanted_site];
+	uint16_t count = e->bulk_writer.count;
+	size_t len = dsaa_wire_flows_end(&e->bulk_writer);
+
+	if (len && dsaa_act_send_borrowed(e, p, e->bulk_writer.buf, len))
+		p->sent += count;
+	dsaa_audit_answer_begin(e);
+}
+
+void dsaa_audit_answer_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	struct dsaa_record r;
+
+	if (!dsaa_seen_has(&e->wanted, dsaa_flow_key_hash(f, DSAA_DIGEST_SEED)) ||
+	    !dsaa_send_dumped_record(e, f, &r) || dsaa_wire_flows_add(&e->bulk_writer, &r))
+		return;
+	flush_answer(e);
+	dsaa_wire_flows_add(&e->bulk_writer, &r);
+}
+
+void dsaa_audit_answer_end(struct dsaa_engine *e)
+{
+	flush_answer(e);
+	e->wanted_site = 0;
+}
+
+static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p,
+			const struct dsaa_msg_hashes *h)
+{
+	if (e->wanted_site)
+		return; /* one at a time: its next audit asks again */
+	dsaa_seen_clear(&e->wanted);
+	for (unsigned i = 0; i < h->count; i++)
+		dsaa_seen_add(&e->wanted, dsaa_wire_hash(h, i));
+	e->wanted_site = p->site;
+	e->wanted_id = h->audit_id;
+}
+
+/* ------------------------------------------------------------------ comparing */
+
+static bool set_is_free(struct dsaa_engine *e)
+{
+	DSAA_FOREACH_PEER (e, p)
+		if (p->bulk_rx || p->want_sweep || p->audit_sweep)
+			return false;
+	return true;
+}
+
+static void take_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
+{
+	if (!set_is_free(e))
+		return;
+	/* another peer's audit that was under way here starts over with its next one */
+	DSAA_FOREACH_PEER (e, q)
+		q->audit_rx = false;
+	dsaa_seen_clear(&e->seen);
+	p->audit_rx = true;
+	p->audit_rx_id = id;
+	p->audit_found = p->audit_fixed = 0;
+}
+
+unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m)
+{
+	const struct dsaa_msg_hashes *h = &m->hashes;
+	bool ours = p->audit_rx && h->audit_id == p->audit_rx_id;
+
+	switch (m->type) {
+	case DSAA_MSG_AUDIT_BEGIN:
+		take_begin(e, p, h->audit_id);
+		break;
+	case DSAA_MSG_AUDIT_HASHES:
+		for (unsigned i = 0; ours && i < h->count; i++)
+			dsaa_seen_add(&e->seen,
+				      dsaa_receive_seen_of(p->site, dsaa_wire_hash(h, i)));
+		break;
+	case DSAA_MSG_AUDIT_END:
+		p->audit_sweep = ours && !e->seen.overflow;
+		p->audit_rx = false;
+		break;
+	default:
+		take_wanted(e, p, h);
+		break;
+	}
+	return DSAA_R_NONE;
+}
+
+bool dsaa_audit_is_extra(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_flow *f)
+{
+	if (!p->audit_sweep || dsaa_seen_mark(&e->seen, dsaa_receive_seen_hash(p->site, f)))
+		return false;
+	p->audit_found++;
+	return true;
+}
+
+/* Asks for what is missing, or for everything when that is less work. */
+static void ask(struct dsaa_engine *e, struct dsaa_peer *p, unsigned missing)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_WANT };
+	size_t len;
+
+	if (missing > DSAA_AUDIT_WANT_MAX) {
+		m.type = DSAA_MSG_BULK_REQUEST;
+		dsaa_act_message(e, p, &m);
+		return;
+	}
+	m.hashes.audit_id = p->audit_rx_id;
+	m.hashes.count = (uint16_t)missing;
+	m.hashes.list = e->hashes;
+	e->bulk_turn = !e->bulk_turn;
+	len = dsaa_wire_encode(e->bulk_buf[e->bulk_turn], DSAA_MSG_MAX, &m);
+	dsaa_act_send_borrowed(e, p, e->bulk_buf[e->bulk_turn], len);
+}
+
+void dsaa_audit_compared(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	unsigned missing = 0;
+	uint64_t hash;
+	uint32_t at = 0;
+
+	if (!p->audit_sweep)
+		return;
+	p->audit_sweep = false;
+	while (missing <= DSAA_AUDIT_WANT_MAX && dsaa_seen_next_unmarked(&e->seen, &at, &hash))
+		e->hashes[missing++] = dsaa_receive_seen_of(p->site, hash);
+	p->audit_differences = p->audit_found + missing;
+	p->audit_repaired = p->audit_fixed; /* AUDIT_FLOWS add theirs */
+	p->audit_at = e->now;
+	p->audits++;
+	if (missing)
+		ask(e, p, missing);
+}
+
+void dsaa_audit_forget(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	p->audit_tx = p->audit_rx = p->audit_sweep = false;
+	p->audit_tx_at.us = 0;
+	if (e->wanted_site == p->site)
+		e->wanted_site = 0;
+}
