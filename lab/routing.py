@@ -6,10 +6,8 @@ the sites with their dsaa block, which is the same text on every site.
 
 from lab import topology as topo
 
-# What bgpd calls dsaad's routes: the kernel table of FRR 10, the instance of FRR 8.4.
 # Where bgpd finds dsaad's routes: a kernel table on FRR 10, an instance before.
 ADVERTISE_TABLE = 3785
-ADVERTISE_INSTANCE = 85
 ADVERTISE_INSTANCE = 85
 TAGS = {"active": 65001, "backup": 65002, "drain": 65003}
 MEDS = {"active": 100, "backup": 200, "drain": 300}
