@@ -48,6 +48,28 @@ static int refuse(struct vty *vty, const char *fmt, ...)
 }
 
 /*
+ * The sentence that the YANG module has for the range of a number, NULL when there is none. libyang
+ * itself says it only for numbers that fit into the type.
+ */
+static const char *range_rule(const struct lysc_node *snode)
+{
+	const struct lysc_type *type = snode->nodetype == LYS_LEAFLIST ?
+					       ((const struct lysc_node_leaflist *)snode)->type :
+					       ((const struct lysc_node_leaf *)snode)->type;
+	const struct lysc_range *range;
+
+	switch (type->basetype) {
+	case LY_TYPE_UINT8:
+	case LY_TYPE_UINT16:
+	case LY_TYPE_UINT32:
+		range = ((const struct lysc_type_num *)type)->range;
+		return range ? range->emsg : NULL;
+	default:
+		return NULL;
+	}
+}
+
+/*
  * Checks VALUE against the YANG type of the node at XPATH (below the block).
  * Says "WORDS VALUE: the rule" when it does not fit.
  */
@@ -56,16 +78,20 @@ static bool fits(struct vty *vty, const char *words, const char *xpath, const ch
 	char path[XPATH_MAXLEN];
 	const struct ly_err_item *e;
 	struct nb_node *node;
+	const char *rule;
 
 	snprintf(path, sizeof(path), DSAA_XPATH "%s", xpath);
 	node = nb_node_find(path);
 	assert(node);
+	rule = range_rule(node->snode);
 	ly_err_clean(ly_native_ctx, NULL);
 	if (lyd_value_validate(ly_native_ctx, node->snode, value, strlen(value), NULL, NULL,
 			       NULL) == LY_SUCCESS)
 		return true;
 	e = ly_err_last(ly_native_ctx);
-	refuse(vty, "%s %s: %s", words, value, e && e->msg ? e->msg : "the value is not allowed");
+	if (!rule)
+		rule = e && e->msg ? e->msg : "the value is not allowed";
+	refuse(vty, "%s %s: %s", words, value, rule);
 	ly_err_clean(ly_native_ctx, NULL);
 	return false;
 }
