@@ -58,7 +58,7 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 		return NULL;
 	}
 	ct->mark_mask = mark_mask;
-	ct->old_events = ct->old_timestamp = -1;
+	ct->old_events = ct->old_timestamp = ct->old_liberal = -1;
 	if (events)
 		ct->events = open_socket(NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
 						 NF_NETLINK_CONNTRACK_DESTROY,
@@ -452,6 +452,12 @@ static void sysctl_put_back(const char *name, int *old)
 void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 {
 	bool events = sysctl_set("nf_conntrack_events", &ct->old_events);
+	/*
+	 * While a site cannot be reached, its peers forward the other direction of its connections
+	 * themselves. It then sees acknowledgements of data that it never saw, and a strict window
+	 * check would call them invalid, and the connection would stall for good.
+	 */
+	bool liberal = sysctl_set("nf_conntrack_tcp_be_liberal", &ct->old_liberal);
 	uint32_t count, max;
 
 	ct->timestamps = sysctl_set("nf_conntrack_timestamp", &ct->old_timestamp);
@@ -464,6 +470,9 @@ void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 	else if (!ct->timestamps)
 		snprintf(warning, len, "nf_conntrack_timestamp could not be set to 1: "
 				       "conflicts are decided by site number only");
+	else if (!liberal)
+		snprintf(warning, len, "nf_conntrack_tcp_be_liberal could not be set to 1: "
+				       "connections may stall when the site-sync link fails");
 	dsaa_ct_table_size(ct, &count, &max);
 	if (!warning[0] && max && count > max / 4 * 3)
 		snprintf(warning, len, "the conntrack table is filled to %u of %u: raise "
@@ -475,6 +484,7 @@ void dsaa_ct_sysctl_restore(struct dsaa_ct *ct)
 {
 	sysctl_put_back("nf_conntrack_events", &ct->old_events);
 	sysctl_put_back("nf_conntrack_timestamp", &ct->old_timestamp);
+	sysctl_put_back("nf_conntrack_tcp_be_liberal", &ct->old_liberal);
 	ct->timestamps = false;
 }
 

@@ -88,8 +88,9 @@ int dsaa_ct_find(struct dsaa_ct *ct, uint8_t family, uint8_t proto, const struct
 		 struct dsaa_flow *out, bool *reply);
 
 /*
- * Sets what dsaad needs in this namespace (nf_conntrack_events=1,
- * nf_conntrack_timestamp=1) and remembers what was there. What could not be
+ * Sets what dsaad needs in this namespace (nf_conntrack_events,
+ * nf_conntrack_timestamp, nf_conntrack_tcp_be_liberal: all 1) and remembers
+ * what was there. What could not be
  * set, or is too small, is told in WARNING as a sentence; else it is empty.
  */
 void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len);

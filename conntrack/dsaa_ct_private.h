@@ -37,7 +37,7 @@ struct dsaa_ct {
 	struct dsaa_ct_told event[DSAA_CT_EVENTS_PER_TURN];
 	struct dsaa_apply look[DSAA_CT_EVENTS_PER_TURN];
 	/* values found in the namespace; -1: not changed */
-	int old_events, old_timestamp;
+	int old_events, old_timestamp, old_liberal;
 	char read_buf[DSAA_CT_READ_LEN];
 	char batch[DSAA_CT_BATCH_LEN];
 };
