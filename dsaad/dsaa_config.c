@@ -134,11 +134,17 @@ void dsaa_config_end(void)
 
 /* ------------------------------------------------------------------ building one */
 
+/*
+ * By interface, family, length and address: prefix_cmp() alone takes all addresses of one network
+ * for the same.
+ */
 static int uips_cmp(const struct dsaa_uips *u, const char *ifname, const struct prefix *p)
 {
 	int d = strcmp(u->ifname, ifname);
 
-	return d ? d : prefix_cmp(&u->address, p);
+	if (!d)
+		d = prefix_cmp(&u->address, p);
+	return d ? d : memcmp(u->address.u.val, p->u.val, prefix_blen(p));
 }
 
 struct dsaa_uips *dsaa_config_add_uips(struct dsaa_config *c, uint8_t site, const char *ifname,
