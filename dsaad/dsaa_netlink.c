@@ -2,10 +2,15 @@
 /* Interface addresses over rtnetlink, with libmnl; see dsaa_netlink.h. */
 #include <zebra.h>
 
+#include <fcntl.h>
+#include <net/if.h>
+
 /* Ahead of libfrr's vrf.h, which defines for itself what the kernel's headers have not. */
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+
+#include "log.h"
 
 #include "dsaad/dsaa_netlink.h"
 
@@ -92,19 +97,54 @@ int dsaa_netlink_address_add(ifindex_t ifindex, const char *ifname, const struct
 	return rc == -EEXIST ? 0 : rc;
 }
 
+/*
+ * Opens the switch by which the kernel, when the first IPv4 address of a network is deleted, makes
+ * the next one of the interface the first. When it is off, the kernel deletes them all, whoever
+ * they belong to. Returns the open file when it was off and is on now, else -1.
+ */
+static int keep_secondaries(ifindex_t ifindex)
+{
+	char ifname[IF_NAMESIZE], path[96], value = '1';
+	int fd;
+
+	if (!if_indextoname(ifindex, ifname))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/promote_secondaries", ifname);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (pread(fd, &value, 1, 0) == 1 && value == '0' && pwrite(fd, "1", 1, 0) == 1)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Puts the switch back that keep_secondaries() opened. */
+static void keep_secondaries_no_more(int fd)
+{
+	if (fd < 0)
+		return;
+	if (pwrite(fd, "0", 1, 0) != 1)
+		zlog_warn("promote_secondaries cannot be set back: %m");
+	close(fd);
+}
+
 int dsaa_netlink_address_del(ifindex_t ifindex, const struct prefix *address)
 {
 	char buf[256];
 	struct ifaddrmsg *ifa;
 	struct nlmsghdr *nlh = begin(buf, RTM_DELADDR, NLM_F_ACK, &ifa);
-	int rc;
+	int rc, fd = -1;
 
 	ifa->ifa_family = address->family;
 	ifa->ifa_prefixlen = address->prefixlen;
 	ifa->ifa_index = ifindex;
 	put_address(nlh, IFA_LOCAL, address);
 	put_address(nlh, IFA_ADDRESS, address);
+	if (address->family == AF_INET)
+		fd = keep_secondaries(ifindex);
 	rc = talk(nlh, NULL, NULL);
+	keep_secondaries_no_more(fd);
 	return rc == -EADDRNOTAVAIL || rc == -ENODEV ? 0 : rc;
 }
 
