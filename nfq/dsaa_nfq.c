@@ -26,6 +26,7 @@ enum {
 	BATCHES_PER_TURN = 4,
 	FD_STOP = 0,
 	FD_WAKE,
+	FD_TUN,
 	FD_LANES,
 	FD_SOCKETS = FD_LANES + DSAA_LANES,
 	FDS_MAX = FD_SOCKETS + DSAA_NFQ_SOCKETS_MAX,
@@ -46,14 +47,16 @@ static void plan_free(struct dsaa_nfq_plan *plan)
 	free(plan);
 }
 
-/* A usable socket for LOCAL in PLAN, or NULL. */
+/* A usable socket for LOCAL in PLAN, of the kind that CONFIG wants, or NULL. */
 static struct dsaa_nfq_socket *plan_socket(const struct dsaa_nfq_plan *plan,
-					   const struct dsaa_addr *local, uint16_t port)
+					   const struct dsaa_addr *local,
+					   const struct dsaa_nfq_config *config)
 {
 	unsigned i;
 
 	for (i = 0; plan && i < plan->sockets; i++)
-		if (plan->socket[i]->port == port &&
+		if (plan->socket[i]->port == config->tunnel_port &&
+		    plan->socket[i]->send_only == config->send_only &&
 		    dsaa_addr_equal(&plan->socket[i]->local, local))
 			return plan->socket[i];
 	return NULL;
@@ -63,16 +66,16 @@ static struct dsaa_nfq_socket *plan_socket(const struct dsaa_nfq_plan *plan,
 static struct dsaa_nfq_socket *get_socket(struct dsaa_nfq *nfq, struct dsaa_nfq_plan *plan,
 					  const struct dsaa_addr *local)
 {
-	uint16_t port = plan->config.tunnel_port;
-	struct dsaa_nfq_socket *s = plan_socket(plan, local, port);
+	const struct dsaa_nfq_config *c = &plan->config;
+	struct dsaa_nfq_socket *s = plan_socket(plan, local, c);
 
 	if (s)
 		return s;
-	s = plan_socket(nfq->next, local, port);
+	s = plan_socket(nfq->next, local, c);
 	if (!s || s->fd < 0)
-		s = plan_socket(nfq->plan, local, port);
+		s = plan_socket(nfq->plan, local, c);
 	if (!s || s->fd < 0)
-		s = dsaa_nfq_socket_open(local, port);
+		s = dsaa_nfq_socket_open(local, c->tunnel_port, c->send_only);
 	if (s) {
 		s->refs++;
 		plan->socket[plan->sockets++] = s;
@@ -338,6 +341,8 @@ static unsigned fill_fds(const struct dsaa_nfq *nfq, int stop_fd, struct pollfd 
 
 	fds[FD_STOP] = (struct pollfd){ stop_fd, POLLIN, 0 };
 	fds[FD_WAKE] = (struct pollfd){ nfq->wake_fd, POLLIN, 0 };
+	/* without the fast path there is nothing to read but the stack's own chatter */
+	fds[FD_TUN] = (struct pollfd){ nfq->plan->config.send_only ? nfq->tun.fd : -1, POLLIN, 0 };
 	for (i = 0; i < DSAA_LANES; i++)
 		fds[FD_LANES + i] = (struct pollfd){ nfq->queues.fd[i], POLLIN, 0 };
 	/* a socket that could not be opened is -1, which poll leaves out */
@@ -367,6 +372,8 @@ int dsaa_nfq_turn(struct dsaa_nfq *nfq, int stop_fd, int timeout_ms)
 		if (rc < 0)
 			return rc;
 	}
+	if (fds[FD_TUN].revents & POLLIN)
+		dsaa_nfq_tun_serve(&nfq->tun, nfq->buf);
 	/* the plan may be another one than poll was asked with: an idle socket may be read */
 	for (i = 0; i < nfq->plan->sockets; i++)
 		if (nfq->plan->socket[i]->fd >= 0 && FD_SOCKETS + i < count &&

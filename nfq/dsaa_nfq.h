@@ -74,6 +74,11 @@ struct dsaa_nfq_config {
 	dsaa_site_id local_site;
 	uint16_t queue_base;	/* fixed at open */
 	uint16_t tunnel_port;	/* UDP, both ends */
+	/*
+	 * the kernel's fast path has the port and receives: here packets are only sent, and what it
+	 * puts into the TUN device (reassembled IPv6) comes back as fragments
+	 */
+	bool send_only;
 	char tun_name[DSAA_NFQ_NAME_LEN]; /* fixed at open */
 	/*
 	 * fixed at open: the file descriptor of /dev/net/tun if the caller opened it before

@@ -76,7 +76,8 @@ void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 /* One UDP socket per local sync-address; shared by successive configurations. */
 struct dsaa_nfq_socket {
 	struct dsaa_addr local;
-	uint16_t port;
+	uint16_t port;	/* of the peers' ends, and of this one unless it is for sending only */
+	bool send_only;
 	unsigned refs; /* under the lock */
 	int fd;	       /* -1: could not be bound */
 	int error;     /* then why: errno */
@@ -102,7 +103,8 @@ struct dsaa_nfq_datagram {
 };
 
 /* Opens the socket of a local address; NULL only without memory. */
-struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint16_t port);
+struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint16_t port,
+					     bool send_only);
 void dsaa_nfq_socket_close(struct dsaa_nfq_socket *s);
 /* The address of a peer's end in the kernel's form; returns its length. */
 socklen_t dsaa_nfq_sockaddr(struct sockaddr_storage *out, const struct dsaa_addr *a,
@@ -129,6 +131,8 @@ void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun);
  * from: a longer packet was put together from fragments, and goes on as fragments.
  */
 bool dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu);
+/* Reads what the fast path put into the device, by way of BUF (one slot), and hands it back cut. */
+void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf);
 
 /* ------------------------------------------------------------------ the object (dsaa_nfq.c) */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The TUN device by which corrected packets enter the stack. It never carries
- * anything the other way: no route leads there.
+ * The TUN device by which corrected packets enter the stack. No route leads
+ * there; what can be read from it was put there by the fast path, to be cut.
  *
  * A packet that was put together from fragments where it arrived is longer
  * than the link it came from. It goes on as fragments: IPv4 is left to the
@@ -309,4 +309,19 @@ bool dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, u
 	if (len > mtu)
 		allow_fragments4(data);
 	return put(tun, data, len);
+}
+
+void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf)
+{
+	unsigned i;
+	ssize_t n;
+
+	for (i = 0; i < DSAA_NFQ_BATCH; i++) {
+		n = read(tun->fd, buf, DSAA_NFQ_SLOT);
+		if (n <= 0)
+			return;
+		/* anything else is the stack's own, such as a report of multicast groups */
+		if (n > IP6_MTU_MIN && buf[0] >> 4 == 6)
+			deliver_fragments6(tun, buf, n);
+	}
 }

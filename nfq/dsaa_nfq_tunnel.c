@@ -51,7 +51,8 @@ static bool set_options(int fd, uint8_t family)
 	       set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
-struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint16_t port)
+struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint16_t port,
+					     bool send_only)
 {
 	struct dsaa_nfq_socket *s = calloc(1, sizeof(*s));
 	struct sockaddr_storage addr;
@@ -62,12 +63,13 @@ struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint
 		return NULL;
 	s->local = *local;
 	s->port = port;
+	s->send_only = send_only;
 	for (i = 0; i < DSAA_NFQ_OUT; i++) {
 		s->iov[i][0] = (struct iovec){ s->header[i], DSAA_ENCAP_LEN };
 		s->msg[i].msg_hdr.msg_iov = s->iov[i];
 		s->msg[i].msg_hdr.msg_iovlen = 2;
 	}
-	len = dsaa_nfq_sockaddr(&addr, local, port);
+	len = dsaa_nfq_sockaddr(&addr, local, send_only ? 0 : port);
 	s->fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd >= 0 && set_options(s->fd, local->family) &&
 	    bind(s->fd, (struct sockaddr *)&addr, len) == 0)

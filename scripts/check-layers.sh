@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Fails when a layer knows what it must not: core <- edges (conntrack, sync, rules, nfq) <- dsaad.
+# Fails when a layer knows what it must not: core <- edges (conntrack, sync, rules, nfq, bpf) <- dsaad.
 #  - an include against the direction, of another edge, or of a library that is not the layer's own;
 #  - a symbol that core needs from outside beyond memcpy and its kind;
 #  - a symbol that an edge takes from libfrr.
@@ -12,14 +12,14 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 OBJ=${1:-$BUILD/obj}
-EDGES="conntrack sync rules nfq"
+EDGES="conntrack sync rules nfq bpf"
 # What core may include from the system: types and limits only, nothing that does something.
 CORE_SYSTEM="assert.h|inttypes.h|limits.h|stdalign.h|stdarg.h|stdbool.h|stddef.h|stdint.h|string.h"
 CORE_SYMBOLS="memcpy|memmove|memset|memcmp|memchr"
 COMPILER_SYMBOLS="_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__memcpy_chk|__memset_chk|__memmove_chk"
 SANITIZER_SYMBOLS="__asan_.*|__ubsan_.*|__sanitizer_.*"
 # Folders of the third-party libraries that are some layer's own.
-LIBRARIES="libmnl/|libnetfilter_conntrack/|libnetfilter_queue/|libnftnl/|openssl/|libyang/|json-c/|lib/|vtysh/|zebra\.h|config\.h"
+LIBRARIES="bpf/|libmnl/|libnetfilter_conntrack/|libnetfilter_queue/|libnftnl/|openssl/|libyang/|json-c/|lib/|vtysh/|zebra\.h|config\.h"
 
 errors=0
 complain() {
@@ -34,6 +34,7 @@ own_libraries() {
 	sync) echo "openssl/" ;;
 	rules) echo "libmnl/|libnftnl/" ;;
 	nfq) echo "libmnl/|libnetfilter_queue/" ;;
+	bpf) echo "libmnl/|bpf/" ;;
 	*) echo "nothing" ;;
 	esac
 }

@@ -14,6 +14,8 @@ BUILD_TOOLS="build-essential dpkg-dev autoconf automake libtool pkg-config bison
 LIBRARIES="libjson-c-dev libcap-dev libelf-dev libreadline-dev libpcre2-dev libc-ares-dev libpam0g-dev libssl-dev
 	libprotobuf-c-dev libsnmp-dev librtr-dev lua5.3 liblua5.3-dev
 	libmnl-dev libnetfilter-conntrack-dev libnetfilter-queue-dev libnftnl-dev"
+# Correction in the kernel; without them everything builds all the same.
+FAST_PATH="clang bpftool libbpf-dev"
 # Not used, but stock vtysh has the commands of the SNMP and RPKI modules, so the rebuilt one reads them from there.
 FRR="frr frr-pythontools frr-snmp frr-rpki-rtrlib"
 TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-ping nftables conntrack tcpdump ethtool iperf3 curl
@@ -23,7 +25,7 @@ TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-p
 UNITS="frr ssh"
 
 packages() {
-	echo $BUILD_TOOLS $LIBRARIES $FRR $TESTS "$(libyang_dev)"
+	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FRR $TESTS "$(libyang_dev)"
 }
 
 # libyang_dev: Debian 12 calls it libyang2-dev, later ones libyang-dev.

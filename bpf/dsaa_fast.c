@@ -1,0 +1,796 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The loader of the fast path, see dsaa_fast.h.
+ *
+ * Programs are always those of this build; what is taken over from an earlier
+ * process is the maps' contents. A filter is replaced in one step, so no packet
+ * passes without a program. Order of apply: maps, device with its program,
+ * then the interfaces: nothing is sent before it can be received.
+ */
+#include "bpf/dsaa_fast.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+
+#include "bpf/dsaa_fast_net.h"
+#include "bpf/dsaa_fast_shared.h"
+#include "bpf/dsaa_fast_skel.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+_Static_assert(DSAA_FAST_REASONS == (int)DSAA_REASONS_MAX, "a counter for each reason");
+
+enum { PATH_LEN = 256, CPUS_MAX = 4096 };
+
+struct dsaa_fast {
+	struct dsaa_fast_bpf *skel;
+	uint32_t prog_id[3]; /* enum prog */
+	char dir[PATH_LEN];  /* of the pins; empty: cannot be pinned */
+	char no_pins[128];   /* then why */
+	bool pinned;
+
+	pthread_mutex_t lock; /* words and gate */
+	bool foreign;
+	uint32_t word[DSAA_FAST_SITES];
+
+	unsigned cpus;
+	struct dsaa_fast_counters cleared; /* the counters at the last clear */
+};
+
+enum prog { TO_OWNER, UNMARK, FROM_PEER };
+
+/* ------------------------------------------------------------------ libbpf's complaints */
+
+static __thread char complaint[256];
+
+/* The last warning before a failure says the most; the rest would go to standard error. */
+static int keep_complaint(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level == LIBBPF_WARN && !strstr(complaint, "not found in kernel"))
+		vsnprintf(complaint, sizeof(complaint), format, args);
+	complaint[strcspn(complaint, "\n")] = '\0';
+	return 0;
+}
+
+static void explain_load(char *err, size_t errlen, int rc)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+		snprintf(err, errlen, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)");
+	else if (rc == -EPERM)
+		snprintf(err, errlen, "BPF programs may not be loaded here: no permission");
+	else if (strstr(complaint, "bpf_skb_ct_lookup") || strstr(complaint, "bpf_ct_release"))
+		snprintf(err, errlen,
+			 "the kernel has no conntrack functions for BPF (Linux 5.19 or later, nf_conntrack loaded)");
+	else
+		snprintf(err, errlen, "the kernel refused the BPF programs: %s (%s)", strerror(-rc),
+			 complaint);
+}
+
+/* ------------------------------------------------------------------ pins */
+
+static bool is_bpffs(const char *path)
+{
+	struct statfs st;
+
+	return statfs(path, &st) == 0 && (unsigned long)st.f_type == BPF_FS_MAGIC;
+}
+
+/* Names the folder of the pins of this network namespace; false with a reason in WHY. */
+static bool pin_dir(const char *bpffs, char dir[PATH_LEN], char *why, size_t whylen)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	int fd;
+
+	dir[0] = '\0';
+	/* as every tool does that pins */
+	if (!is_bpffs(bpffs) && mount("bpf", bpffs, "bpf", 0, "mode=0700") < 0) {
+		snprintf(why, whylen, "no BPF file system at %s: %s", bpffs, strerror(errno));
+		return false;
+	}
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0) {
+		snprintf(why, whylen, "the network namespace has no cookie: %s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	close(fd);
+	snprintf(dir, PATH_LEN, "%s/dsaa/%llx.%u", bpffs, (unsigned long long)cookie,
+		 DSAA_FAST_LAYOUT);
+	return true;
+}
+
+/* Makes the folder, and gives it to UID. */
+static bool make_dir(const char *dir, uid_t uid, gid_t gid)
+{
+	char parent[PATH_LEN];
+
+	snprintf(parent, sizeof(parent), "%s", dir);
+	*strrchr(parent, '/') = '\0';
+	return (mkdir(parent, 0700) == 0 || errno == EEXIST) && chown(parent, uid, gid) == 0 &&
+	       (mkdir(dir, 0700) == 0 || errno == EEXIST) && chown(dir, uid, gid) == 0;
+}
+
+static void pin_path(char path[PATH_LEN], const char *dir, const struct bpf_map *map)
+{
+	/* both are short: the folder's name was made here */
+	snprintf(path, PATH_LEN, "%.200s/%.40s", dir, bpf_map__name(map));
+}
+
+/* A pinned map of the right form, or -1. */
+static int pinned_map(const char *path, const struct bpf_map *map)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return -1;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == bpf_map__type(map) &&
+	    info.key_size == bpf_map__key_size(map) &&
+	    info.value_size == bpf_map__value_size(map) &&
+	    info.max_entries == bpf_map__max_entries(map))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Takes over what is pinned, all maps or none. */
+static void reuse_maps(struct dsaa_fast *f)
+{
+	int fd[32], n = 0, i = 0;
+	char path[PATH_LEN];
+	struct bpf_map *map;
+	bool all = f->dir[0] != '\0';
+
+	bpf_object__for_each_map(map, f->skel->obj) {
+		if (!all || bpf_map__is_internal(map) || n == 32)
+			continue;
+		pin_path(path, f->dir, map);
+		fd[n] = pinned_map(path, map);
+		all = fd[n] >= 0;
+		n += all;
+	}
+	bpf_object__for_each_map(map, f->skel->obj) {
+		if (!all || bpf_map__is_internal(map))
+			continue;
+		bpf_map__reuse_fd(map, fd[i++]);
+	}
+	for (i = 0; i < n; i++)
+		close(fd[i]);
+	f->pinned = all && n > 0;
+}
+
+/* Removes the pins; the folder stays for a daemon that could not make it again. */
+static void unpin(const char *dir)
+{
+	static const char *const names[] = { "control", "words",  "sites",   "peers",	  "ifaces",
+					     "ports",	"locals", "reasons", "peers_seen" };
+	char path[PATH_LEN];
+	unsigned i;
+
+	for (i = 0; dir[0] && i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%.200s/%.40s", dir, names[i]);
+		unlink(path);
+	}
+}
+
+static void pin_maps(struct dsaa_fast *f)
+{
+	char path[PATH_LEN];
+	struct bpf_map *map;
+
+	if (f->pinned || !f->dir[0])
+		return;
+	unpin(f->dir); /* of another form, or not all of them */
+	f->pinned = true;
+	bpf_object__for_each_map(map, f->skel->obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		pin_path(path, f->dir, map);
+		if (bpf_obj_pin(bpf_map__fd(map), path) < 0) {
+			snprintf(f->no_pins, sizeof(f->no_pins), "%.80s: %s", path,
+				 strerror(errno));
+			f->pinned = false;
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ loading */
+
+static uint32_t id_of(const struct bpf_program *prog)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) == 0 ? info.id : 0;
+}
+
+static const struct bpf_program *prog_of(const struct dsaa_fast *f, enum prog which)
+{
+	if (which == TO_OWNER)
+		return f->skel->progs.dsaa_to_owner;
+	return which == UNMARK ? f->skel->progs.dsaa_unmark : f->skel->progs.dsaa_from_peer;
+}
+
+static void put(const struct bpf_map *map, uint32_t key, const void *value)
+{
+	/* arrays: the key is in range and the kernel cannot refuse */
+	bpf_map_update_elem(bpf_map__fd(map), &key, value, BPF_ANY);
+}
+
+static void read_words(struct dsaa_fast *f)
+{
+	uint32_t site;
+
+	for (site = 1; site < DSAA_FAST_SITES; site++)
+		bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.words), &site, &f->word[site]);
+}
+
+/* No packet needs to be looked up while there is none that could be carried. */
+static void set_gate(struct dsaa_fast *f)
+{
+	uint32_t gate = 0, i;
+
+	for (i = 1; i < DSAA_FAST_SITES; i++)
+		if (f->word[i] == DSAA_WORD_ALIVE || f->word[i] == DSAA_WORD_UNREACHABLE)
+			gate = f->foreign;
+	put(f->skel->maps.words, DSAA_FAST_GATE, &gate);
+}
+
+static bool load(struct dsaa_fast *f, char *err, size_t errlen)
+{
+	int rc;
+
+	f->skel = dsaa_fast_bpf__open();
+	if (!f->skel) {
+		explain_load(err, errlen, -errno);
+		return false;
+	}
+	reuse_maps(f);
+	rc = dsaa_fast_bpf__load(f->skel);
+	if (rc < 0) {
+		explain_load(err, errlen, rc);
+		return false;
+	}
+	f->prog_id[TO_OWNER] = id_of(prog_of(f, TO_OWNER));
+	f->prog_id[UNMARK] = id_of(prog_of(f, UNMARK));
+	f->prog_id[FROM_PEER] = id_of(prog_of(f, FROM_PEER));
+	return true;
+}
+
+struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *err, size_t errlen)
+{
+	struct dsaa_fast *f = calloc(1, sizeof(*f));
+	int cpus;
+
+	if (!f) {
+		snprintf(err, errlen, "no memory");
+		return NULL;
+	}
+	complaint[0] = '\0';
+	libbpf_set_print(keep_complaint);
+	pthread_mutex_init(&f->lock, NULL);
+	cpus = libbpf_num_possible_cpus();
+	f->cpus = cpus > 0 && cpus <= CPUS_MAX ? cpus : 1;
+	f->foreign = true;
+	if (pin_dir(bpffs ? bpffs : DSAA_FAST_BPFFS, f->dir, f->no_pins, sizeof(f->no_pins)) &&
+	    !make_dir(f->dir, uid, gid)) {
+		snprintf(f->no_pins, sizeof(f->no_pins), "%.80s: %s", f->dir, strerror(errno));
+		f->dir[0] = '\0';
+	}
+	dsaa_fast_net_wake_conntrack();
+	if (!load(f, err, errlen)) {
+		dsaa_fast_close(f);
+		return NULL;
+	}
+	read_words(f);
+	return f;
+}
+
+void dsaa_fast_close(struct dsaa_fast *f)
+{
+	if (!f)
+		return;
+	dsaa_fast_bpf__destroy(f->skel);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+/* ------------------------------------------------------------------ maps */
+
+static struct dsaa_fast_addr to_key(const struct dsaa_addr *a)
+{
+	struct dsaa_fast_addr key = { { 0, 0, htonl(0xffff), 0 } };
+
+	if (a->family == 4)
+		memcpy(&key.word[3], a->bytes, 4);
+	else
+		memcpy(key.word, a->bytes, 16);
+	return key;
+}
+
+/* As bpf_tunnel_key wants it: IPv4 in host order, IPv6 as it is. */
+static void to_tunnel(uint32_t out[4], const struct dsaa_addr *a)
+{
+	if (a->family == 6) {
+		memcpy(out, a->bytes, 16);
+	} else if (a->family == 4) {
+		memcpy(out, a->bytes, 4);
+		out[0] = ntohl(out[0]);
+	}
+}
+
+static bool is_configured(const struct dsaa_fast_config *c, const struct dsaa_fast_addr *key,
+			  uint32_t *site)
+{
+	unsigned i, j;
+
+	for (i = 0; i < c->peers; i++)
+		for (j = 0; j < c->peer[i].links; j++) {
+			struct dsaa_fast_addr k = to_key(&c->peer[i].link[j].remote);
+
+			*site = c->peer[i].site;
+			if (memcmp(&k, key, sizeof(k)) == 0)
+				return true;
+		}
+	return false;
+}
+
+static void fill_peers(struct dsaa_fast *f, const struct dsaa_fast_config *c)
+{
+	int fd = bpf_map__fd(f->skel->maps.peers);
+	struct dsaa_fast_addr key, gone[DSAA_FAST_PEERS];
+	unsigned i, j, n = 0;
+	uint32_t site;
+	void *from = NULL;
+
+	while (n < DSAA_FAST_PEERS && bpf_map_get_next_key(fd, from, &key) == 0) {
+		gone[n] = key;
+		from = &gone[n];
+		n++;
+	}
+	for (i = 0; i < n; i++)
+		if (!is_configured(c, &gone[i], &site))
+			bpf_map_delete_elem(fd, &gone[i]);
+	for (i = 0; i < c->peers; i++)
+		for (j = 0; j < c->peer[i].links; j++) {
+			key = to_key(&c->peer[i].link[j].remote);
+			site = c->peer[i].site;
+			bpf_map_update_elem(fd, &key, &site, BPF_ANY);
+		}
+}
+
+static void fill_sites(struct dsaa_fast *f, const struct dsaa_fast_config *c)
+{
+	struct dsaa_fast_site sites[DSAA_FAST_SITES] = { 0 };
+	unsigned i;
+
+	for (i = 0; i < c->peers; i++) {
+		const struct dsaa_fast_peer *p = &c->peer[i];
+		struct dsaa_fast_site *s = &sites[p->site];
+
+		if (p->links == 0)
+			continue;
+		s->family = p->link[p->send].remote.family;
+		to_tunnel(s->remote, &p->link[p->send].remote);
+		to_tunnel(s->local, &p->link[p->send].local);
+	}
+	for (i = 0; i < DSAA_FAST_SITES; i++)
+		put(f->skel->maps.sites, i, &sites[i]);
+}
+
+static void fill_control(struct dsaa_fast *f, const struct dsaa_fast_config *c, unsigned vx)
+{
+	struct dsaa_fast_control control = {
+		.mark_mask = c->mark_mask,
+		.mark_shift = (uint32_t)__builtin_ctz(c->mark_mask),
+		.local_site = c->local_site,
+		.vx_ifindex = vx,
+		.tun_ifindex = if_nametoindex(c->tun_name),
+		.observe = c->observe,
+	};
+
+	put(f->skel->maps.control, 0, &control);
+}
+
+/* ------------------------------------------------------------------ device and filters */
+
+static void complain(struct dsaa_fast_status *st, const char *what, const char *why)
+{
+	if (!st->why[0])
+		snprintf(st->why, sizeof(st->why), "%s: %s", what, why);
+}
+
+/* The tunnel's device as it should be; made again when its port is another one. */
+static bool make_device(const struct dsaa_fast_config *c, struct dsaa_fast_status *st)
+{
+	const uint8_t mac[6] = { 0x02, 0xd5, 0xaa, 0, 0, c->local_site };
+	struct dsaa_fast_device d;
+	int rc = dsaa_fast_net_device(DSAA_FAST_DEVICE, &d);
+
+	if (rc == 0 && (!d.tunnel || d.port != c->tunnel_port ||
+			memcmp(d.mac, mac, sizeof(mac)) != 0)) {
+		dsaa_fast_net_delete(d.ifindex);
+		rc = -ENODEV;
+	} else if (rc == 0 && !d.up) {
+		rc = dsaa_fast_net_set_up(d.ifindex);
+		st->repaired++;
+	}
+	if (rc == -ENODEV) {
+		rc = dsaa_fast_net_create(DSAA_FAST_DEVICE, c->tunnel_port, mac);
+		if (rc == 0)
+			rc = dsaa_fast_net_device(DSAA_FAST_DEVICE, &d);
+	}
+	if (rc == 0) {
+		st->vx_ifindex = d.ifindex;
+		return true;
+	}
+	if (rc == -EADDRINUSE)
+		snprintf(st->why, sizeof(st->why), "UDP port %u is in use by another program",
+			 c->tunnel_port);
+	else if (rc == -EEXIST)
+		snprintf(st->why, sizeof(st->why),
+			 "another VXLAN device in external mode has UDP port %u", c->tunnel_port);
+	else if (rc == -EOPNOTSUPP)
+		snprintf(st->why, sizeof(st->why), "the kernel has no VXLAN (module vxlan)");
+	else
+		snprintf(st->why, sizeof(st->why), "VXLAN device " DSAA_FAST_DEVICE ": %s",
+			 strerror(-rc));
+	return false;
+}
+
+/* Sees to it that our filter on the interface is program WHICH; *MADE is only ever set. */
+static bool attach(struct dsaa_fast *f, unsigned ifindex, enum prog which, bool *made,
+		   const char *name, struct dsaa_fast_status *st)
+{
+	bool new_qdisc = false;
+	int rc;
+
+	if (dsaa_fast_net_filter(ifindex) == f->prog_id[which])
+		return true;
+	rc = dsaa_fast_net_attach(ifindex, bpf_program__fd(prog_of(f, which)), &new_qdisc);
+	*made |= new_qdisc;
+	if (rc < 0)
+		complain(st, name, rc == -EPERM ? "no permission to attach the program"
+						: strerror(-rc));
+	return rc == 0;
+}
+
+static bool get_port(struct dsaa_fast *f, uint32_t ifindex, struct dsaa_fast_port *port)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.ports), &ifindex, port) == 0;
+}
+
+/* Interface number N of the configuration, in maps and with its filter. */
+static void serve_iface(struct dsaa_fast *f, const struct dsaa_fast_config *c, unsigned n,
+			struct dsaa_fast_status *st)
+{
+	const struct dsaa_fast_ifname *in = &c->iface[n - 1];
+	struct dsaa_fast_iface iface = { 0 };
+	struct dsaa_fast_port port = { 0 };
+	struct dsaa_fast_device d;
+	bool made, known;
+	uint32_t key;
+
+	if (dsaa_fast_net_device(in->name, &d) < 0) {
+		put(f->skel->maps.ifaces, n, &iface);
+		return;
+	}
+	iface.ifindex = key = d.ifindex;
+	iface.ethernet = d.ethernet;
+	memcpy(iface.mac, d.mac, sizeof(iface.mac));
+	if (!d.ethernet) {
+		complain(st, in->name, "has no Ethernet header, so the slow path serves it");
+		put(f->skel->maps.ifaces, n, &iface);
+		return;
+	}
+	known = get_port(f, key, &port);
+	if (known && dsaa_fast_net_filter(key) == 0)
+		st->repaired++;
+	made = port.made_qdisc;
+	port.iface = n;
+	port.caught = in->caught;
+	/* the maps first: the program finds its interface with the first packet */
+	bpf_map_update_elem(bpf_map__fd(f->skel->maps.ports), &key, &port, BPF_ANY);
+	st->kernel[n - 1] = attach(f, key, in->caught ? TO_OWNER : UNMARK, &made, in->name, st);
+	port.made_qdisc = made;
+	bpf_map_update_elem(bpf_map__fd(f->skel->maps.ports), &key, &port, BPF_ANY);
+	if (!st->kernel[n - 1])
+		iface.ifindex = 0;
+	put(f->skel->maps.ifaces, n, &iface);
+}
+
+/* The interfaces in the map: how many, with their ifindexes in KEYS. */
+static unsigned list_ports(int fd, uint32_t keys[DSAA_FAST_PORTS])
+{
+	void *from = NULL;
+	unsigned n = 0;
+
+	while (n < DSAA_FAST_PORTS && bpf_map_get_next_key(fd, from, &keys[n]) == 0) {
+		from = &keys[n];
+		n++;
+	}
+	return n;
+}
+
+static bool is_wanted(const struct dsaa_fast_config *c, unsigned ifindex)
+{
+	unsigned i;
+
+	for (i = 0; c && i < c->ifaces; i++)
+		if (if_nametoindex(c->iface[i].name) == ifindex)
+			return true;
+	return false;
+}
+
+/* Takes the filters off interfaces that CONFIG (NULL: none) does not name; from map FD. */
+static int forget_ports(int fd, const struct dsaa_fast_config *c)
+{
+	uint32_t keys[DSAA_FAST_PORTS];
+	unsigned n = list_ports(fd, keys), i;
+	struct dsaa_fast_port port;
+	int rc = 0, one;
+
+	for (i = 0; i < n; i++) {
+		if (is_wanted(c, keys[i]) || bpf_map_lookup_elem(fd, &keys[i], &port) < 0)
+			continue;
+		one = dsaa_fast_net_detach(keys[i], port.made_qdisc);
+		rc = rc ? rc : one;
+		bpf_map_delete_elem(fd, &keys[i]);
+	}
+	return rc;
+}
+
+/* Why CONFIG cannot be applied, or NULL. */
+static const char *config_wrong(const struct dsaa_fast_config *c)
+{
+	unsigned i, j;
+
+	if (c->local_site == 0 || c->local_site > DSAA_SITES_MAX)
+		return "the local site has no number";
+	if (!dsaa_mark_mask_valid(c->mark_mask) || c->tunnel_port == 0)
+		return "the mark mask or the tunnel's port is out of range";
+	if (c->peers > DSAA_SITES_MAX || c->ifaces > DSAA_IFACES_MAX)
+		return "more sites or interfaces than the limits allow";
+	if (!memchr(c->tun_name, '\0', sizeof(c->tun_name)))
+		return "the TUN device's name is too long";
+	for (i = 0; i < c->ifaces; i++)
+		if (!c->iface[i].name[0] || !memchr(c->iface[i].name, '\0', DSAA_FAST_NAME_LEN))
+			return "an interface has no name";
+	for (i = 0; i < c->peers; i++) {
+		const struct dsaa_fast_peer *p = &c->peer[i];
+
+		if (p->site == 0 || p->site > DSAA_SITES_MAX || p->site == c->local_site ||
+		    p->links > DSAA_SITE_SYNC_ADDRESSES_MAX || (p->links && p->send >= p->links))
+			return "a peer's number or links are out of range";
+		for (j = 0; j < p->links; j++)
+			if (p->link[j].remote.family != 4 && p->link[j].remote.family != 6)
+				return "a peer's sync-address is no address";
+	}
+	return NULL;
+}
+
+bool dsaa_fast_apply(struct dsaa_fast *f, const struct dsaa_fast_config *c,
+		     struct dsaa_fast_status *st)
+{
+	static const struct dsaa_fast_iface none;
+	const char *wrong = config_wrong(c);
+	bool unused = false;
+	unsigned n;
+
+	memset(st, 0, sizeof(*st));
+	if (wrong) {
+		snprintf(st->why, sizeof(st->why), "%s", wrong);
+		return false;
+	}
+	if (!make_device(c, st))
+		return false;
+	pin_maps(f);
+	st->pinned = f->pinned;
+	fill_control(f, c, st->vx_ifindex);
+	fill_sites(f, c);
+	fill_peers(f, c);
+	if (!attach(f, st->vx_ifindex, FROM_PEER, &unused, DSAA_FAST_DEVICE, st))
+		return false;
+	st->running = true;
+	/* first what goes, then what comes: an interface may take the number of another */
+	forget_ports(bpf_map__fd(f->skel->maps.ports), c);
+	for (n = 1; n <= c->ifaces; n++)
+		serve_iface(f, c, n, st);
+	for (; n < DSAA_FAST_IFACES; n++)
+		put(f->skel->maps.ifaces, n, &none);
+	if (!f->pinned)
+		complain(st, "what the kernel knows is lost when dsaad restarts", f->no_pins);
+	return true;
+}
+
+/* ------------------------------------------------------------------ removal */
+
+/* Filters first, so that nothing is sent any more; then the device, which ends the tunnel. */
+static bool take_away(int ports_fd, const char *dir, char *err, size_t errlen)
+{
+	struct dsaa_fast_device d;
+	int rc = ports_fd >= 0 ? forget_ports(ports_fd, NULL) : 0;
+
+	if (dsaa_fast_net_device(DSAA_FAST_DEVICE, &d) == 0 && d.tunnel && rc == 0)
+		rc = dsaa_fast_net_delete(d.ifindex);
+	unpin(dir);
+	if (rc < 0)
+		snprintf(err, errlen, "the fast path could not be removed: %s", strerror(-rc));
+	return rc == 0;
+}
+
+bool dsaa_fast_remove(struct dsaa_fast *f, char *err, size_t errlen)
+{
+	bool ok = take_away(bpf_map__fd(f->skel->maps.ports), f->dir, err, errlen);
+
+	f->pinned = false;
+	return ok;
+}
+
+/* Without the map that says where: looks at every interface. */
+static void sweep_filters(void)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+
+	for (i = all; i && i->if_index; i++)
+		if (dsaa_fast_net_filter(i->if_index))
+			dsaa_fast_net_detach(i->if_index, false);
+	if_freenameindex(all);
+}
+
+bool dsaa_fast_sweep(const char *bpffs, char *err, size_t errlen)
+{
+	char dir[PATH_LEN], path[PATH_LEN + 8], why[128];
+	int fd = -1;
+	bool ok;
+
+	libbpf_set_print(keep_complaint);
+	if (pin_dir(bpffs ? bpffs : DSAA_FAST_BPFFS, dir, why, sizeof(why))) {
+		snprintf(path, sizeof(path), "%s/ports", dir);
+		fd = bpf_obj_get(path);
+	}
+	ok = take_away(fd, dir, err, errlen);
+	if (fd >= 0)
+		close(fd);
+	sweep_filters();
+	if (dir[0])
+		rmdir(dir);
+	return ok;
+}
+
+/* ------------------------------------------------------------------ what changes meanwhile */
+
+void dsaa_fast_set_word(struct dsaa_fast *f, dsaa_site_id site, enum dsaa_site_word word)
+{
+	uint32_t value = word;
+
+	if (site == 0 || site > DSAA_SITES_MAX)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->word[site] = value;
+	put(f->skel->maps.words, site, &value);
+	set_gate(f);
+	pthread_mutex_unlock(&f->lock);
+}
+
+enum dsaa_site_word dsaa_fast_get_word(struct dsaa_fast *f, dsaa_site_id site)
+{
+	uint32_t word = DSAA_WORD_UNKNOWN;
+
+	if (site > 0 && site <= DSAA_SITES_MAX) {
+		pthread_mutex_lock(&f->lock);
+		word = f->word[site];
+		pthread_mutex_unlock(&f->lock);
+	}
+	return (enum dsaa_site_word)word;
+}
+
+void dsaa_fast_set_foreign(struct dsaa_fast *f, bool any)
+{
+	pthread_mutex_lock(&f->lock);
+	f->foreign = any;
+	set_gate(f);
+	pthread_mutex_unlock(&f->lock);
+}
+
+bool dsaa_fast_address(struct dsaa_fast *f, const struct dsaa_addr *addr, bool added)
+{
+	int fd = bpf_map__fd(f->skel->maps.locals);
+	struct dsaa_fast_addr key = to_key(addr);
+	uint32_t one = 1;
+
+	if (added)
+		return bpf_map_update_elem(fd, &key, &one, BPF_ANY) == 0;
+	bpf_map_delete_elem(fd, &key);
+	return true;
+}
+
+/* ------------------------------------------------------------------ counters */
+
+static void sum_reason(struct dsaa_fast *f, uint32_t i, struct dsaa_fast_counters *out)
+{
+	struct dsaa_fast_reason r[f->cpus];
+	unsigned cpu;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.reasons), &i, r) < 0)
+		return;
+	for (cpu = 0; cpu < f->cpus; cpu++) {
+		out->packets[i] += r[cpu].packets;
+		out->bytes[i] += r[cpu].bytes;
+	}
+}
+
+static void sum_peer(struct dsaa_fast *f, uint32_t i, struct dsaa_fast_counters *out)
+{
+	struct dsaa_fast_peer_count p[f->cpus];
+	unsigned cpu;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.peers_seen), &i, p) < 0)
+		return;
+	for (cpu = 0; cpu < f->cpus; cpu++) {
+		out->peer[i].packets_sent += p[cpu].packets_sent;
+		out->peer[i].bytes_sent += p[cpu].bytes_sent;
+		out->peer[i].packets_received += p[cpu].packets_received;
+		out->peer[i].bytes_received += p[cpu].bytes_received;
+	}
+}
+
+static void sum(struct dsaa_fast *f, struct dsaa_fast_counters *out)
+{
+	unsigned i;
+
+	memset(out, 0, sizeof(*out));
+	for (i = dsaa_reason_next(0); i < DSAA_REASONS_MAX; i = dsaa_reason_next(i))
+		sum_reason(f, i, out);
+	for (i = 1; i <= DSAA_SITES_MAX; i++)
+		sum_peer(f, i, out);
+}
+
+void dsaa_fast_counters(struct dsaa_fast *f, struct dsaa_fast_counters *out)
+{
+	const struct dsaa_fast_counters *old = &f->cleared;
+	unsigned i;
+
+	sum(f, out);
+	pthread_mutex_lock(&f->lock);
+	for (i = 0; i < DSAA_REASONS_MAX; i++) {
+		out->packets[i] -= old->packets[i];
+		out->bytes[i] -= old->bytes[i];
+	}
+	for (i = 1; i <= DSAA_SITES_MAX; i++) {
+		out->peer[i].packets_sent -= old->peer[i].packets_sent;
+		out->peer[i].bytes_sent -= old->peer[i].bytes_sent;
+		out->peer[i].packets_received -= old->peer[i].packets_received;
+		out->peer[i].bytes_received -= old->peer[i].bytes_received;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+void dsaa_fast_counters_clear(struct dsaa_fast *f)
+{
+	struct dsaa_fast_counters now;
+
+	sum(f, &now);
+	pthread_mutex_lock(&f->lock);
+	f->cleared = now;
+	pthread_mutex_unlock(&f->lock);
+}

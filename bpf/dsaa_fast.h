@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The fast path of correction: loads the programs of dsaa_fast.bpf.c, makes the
+ * VXLAN device of the tunnel, attaches the one to the other and fills the maps.
+ * Edge: knows core, libbpf, libmnl and the kernel's interfaces.
+ *
+ * What is attached goes on without the process: filters hold the programs, the
+ * programs hold the maps. The maps are pinned too, in BPFFS/dsaa/COOKIE.LAYOUT
+ * (COOKIE: of the network namespace), so that the next start takes over state
+ * words and counters. Only dsaa_fast_remove() and dsaa_fast_sweep() end it.
+ *
+ * Filters are clsact filters and not tcx links: those need no pin to outlive
+ * the process, every kernel that has the conntrack functions has them, and
+ * they are replaced atomically. Ours has priority DSAA_FAST_PRIORITY: after
+ * what an operator numbers by hand, before what the kernel numbers.
+ *
+ * Threads: main thread; dsaa_fast_set_word(), dsaa_fast_set_foreign() and
+ * dsaa_fast_counters() may be called by any thread between load and close.
+ *
+ * Privileges: dsaa_fast_load wants CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON)
+ * and CAP_NET_ADMIN, so it is called before a daemon gives up root; apply,
+ * remove and sweep want CAP_NET_ADMIN, the rest nothing.
+ */
+#ifndef DSAA_FAST_H
+#define DSAA_FAST_H
+
+#include <sys/types.h>
+
+#include "core/dsaa_owner.h"
+#include "core/dsaa_reason.h"
+
+struct dsaa_fast;
+
+enum dsaa_fast_constants {
+	DSAA_FAST_NAME_LEN = 16, /* an interface's name with its NUL */
+	DSAA_FAST_PRIORITY = 3785,
+	DSAA_FAST_HANDLE = 0xd5aa,
+};
+
+#define DSAA_FAST_DEVICE "dsaa-vx"
+#define DSAA_FAST_BPFFS "/sys/fs/bpf"
+
+struct dsaa_fast_link {
+	struct dsaa_addr local; /* our sync-address; family 0: the kernel chooses */
+	struct dsaa_addr remote;
+};
+
+struct dsaa_fast_peer {
+	dsaa_site_id site;
+	unsigned links; /* packets from any of them are taken */
+	unsigned send;	/* the one that is used to send, < links */
+	struct dsaa_fast_link link[DSAA_SITE_SYNC_ADDRESSES_MAX];
+};
+
+/* A logical interface; its number on the wire is its place in the table plus one. */
+struct dsaa_fast_ifname {
+	char name[DSAA_FAST_NAME_LEN];
+	bool caught; /* foreign packets are caught here */
+};
+
+struct dsaa_fast_config {
+	dsaa_site_id local_site;
+	uint32_t mark_mask;   /* dsaa_mark_mask_valid() */
+	uint16_t tunnel_port; /* UDP, both ends */
+	bool observe;	      /* count, touch nothing */
+	char tun_name[DSAA_FAST_NAME_LEN]; /* the slow path's TUN device */
+
+	unsigned peers;
+	struct dsaa_fast_peer peer[DSAA_SITES_MAX];
+	unsigned ifaces;
+	struct dsaa_fast_ifname iface[DSAA_IFACES_MAX];
+};
+
+struct dsaa_fast_status {
+	bool running;	     /* the tunnel's device is up and has its program */
+	bool pinned;	     /* the next start finds the maps */
+	unsigned vx_ifindex; /* 0: no device */
+	unsigned repaired;   /* what somebody had removed, and this apply put back */
+	bool kernel[DSAA_IFACES_MAX]; /* by place: the fast path serves it */
+	char why[256];	     /* what is not as it should be; empty when all is well */
+};
+
+/*
+ * Loads the programs, and takes over the maps that an earlier process pinned
+ * below BPFFS (NULL: DSAA_FAST_BPFFS, mounted when it is not). The pins are
+ * given to UID and GID, so that a daemon without root can remove them. Nothing
+ * is attached yet, and what is attached is not touched. NULL with the reason
+ * in ERR.
+ */
+struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *err,
+				 size_t errlen);
+
+/* Frees the object; what is attached stays. NULL is allowed. */
+void dsaa_fast_close(struct dsaa_fast *fast);
+
+/*
+ * Makes the kernel as CONFIG says: device, filters, maps. Called again it
+ * repairs what somebody removed; cheap when all is there. True when the tunnel
+ * runs; single interfaces may still be missing, see STATUS.
+ */
+bool dsaa_fast_apply(struct dsaa_fast *fast, const struct dsaa_fast_config *config,
+		     struct dsaa_fast_status *status);
+
+/* Takes everything away: filters, qdiscs that were made for them, device, pins. May be applied again. */
+bool dsaa_fast_remove(struct dsaa_fast *fast, char *err, size_t errlen);
+
+/* The same without a loaded object: for leftovers in this network namespace. */
+bool dsaa_fast_sweep(const char *bpffs, char *err, size_t errlen);
+
+/* The state word of a site: the programs see it with the next packet. */
+void dsaa_fast_set_word(struct dsaa_fast *fast, dsaa_site_id site, enum dsaa_site_word word);
+/* What the kernel has, which right after loading is what the last process told it. */
+enum dsaa_site_word dsaa_fast_get_word(struct dsaa_fast *fast, dsaa_site_id site);
+
+/*
+ * Whether connections of other sites are in the kernel's table. While there are none, packets are
+ * not looked up. Say true before the first is put there; it is true after loading.
+ */
+void dsaa_fast_set_foreign(struct dsaa_fast *fast, bool any);
+
+/* An address of the router itself, which came or went. False when there are too many. */
+bool dsaa_fast_address(struct dsaa_fast *fast, const struct dsaa_addr *addr, bool added);
+
+struct dsaa_fast_counters {
+	uint64_t packets[DSAA_REASONS_MAX]; /* by enum dsaa_reason */
+	uint64_t bytes[DSAA_REASONS_MAX];   /* of IP */
+	struct {
+		uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
+	} peer[DSAA_SITES_MAX + 1]; /* by site number */
+};
+
+/* The counters since the last clear. */
+void dsaa_fast_counters(struct dsaa_fast *fast, struct dsaa_fast_counters *counters);
+void dsaa_fast_counters_clear(struct dsaa_fast *fast);
+
+#endif
