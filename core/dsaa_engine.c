@@ -284,6 +284,10 @@ static void step_peer(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_ev
 	case DSAA_EV_BFD:
 		dsaa_site_bfd(e, p, ev->up);
 		break;
+	case DSAA_EV_BFD_GONE:
+		/* the last word must not keep a dead site alive */
+		p->bfd = DSAA_LIVE_UNKNOWN;
+		break;
 	case DSAA_EV_PROBE:
 		dsaa_site_probe(e, p, ev->up);
 		break;
@@ -305,6 +309,7 @@ void dsaa_engine_step(struct dsaa_engine *e, struct dsaa_mono now, struct dsaa_e
 	case DSAA_EV_RECEIVED:
 	case DSAA_EV_ROOM:
 	case DSAA_EV_BFD:
+	case DSAA_EV_BFD_GONE:
 	case DSAA_EV_PROBE:
 		if (ev->site >= 1 && ev->site <= DSAA_SITES_MAX && e->peer[ev->site].configured)
 			step_peer(e, &e->peer[ev->site], ev);

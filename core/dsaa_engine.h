@@ -74,6 +74,7 @@ enum dsaa_event_type {
 	DSAA_EV_APPLIED,      /* ops/count: the array of the APPLY action with results filled in */
 	DSAA_EV_ADDRESS,      /* address, added: a local address came or went */
 	DSAA_EV_BFD,	      /* site, up */
+	DSAA_EV_BFD_GONE,     /* site: nobody tells about BFD any more; that is not "down" */
 	DSAA_EV_PROBE,	      /* site, up: answer seen, or declared silent by the edge */
 	DSAA_EV_RESYNC,	      /* site (0 = all): operator's command */
 	DSAA_EV_AUDIT,	      /* audit now */
