@@ -9,6 +9,8 @@
  * with distance 250, so that it never wins over a route by which packets are
  * really forwarded; when it loses, it is not announced, and we say so.
  */
+#include <linux/rtnetlink.h>
+
 #include "dsaad/dsaad.h"
 
 #include "log.h"
@@ -17,6 +19,7 @@
 
 #include "dsaad/dsaa_debug.h"
 #include "dsaad/dsaa_errors.h"
+#include "dsaad/dsaa_netlink.h"
 #include "dsaad/dsaa_zebra.h"
 
 #define DISTANCE_NEVER_WINS 250
@@ -46,7 +49,7 @@ static void fill_route(struct zapi_route *api, const struct dsaa_advert *a)
 	prefix_copy(&api->prefix, &a->prefix);
 #ifdef DSAA_FRR_10
 	SET_FLAG(api->message, ZAPI_MESSAGE_TABLEID);
-	api->tableid = dsaa_conf.advertise_table;
+	api->tableid = a->table;
 #endif
 }
 
@@ -78,33 +81,57 @@ static bool send_route(struct dsaa_advert *a, bool add)
 	return true;
 }
 
+static void forget(struct dsaa_advert *a)
+{
+	a->installed = a->selected = false;
+	a->refused = NULL;
+}
+
 void dsaa_advertise_remove(struct dsaa_advert *a)
 {
 	if (a->installed)
 		send_route(a, false);
-	a->installed = a->selected = false;
+	forget(a);
+}
+
+/* Why nobody hears of A although we would like it. */
+static const char *obstacle(const struct dsaa_advert *a)
+{
+	if (!a->installed)
+		return "zebra is not connected";
+	return a->refused;
+}
+
+static void announce(struct dsaa_advert *a)
+{
+	uint32_t tag = tag_of(a->state);
+
+	if (a->installed && a->table != dsaa_conf.advertise_table)
+		dsaa_advertise_remove(a);
+	if (!a->installed || a->tag != tag) {
+		a->tag = tag;
+		a->table = dsaa_conf.advertise_table;
+		a->installed = send_route(a, true);
+	}
+	if (obstacle(a))
+		a->reason = obstacle(a);
 }
 
 static void reconcile_one(struct dsaa_advert *a)
 {
 	enum dsaa_advertise_state was = a->state;
-	uint32_t tag;
 
 	a->state = dsaa_sync_advertise(a->site, &a->reason);
-	tag = tag_of(a->state);
 	if (a->state != was)
 		zlog_info("advertise %pFX: %s -> %s (%s)", &a->prefix,
 			  dsaa_advertise_state_name(was), dsaa_advertise_state_name(a->state),
 			  a->reason);
-	if (a->state == DSAA_ADV_WITHHELD) {
-		dsaa_advertise_remove(a);
-		a->tag = 0;
+	if (a->state != DSAA_ADV_WITHHELD) {
+		announce(a);
 		return;
 	}
-	if (a->installed && a->tag == tag)
-		return;
-	a->tag = tag;
-	a->installed = send_route(a, true);
+	dsaa_advertise_remove(a);
+	a->tag = 0;
 }
 
 void dsaa_advertise_reconcile(void)
@@ -123,16 +150,59 @@ void dsaa_advertise_withdraw_all(void)
 		dsaa_advertise_remove(a);
 }
 
-void dsaa_advertise_notify(const struct prefix *p, bool selected)
+/* The kernel table in which zebra installs our routes. */
+static uint32_t kernel_table(void)
+{
+#ifdef DSAA_FRR_10
+	return dsaa_conf.advertise_table;
+#else
+	return RT_TABLE_MAIN;
+#endif
+}
+
+/* zebra prefers another route; when that is what a killed zebra left behind, take it away. */
+static void clear_the_way(const struct prefix *p)
+{
+	int rc = -EPERM;
+
+	frr_with_privs (&dsaa_privs) {
+		rc = dsaa_netlink_route_del_leftover(p, kernel_table());
+	}
+	if (rc == 0)
+		zlog_info("advertise %pFX: removed the route that a killed zebra left in the kernel", p);
+}
+
+/* What zebra says when it does not use a route of ours; NULL when it does. */
+static const char *refusal(enum zapi_route_notify_owner note)
+{
+	switch (note) {
+	case ZAPI_ROUTE_BETTER_ADMIN_WON:
+		return "another route is preferred in zebra: it is not announced";
+	case ZAPI_ROUTE_FAIL_INSTALL:
+		return "zebra cannot install the route: it is not announced";
+	default:
+		return NULL;
+	}
+}
+
+void dsaa_advertise_notify(const struct prefix *p, enum zapi_route_notify_owner note)
 {
 	struct dsaa_advert *a;
 
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
-		if (prefix_cmp(&a->prefix, p) || !a->installed || a->selected == selected)
+		if (!prefix_same(&a->prefix, p) || !a->installed)
 			continue;
-		a->selected = selected;
-		if (!selected)
-			zlog_info("advertise %pFX: zebra prefers another route: it is not announced", p);
+		a->selected = note == ZAPI_ROUTE_INSTALLED;
+		if (a->refused == refusal(note))
+			continue;
+		a->refused = refusal(note);
+		if (a->refused)
+			zlog_info("advertise %pFX: %s", p, a->refused);
+		else
+			zlog_info("advertise %pFX: zebra uses the route again", p);
+		if (note == ZAPI_ROUTE_BETTER_ADMIN_WON)
+			clear_the_way(p);
+		reconcile_one(a);
 	}
 }
 
@@ -141,6 +211,6 @@ void dsaa_advertise_replay(void)
 	struct dsaa_advert *a;
 
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
-		a->installed = a->selected = false;
+		forget(a);
 	dsaa_advertise_reconcile();
 }

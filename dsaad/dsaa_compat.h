@@ -40,6 +40,25 @@
 
 #include "if.h"
 #include "linklist.h"
+#include "zclient.h"
+
+/*
+ * Options of a client beside the main one. Only that one may keep libfrr's list of interfaces: the
+ * same news read twice, at different times, deletes an interface that has just come back. 10 can
+ * leave them unread; in 8.4 zebra must be asked not to send them.
+ */
+#ifdef DSAA_FRR_10
+#define dsaa_zclient_options_aside ((struct zclient_options){ .auxiliary = true })
+#else
+#define dsaa_zclient_options_aside ((struct zclient_options){ .synchronous = true })
+#endif
+
+/* Where daemons keep their process numbers and sockets, after -N. */
+#ifdef DSAA_FRR_10
+#define DSAA_RUN_DIR frr_runstatedir
+#else
+#define DSAA_RUN_DIR frr_vtydir
+#endif
 
 /*
  * Walks the addresses of interface IFP: C is a struct connected *. Nothing

@@ -292,7 +292,7 @@ void dsaa_config_adopt(struct dsaa_config *c)
 
 /* ------------------------------------------------------------------ local site */
 
-static bool site_has_address(const struct dsaa_site *site, const struct prefix *p)
+bool dsaa_config_has_sync_address(const struct dsaa_site *site, const struct prefix *p)
 {
 	for (unsigned i = 0; i < site->sync_addresses; i++) {
 		const struct ipaddr *ip = &site->sync_address[i];
@@ -320,7 +320,7 @@ static uint32_t sites_on_interfaces(void)
 			dsaa_for_each_connected (ifp, c) {
 				for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 					if (dsaa_conf.site[s].configured &&
-					    site_has_address(&dsaa_conf.site[s], c->address))
+					    dsaa_config_has_sync_address(&dsaa_conf.site[s], c->address))
 						found |= 1u << s;
 			}
 		}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interface addresses over rtnetlink, with libmnl; see dsaa_netlink.h. */
+/* Interface addresses and routes over rtnetlink, with libmnl; see dsaa_netlink.h. */
 #include <zebra.h>
 
 #include <fcntl.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 
 /* Ahead of libfrr's vrf.h, which defines for itself what the kernel's headers have not. */
 #include <libmnl/libmnl.h>
@@ -21,6 +22,9 @@
 /* Our value of IFA_PROTO; 0-3 are the kernel's own (linux/if_addr.h) */
 #define IFAPROT_DSAA 0xd5
 #define LABEL_SUFFIX ":dsaa"
+
+/* The metric of all routes that zebra installs (ROUTE_INSTALLATION_METRIC in its rt.h) */
+#define ZEBRA_KERNEL_METRIC 20
 
 static struct nlmsghdr *begin(char *buf, uint16_t type, uint16_t flags, struct ifaddrmsg **ifa)
 {
@@ -59,12 +63,46 @@ static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct prefix
 	mnl_attr_put(nlh, type, prefix_blen(p), &p->u.prefix);
 }
 
-/* "IFNAME:dsaa", with the name cut to fit; the kernel wants it to begin with the name's start. */
-static void make_label(char label[IFNAMSIZ], const char *ifname)
+/*
+ * "IFNAME:dsaa", cut at its end to fit: tools take what precedes the colon for the interface's
+ * name, so that stays whole. False when less than one letter of ours would be left; then there is
+ * IFA_PROTO alone.
+ */
+static bool make_label(char label[IFNAMSIZ], const char *ifname)
 {
-	int room = IFNAMSIZ - 1 - (int)strlen(LABEL_SUFFIX);
+	strlcpy(label, ifname, IFNAMSIZ);
+	strlcat(label, LABEL_SUFFIX, IFNAMSIZ);
+	return strlen(label) >= strlen(ifname) + 2;
+}
 
-	snprintf(label, IFNAMSIZ, "%.*s" LABEL_SUFFIX, room, ifname);
+static bool is_our_label(const char *label, ifindex_t ifindex)
+{
+	size_t len = strlen(label), suffix = strlen(LABEL_SUFFIX);
+	char ifname[IF_NAMESIZE], ours[IFNAMSIZ];
+
+	/* also of an interface that was renamed since */
+	if (len > suffix && !strcmp(label + len - suffix, LABEL_SUFFIX))
+		return true;
+	return strchr(label, ':') && if_indextoname(ifindex, ifname) && make_label(ours, ifname) &&
+	       !strcmp(label, ours);
+}
+
+ifindex_t dsaa_netlink_interface(const char *ifname, bool *up)
+{
+	struct ifreq ifr = { 0 };
+	ifindex_t ifindex = (ifindex_t)if_nametoindex(ifname);
+	int fd;
+
+	*up = false;
+	if (!ifindex)
+		return 0;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return ifindex;
+	strlcpy(ifr.ifr_name, ifname, sizeof(ifr.ifr_name));
+	*up = ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP);
+	close(fd);
+	return ifindex;
 }
 
 int dsaa_netlink_address_add(ifindex_t ifindex, const char *ifname, const struct prefix *address)
@@ -73,7 +111,6 @@ int dsaa_netlink_address_add(ifindex_t ifindex, const char *ifname, const struct
 	struct in_addr broadcast;
 	struct ifaddrmsg *ifa;
 	struct nlmsghdr *nlh = begin(buf, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &ifa);
-	int rc;
 
 	ifa->ifa_family = address->family;
 	ifa->ifa_prefixlen = address->prefixlen;
@@ -82,8 +119,8 @@ int dsaa_netlink_address_add(ifindex_t ifindex, const char *ifname, const struct
 	put_address(nlh, IFA_ADDRESS, address);
 	mnl_attr_put_u8(nlh, IFA_PROTO, IFAPROT_DSAA);
 	if (address->family == AF_INET) {
-		make_label(label, ifname);
-		mnl_attr_put_strz(nlh, IFA_LABEL, label);
+		if (make_label(label, ifname))
+			mnl_attr_put_strz(nlh, IFA_LABEL, label);
 		if (address->prefixlen < IPV4_MAX_BITLEN - 1) {
 			broadcast.s_addr = ipv4_broadcast_addr(address->u.prefix4.s_addr,
 							       address->prefixlen);
@@ -93,8 +130,7 @@ int dsaa_netlink_address_add(ifindex_t ifindex, const char *ifname, const struct
 		/* the address is this site's alone, and must serve at once: no duplicate detection */
 		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD);
 	}
-	rc = talk(nlh, NULL, NULL);
-	return rc == -EEXIST ? 0 : rc;
+	return talk(nlh, NULL, NULL);
 }
 
 /*
@@ -148,17 +184,32 @@ int dsaa_netlink_address_del(ifindex_t ifindex, const struct prefix *address)
 	return rc == -EADDRNOTAVAIL || rc == -ENODEV ? 0 : rc;
 }
 
+int dsaa_netlink_route_del_leftover(const struct prefix *p, uint32_t table)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct rtmsg *rtm;
+
+	nlh->nlmsg_type = RTM_DELROUTE;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = 1;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = p->family;
+	rtm->rtm_dst_len = p->prefixlen;
+	rtm->rtm_table = RT_TABLE_UNSPEC;
+	rtm->rtm_protocol = RTPROT_ZEBRA;
+	rtm->rtm_type = RTN_BLACKHOLE;
+	rtm->rtm_scope = RT_SCOPE_NOWHERE; /* any */
+	put_address(nlh, RTA_DST, p);
+	mnl_attr_put_u32(nlh, RTA_PRIORITY, ZEBRA_KERNEL_METRIC);
+	mnl_attr_put_u32(nlh, RTA_TABLE, table);
+	return talk(nlh, NULL, NULL);
+}
+
 struct walk {
 	void (*cb)(void *arg, const struct dsaa_kernel_address *a);
 	void *arg;
 };
-
-static bool ends_with_label(const char *label)
-{
-	size_t len = strlen(label), suffix = strlen(LABEL_SUFFIX);
-
-	return len > suffix && !strcmp(label + len - suffix, LABEL_SUFFIX);
-}
 
 static void read_attr(const struct nlattr *attr, struct dsaa_kernel_address *a, bool *has_local)
 {
@@ -175,7 +226,7 @@ static void read_attr(const struct nlattr *attr, struct dsaa_kernel_address *a, 
 		break;
 	case IFA_LABEL:
 		if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
-			a->ours |= ends_with_label(mnl_attr_get_str(attr));
+			a->ours |= is_our_label(mnl_attr_get_str(attr), a->ifindex);
 		break;
 	case IFA_PROTO:
 		if (len == 1)
@@ -213,4 +264,36 @@ int dsaa_netlink_address_walk(void (*cb)(void *arg, const struct dsaa_kernel_add
 
 	ifa->ifa_family = AF_UNSPEC;
 	return talk(nlh, one_address, &w);
+}
+
+static int one_route(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	ifindex_t *ifindex = arg;
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
+	    rtm->rtm_type != RTN_UNICAST)
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
+		if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			*ifindex = (ifindex_t)mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+ifindex_t dsaa_netlink_route_interface(const struct ipaddr *to)
+{
+	char buf[128];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct rtmsg *rtm;
+	ifindex_t ifindex = 0;
+
+	nlh->nlmsg_type = RTM_GETROUTE;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = 1;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = IS_IPADDR_V4(to) ? AF_INET : AF_INET6;
+	rtm->rtm_dst_len = IS_IPADDR_V4(to) ? IPV4_MAX_BITLEN : IPV6_MAX_BITLEN;
+	mnl_attr_put(nlh, RTA_DST, rtm->rtm_dst_len / 8, &to->ip);
+	return talk(nlh, one_route, &ifindex) == 0 ? ifindex : 0;
 }

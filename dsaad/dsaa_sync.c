@@ -63,7 +63,7 @@ static struct event *t_tick, *t_transport, *t_ct, *t_dump, *t_retry_ct;
 static sem_t stopped;
 
 /* What the main thread asks for. */
-enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_PROBE, POST_RESYNC, POST_AUDIT, POST_DRAIN, POST_STOP };
+enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_BFD_GONE, POST_PROBE, POST_RESYNC, POST_AUDIT, POST_DRAIN, POST_STOP };
 
 struct post {
 	enum post_kind kind;
@@ -590,6 +590,10 @@ static void handle_post(struct event *t)
 		ev.type = DSAA_EV_BFD;
 		locked_step(&ev);
 		break;
+	case POST_BFD_GONE:
+		ev.type = DSAA_EV_BFD_GONE;
+		locked_step(&ev);
+		break;
 	case POST_PROBE:
 		ev.type = DSAA_EV_PROBE;
 		locked_step(&ev);
@@ -794,9 +798,10 @@ static void post_flag(enum post_kind kind, uint8_t site, bool on)
 	send_post(p);
 }
 
-void dsaa_sync_post_bfd(uint8_t site, bool up)
+void dsaa_sync_post_bfd(uint8_t site, enum dsaa_liveness live)
 {
-	post_flag(POST_BFD, site, up);
+	post_flag(live == DSAA_LIVE_UNKNOWN ? POST_BFD_GONE : POST_BFD, site,
+		  live == DSAA_LIVE_UP);
 }
 
 void dsaa_sync_post_probe(uint8_t site, bool up)

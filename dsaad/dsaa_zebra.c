@@ -154,6 +154,24 @@ bool dsaa_zebra_update_addresses(void)
 	return changed;
 }
 
+bool dsaa_zebra_is_sync_interface(ifindex_t ifindex)
+{
+	const struct dsaa_site *here = &dsaa_conf.site[dsaa_local_site()];
+	struct interface *ifp;
+	struct connected *c;
+	struct vrf *vrf;
+
+	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
+		FOR_ALL_INTERFACES (vrf, ifp) {
+			if (ifp->ifindex != ifindex)
+				continue;
+			dsaa_for_each_connected (ifp, c)
+				if (dsaa_config_has_sync_address(here, c->address))
+					return true;
+		}
+	return false;
+}
+
 /* Even when the set is the same: an address may have moved to another interface. */
 static void addresses_changed(struct event *t)
 {
@@ -198,7 +216,9 @@ static int route_notify(ZAPI_CALLBACK_ARGS)
 
 	if (!zapi_route_notify_decode(zclient->ibuf, &p, &table, &note, NULL, NULL))
 		return -1;
-	dsaa_advertise_notify(&p, note == ZAPI_ROUTE_INSTALLED);
+	if (DSAA_DEBUG(DSAA_DEBUG_ROUTING))
+		zlog_debug("zebra: route %pFX note %d", &p, note);
+	dsaa_advertise_notify(&p, note);
 	return 0;
 }
 
@@ -230,10 +250,10 @@ static void connected_v6(struct zclient *zc)
 }
 #endif
 
-static struct zclient *open_client(zclient_handler *const *list, size_t n, uint16_t instance,
+static struct zclient *open_client(struct zclient_options options, zclient_handler *const *list,
+				   size_t n, uint16_t instance,
 				   void (*on_connected)(struct zclient *))
 {
-	struct zclient_options options = zclient_options_default;
 	struct zclient *zc;
 
 #ifndef DSAA_FRR_10
@@ -256,9 +276,11 @@ void dsaa_zebra_init(void)
 #else
 	if_zapi_callbacks(interface_changed, interface_changed, interface_changed,
 			  interface_changed);
-	zclient_v6 = open_client(handlers_v6, array_size(handlers_v6), 0, connected_v6);
+	zclient_v6 = open_client(dsaa_zclient_options_aside, handlers_v6, array_size(handlers_v6), 0,
+				 connected_v6);
 #endif
-	dsaa_zclient = open_client(handlers, array_size(handlers), DSAA_ZEBRA_INSTANCE, connected);
+	dsaa_zclient = open_client(zclient_options_default, handlers, array_size(handlers),
+				   DSAA_ZEBRA_INSTANCE, connected);
 }
 
 static void close_client(struct zclient **zc)

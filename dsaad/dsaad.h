@@ -52,7 +52,9 @@ struct dsaa_uips {
 	/* state, kept by dsaa_uips.c for our own site's */
 	bool installed;
 	const char *reason; /* constant text: why it is not, or what it waits for */
-	char error[64];	    /* the kernel's word when it refused; then reason points here */
+	char error[96];	    /* the kernel's word when it refused; then reason points here */
+	struct dsaa_mono deleted_since; /* the minute in which it was deleted so often by others */
+	uint8_t deleted_times;
 };
 
 struct dsaa_site {
@@ -76,8 +78,10 @@ struct dsaa_advert {
 	enum dsaa_advertise_state state;
 	const char *reason;
 	uint32_t tag;	/* as sent to zebra */
+	uint32_t table; /* as sent to zebra, FRR 10 */
 	bool installed; /* zebra was told */
 	bool selected;	/* zebra uses it (owner notification) */
+	const char *refused; /* constant text: why zebra does not use it, NULL when it does */
 };
 
 enum dsaa_correction_mode {
@@ -135,6 +139,8 @@ void dsaa_config_changed(void);
  * sync-addresses is on an interface; 0 when none (or the block is absent).
  */
 uint8_t dsaa_local_site(void);
+/* True when P is one of the site's sync-addresses, whatever its length. */
+bool dsaa_config_has_sync_address(const struct dsaa_site *site, const struct prefix *p);
 /* The tunnel port in force. */
 uint16_t dsaa_correction_port(void);
 /*
@@ -156,14 +162,14 @@ bool dsaa_zebra_connected(void);
  * sync and queue threads know, and tells them the differences; true when there were any.
  */
 bool dsaa_zebra_update_addresses(void);
+/* True when the interface carries a sync-address of the local site. */
+bool dsaa_zebra_is_sync_interface(ifindex_t ifindex);
 
 /*
  * dsaa_uips.c: installs the local site's addresses and removes what is no longer wished. Called
  * after each change of configuration, interface or address.
  */
 void dsaa_uips_reconcile(void);
-/* An address came (true) or went on an interface; from zebra. */
-void dsaa_uips_address_event(struct interface *ifp, const struct prefix *p, bool added);
 /* Removes all of our addresses (clean stop). */
 void dsaa_uips_remove_all(void);
 
@@ -173,7 +179,7 @@ void dsaa_advertise_withdraw_all(void);
 /* Takes one entry out of zebra (before it is freed). */
 void dsaa_advertise_remove(struct dsaa_advert *a);
 /* zebra's word about one of our routes. */
-void dsaa_advertise_notify(const struct prefix *p, bool selected);
+void dsaa_advertise_notify(const struct prefix *p, enum zapi_route_notify_owner note);
 /* zebra is connected again: everything must be told anew. */
 void dsaa_advertise_replay(void);
 
@@ -196,7 +202,8 @@ void dsaa_sync_stop(void); /* says goodbye, joins */
 /* Gives the thread a fresh engine and transport configuration made from dsaa_conf. */
 void dsaa_sync_configure(void);
 void dsaa_sync_post_address(const struct prefix *p, bool added);
-void dsaa_sync_post_bfd(uint8_t site, bool up);
+/* DSAA_LIVE_UNKNOWN: nobody tells any more; that is not "down". */
+void dsaa_sync_post_bfd(uint8_t site, enum dsaa_liveness live);
 void dsaa_sync_post_probe(uint8_t site, bool up);
 void dsaa_sync_post_resync(uint8_t site);
 void dsaa_sync_post_audit(void);
