@@ -40,6 +40,8 @@ enum {
 	/* one log line per site and reason in this time, seconds */
 	REFUSED_LOG_S = 60,
 	RETRY_MS = 1000,
+	/* how often a key that cannot be used is read again, seconds */
+	KEY_RETRY_S = 2,
 	KERNEL_VIEW_US = 500000,
 };
 
@@ -48,6 +50,9 @@ enum {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct dsaa_engine *engine;
 static struct frr_pthread *thread;
+
+/* main thread only */
+static struct event *t_key;
 
 /* sync thread only */
 static struct dsaa_transport *transport;
@@ -668,6 +673,7 @@ void dsaa_sync_start(void)
 
 void dsaa_sync_stop(void)
 {
+	EVENT_OFF(t_key);
 	if (!thread)
 		return;
 	sem_init(&stopped, 0, 0);
@@ -740,13 +746,20 @@ static void fill_transport_config(struct dsaa_transport_config *c)
 	}
 }
 
-/* Reads the key; tells the engine why sessions cannot be when there is none. */
+/* Main thread: the operator may have repaired the key file by now. */
+static void key_retry(struct event *t)
+{
+	dsaa_sync_configure();
+}
+
+/* Reads the key; tells the engine why sessions cannot be when there is none, and tries again. */
 static void fill_key(struct post *p)
 {
 	static unsigned said; /* the problem that the log has: each is told once */
 	struct dsaa_key key;
 	unsigned reason = DSAA_R_NO_KEY;
 
+	EVENT_OFF(t_key);
 	p->engine.can_connect = true;
 	if (dsaa_conf.insecure)
 		return;
@@ -759,6 +772,8 @@ static void fill_key(struct post *p)
 	}
 	p->engine.can_connect = false;
 	p->engine.cannot_reason = reason;
+	if (dsaa_conf.key_file[0])
+		event_add_timer(master, key_retry, NULL, KEY_RETRY_S, &t_key);
 	if (dsaa_conf.enabled && reason != said)
 		flog_err(EC_DSAA_KEY, "no session can come up: %s: %s",
 			 dsaa_conf.key_file[0] ? dsaa_conf.key_file : "no key file",
