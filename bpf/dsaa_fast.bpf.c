@@ -35,8 +35,8 @@
 #include "core/dsaa_reason.h"
 
 #define VNI_KNOWN_BITS (DSAA_VNI_SECOND_CHANCE | 0xffffu)
-#define TUNNEL_TTL 64
-#define IP4_DF_OFFSET (ETH_HLEN + __builtin_offsetof(struct iphdr, frag_off))
+#define TUNNEL_TTL     64
+#define IP4_DF_OFFSET  (ETH_HLEN + __builtin_offsetof(struct iphdr, frag_off))
 #define IP4_SUM_OFFSET (ETH_HLEN + __builtin_offsetof(struct iphdr, check))
 /* No link has less (RFC 8200 5); what fits needs no further look. */
 #define MTU_ALWAYS 1280
@@ -161,7 +161,8 @@ int dsaa_unmark(struct __sk_buff *skb)
 
 /* ------------------------------------------------------------------ from a peer */
 
-/* The tunnel's header: whose address it came from, and the number in it. False: not the kernel's. */
+/* The tunnel's header: whose address it came from, and the number in it. False: not the kernel's.
+ */
 static __always_inline bool read_tunnel(struct __sk_buff *skb, struct dsaa_fast_addr *from,
 					__u32 *vni)
 {
@@ -257,8 +258,7 @@ static __always_inline __u32 check_tunnel(struct __sk_buff *skb, const struct ds
  * nft table lets through only what belongs to a connection of ours.
  */
 static __always_inline __u32 judge_from_peer(struct __sk_buff *skb,
-					     const struct dsaa_fast_control *c,
-					     bool second_chance)
+					     const struct dsaa_fast_control *c, bool second_chance)
 {
 	struct packet p;
 	__u32 mark, owner;

@@ -76,10 +76,11 @@ static void explain_load(char *err, size_t errlen, int rc)
 		snprintf(err, errlen, "BPF programs may not be loaded here: no permission");
 	else if (strstr(complaint, "bpf_skb_ct_lookup") || strstr(complaint, "bpf_ct_release"))
 		snprintf(err, errlen,
-			 "the kernel has no conntrack functions for BPF (Linux 5.19 or later, nf_conntrack loaded)");
+			 "the kernel has no conntrack functions for BPF (Linux 5.19 or later, "
+			 "nf_conntrack loaded)");
 	else
-		snprintf(err, errlen, "the kernel refused the BPF programs: %s (%s)", strerror(-rc),
-			 complaint);
+		snprintf(err, errlen, "the kernel refused the BPF programs: %s (%s)",
+			 strerror(-rc), complaint);
 }
 
 /* ------------------------------------------------------------------ pins */
@@ -112,7 +113,7 @@ static bool pin_dir(const char *bpffs, char dir[PATH_LEN], char *why, size_t why
 		return false;
 	}
 	close(fd);
-	snprintf(dir, PATH_LEN, "%s/dsaa/%llx.%u", bpffs, (unsigned long long)cookie,
+	snprintf(dir, PATH_LEN, "%s/dsaa/%llx-%u", bpffs, (unsigned long long)cookie,
 		 DSAA_FAST_LAYOUT);
 	return true;
 }
@@ -160,7 +161,8 @@ static void reuse_maps(struct dsaa_fast *f)
 	struct bpf_map *map;
 	bool all = f->dir[0] != '\0';
 
-	bpf_object__for_each_map(map, f->skel->obj) {
+	bpf_object__for_each_map(map, f->skel->obj)
+	{
 		if (!all || bpf_map__is_internal(map) || n == 32)
 			continue;
 		pin_path(path, f->dir, map);
@@ -168,7 +170,8 @@ static void reuse_maps(struct dsaa_fast *f)
 		all = fd[n] >= 0;
 		n += all;
 	}
-	bpf_object__for_each_map(map, f->skel->obj) {
+	bpf_object__for_each_map(map, f->skel->obj)
+	{
 		if (!all || bpf_map__is_internal(map))
 			continue;
 		bpf_map__reuse_fd(map, fd[i++]);
@@ -201,7 +204,8 @@ static void pin_maps(struct dsaa_fast *f)
 		return;
 	unpin(f->dir); /* of another form, or not all of them */
 	f->pinned = true;
-	bpf_object__for_each_map(map, f->skel->obj) {
+	bpf_object__for_each_map(map, f->skel->obj)
+	{
 		if (bpf_map__is_internal(map))
 			continue;
 		pin_path(path, f->dir, map);
@@ -426,8 +430,8 @@ static bool make_device(const struct dsaa_fast_config *c, struct dsaa_fast_statu
 	struct dsaa_fast_device d;
 	int rc = dsaa_fast_net_device(DSAA_FAST_DEVICE, &d);
 
-	if (rc == 0 && (!d.tunnel || d.port != c->tunnel_port ||
-			memcmp(d.mac, mac, sizeof(mac)) != 0)) {
+	if (rc == 0 &&
+	    (!d.tunnel || d.port != c->tunnel_port || memcmp(d.mac, mac, sizeof(mac)) != 0)) {
 		dsaa_fast_net_delete(d.ifindex);
 		rc = -ENODEV;
 	} else if (rc == 0 && !d.up) {
@@ -469,8 +473,8 @@ static bool attach(struct dsaa_fast *f, unsigned ifindex, enum prog which, bool 
 	rc = dsaa_fast_net_attach(ifindex, bpf_program__fd(prog_of(f, which)), &new_qdisc);
 	*made |= new_qdisc;
 	if (rc < 0)
-		complain(st, name, rc == -EPERM ? "no permission to attach the program"
-						: strerror(-rc));
+		complain(st, name,
+			 rc == -EPERM ? "no permission to attach the program" : strerror(-rc));
 	return rc == 0;
 }
 

@@ -5,7 +5,7 @@
  * Edge: knows core, libbpf, libmnl and the kernel's interfaces.
  *
  * What is attached goes on without the process: filters hold the programs, the
- * programs hold the maps. The maps are pinned too, in BPFFS/dsaa/COOKIE.LAYOUT
+ * programs hold the maps. The maps are pinned too, in BPFFS/dsaa/COOKIE-LAYOUT
  * (COOKIE: of the network namespace), so that the next start takes over state
  * words and counters. Only dsaa_fast_remove() and dsaa_fast_sweep() end it.
  *
@@ -38,7 +38,7 @@ enum dsaa_fast_constants {
 };
 
 #define DSAA_FAST_DEVICE "dsaa-vx"
-#define DSAA_FAST_BPFFS "/sys/fs/bpf"
+#define DSAA_FAST_BPFFS	 "/sys/fs/bpf"
 
 struct dsaa_fast_link {
 	struct dsaa_addr local; /* our sync-address; family 0: the kernel chooses */
@@ -60,9 +60,9 @@ struct dsaa_fast_ifname {
 
 struct dsaa_fast_config {
 	dsaa_site_id local_site;
-	uint32_t mark_mask;   /* dsaa_mark_mask_valid() */
-	uint16_t tunnel_port; /* UDP, both ends */
-	bool observe;	      /* count, touch nothing */
+	uint32_t mark_mask;		   /* dsaa_mark_mask_valid() */
+	uint16_t tunnel_port;		   /* UDP, both ends */
+	bool observe;			   /* count, touch nothing */
 	char tun_name[DSAA_FAST_NAME_LEN]; /* the slow path's TUN device */
 
 	unsigned peers;
@@ -72,12 +72,12 @@ struct dsaa_fast_config {
 };
 
 struct dsaa_fast_status {
-	bool running;	     /* the tunnel's device is up and has its program */
-	bool pinned;	     /* the next start finds the maps */
-	unsigned vx_ifindex; /* 0: no device */
-	unsigned repaired;   /* what somebody had removed, and this apply put back */
+	bool running;		      /* the tunnel's device is up and has its program */
+	bool pinned;		      /* the next start finds the maps */
+	unsigned vx_ifindex;	      /* 0: no device */
+	unsigned repaired;	      /* what somebody had removed, and this apply put back */
 	bool kernel[DSAA_IFACES_MAX]; /* by place: the fast path serves it */
-	char why[256];	     /* what is not as it should be; empty when all is well */
+	char why[256];		      /* what is not as it should be; empty when all is well */
 };
 
 /*
@@ -101,7 +101,8 @@ void dsaa_fast_close(struct dsaa_fast *fast);
 bool dsaa_fast_apply(struct dsaa_fast *fast, const struct dsaa_fast_config *config,
 		     struct dsaa_fast_status *status);
 
-/* Takes everything away: filters, qdiscs that were made for them, device, pins. May be applied again. */
+/* Takes everything away: filters, qdiscs that were made for them, device, pins. May be applied
+ * again. */
 bool dsaa_fast_remove(struct dsaa_fast *fast, char *err, size_t errlen);
 
 /* The same without a loaded object: for leftovers in this network namespace. */

@@ -24,7 +24,8 @@
 enum {
 	MESSAGE_LEN = 1024,
 	ANSWER_LEN = 32768,
-	/* more than any packet: nothing is cut here, the outer packets are fragmented if need be */
+	/* more than any packet: nothing is cut here, the outer packets are fragmented if need be
+	 */
 	TUNNEL_MTU = 65000,
 };
 
@@ -69,7 +70,8 @@ static void read_vxlan(const struct nlattr *data, struct dsaa_fast_device *d)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, data) {
+	mnl_attr_for_each_nested(a, data)
+	{
 		if (mnl_attr_get_type(a) == IFLA_VXLAN_COLLECT_METADATA &&
 		    mnl_attr_get_payload_len(a) >= 1)
 			d->tunnel = mnl_attr_get_u8(a) != 0;
@@ -83,7 +85,8 @@ static void read_linkinfo(const struct nlattr *info, struct dsaa_fast_device *d)
 	const struct nlattr *a, *data = NULL;
 	bool vxlan = false;
 
-	mnl_attr_for_each_nested(a, info) {
+	mnl_attr_for_each_nested(a, info)
+	{
 		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
 			vxlan = strncmp(mnl_attr_get_str(a), "vxlan",
 					mnl_attr_get_payload_len(a)) == 0;
@@ -105,7 +108,8 @@ static int on_link(const struct nlmsghdr *msg, void *arg)
 	d->ifindex = ifi->ifi_index;
 	d->ethernet = ifi->ifi_type == ARPHRD_ETHER;
 	d->up = ifi->ifi_flags & IFF_UP;
-	mnl_attr_for_each(a, msg, sizeof(*ifi)) {
+	mnl_attr_for_each(a, msg, sizeof(*ifi))
+	{
 		if (mnl_attr_get_type(a) == IFLA_ADDRESS &&
 		    mnl_attr_get_payload_len(a) == sizeof(d->mac))
 			memcpy(d->mac, mnl_attr_get_payload(a), sizeof(d->mac));

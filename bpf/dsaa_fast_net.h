@@ -13,7 +13,7 @@ struct dsaa_fast_device {
 	uint8_t mac[6];
 	bool ethernet;
 	bool up;
-	bool tunnel; /* a VXLAN device in external mode */
+	bool tunnel;   /* a VXLAN device in external mode */
 	uint16_t port; /* of the tunnel */
 };
 

@@ -18,7 +18,7 @@
 
 /* RFC 791 3.1: "more fragments" and the offset */
 #define IP4_FRAGMENT 0x3fff
-#define IP4_DF 0x4000
+#define IP4_DF	     0x4000
 /* ports of TCP and UDP; the rest of their headers does not matter here */
 #define PORTS_LEN 4
 

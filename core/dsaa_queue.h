@@ -15,7 +15,7 @@ enum dsaa_queue {
 	DSAA_QUEUE_INVALID = DSAA_SITES_MAX + 1, /* no entry, cannot open one */
 	DSAA_QUEUE_MIDSTREAM, /* TCP without SYN, would be picked up as new */
 	DSAA_QUEUE_POOL,      /* would open a connection to another site's NAT pool */
-	DSAA_QUEUE_PEER,      /* came from a peer and has no entry */
+	DSAA_QUEUE_PEER,      /* came from a peer and has no entry, or a foreign one */
 	DSAA_QUEUES,	      /* numbers taken, counted from the base */
 };
 

@@ -159,6 +159,12 @@ static bool any_peer_alive(const struct dsaa_nfq *nfq)
 	return false;
 }
 
+/* By the TUN device, or by the fast path to the interface where it came in first. */
+static bool is_from_peer(const struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
+{
+	return p->indev == nfq->tun.ifindex || p->queue == DSAA_QUEUE_PEER;
+}
+
 static void has_entry(const struct dsaa_nfq *nfq, struct dsaa_packet_facts *f, unsigned owner)
 {
 	f->class = DSAA_PKT_HAS_ENTRY;
@@ -169,7 +175,8 @@ static void has_entry(const struct dsaa_nfq *nfq, struct dsaa_packet_facts *f, u
 /*
  * INVALID is also what conntrack says of a packet whose entry is here but
  * whose window does not fit, as may be with a replica: look before asking
- * the peers. An error of the look-up leaves it at "no entry".
+ * the peers. An error of the look-up leaves it at "no entry". The queue of
+ * packets from peers holds those of foreign connections, too.
  */
 static void look_for_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p,
 			   struct dsaa_packet_facts *f)
@@ -177,7 +184,7 @@ static void look_for_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p
 	struct dsaa_packet parsed;
 	unsigned owner = 0;
 
-	if (!nfq->find || !f->any_peer_alive || f->to_router)
+	if (!nfq->find || (!f->from_peer && (!f->any_peer_alive || f->to_router)))
 		return;
 	if (dsaa_packet_parse(p->data, p->len, &parsed) == DSAA_R_NONE &&
 	    nfq->find(nfq->find_arg, &parsed, &owner) == 1)
@@ -189,7 +196,7 @@ static void gather_facts(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, 
 {
 	memset(f, 0, sizeof(*f));
 	f->any_peer_alive = any_peer_alive(nfq);
-	f->from_peer = p->indev == nfq->tun.ifindex;
+	f->from_peer = is_from_peer(nfq, p);
 	f->to_router = dsaa_addr_is_special(family, dst) ||
 		       dsaa_addrset_has(&nfq->plan->addresses, family, dst);
 	if (p->queue <= DSAA_SITES_MAX) {
@@ -201,7 +208,7 @@ static void gather_facts(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, 
 		f->class = DSAA_PKT_MIDSTREAM;
 	else if (p->queue == DSAA_QUEUE_POOL)
 		f->class = DSAA_PKT_NEW_TO_POOL;
-	else if (!f->from_peer)
+	else
 		look_for_entry(nfq, p, f);
 }
 
@@ -272,7 +279,7 @@ static void judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p)
  */
 static void count(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
-	if (p->indev == nfq->tun.ifindex && p->accept)
+	if (is_from_peer(nfq, p) && p->accept)
 		return;
 	if (p->indev == nfq->tun.ifindex)
 		dsaa_nfq_add(&nfq->tally.taken_back, 1);

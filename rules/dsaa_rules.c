@@ -33,6 +33,7 @@ enum {
 	STATE_UNTRACKED = 1 << 6,
 
 	/* offsets in packets */
+	ETHER_SRC = 6,
 	IP4_SRC = 12,
 	IP4_DST = 16,
 	IP6_SRC = 8,
@@ -126,6 +127,15 @@ static void when_from(struct dsaa_nft *t, const char name[DSAA_RULES_NAME_LEN])
 	dsaa_nft_is(t, padded, sizeof(padded));
 }
 
+/* The Ethernet source is a site's address (core/dsaa_encap.h): the fast path delivered it. */
+static void when_from_site(struct dsaa_nft *t)
+{
+	static const uint8_t prefix[5] = { 0x02, 0xd5, 0xaa, 0x00, 0x00 };
+
+	dsaa_nft_payload(t, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, sizeof(prefix));
+	dsaa_nft_is(t, prefix, sizeof(prefix));
+}
+
 /* ------------------------------------------------------------------ chains */
 
 /* The tunnel's packets from (or to) one peer are not tracked. */
@@ -198,7 +208,15 @@ static void fill_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, bo
 /* What peers carried here must belong to a connection of ours. No bypass. */
 static void fill_from_peer(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool native)
 {
-	add_goto_owned(t, c, from_peer);
+	unsigned i;
+
+	for (i = 0; i < c->foreigns; i++) {
+		dsaa_nft_rule(t, from_peer);
+		dsaa_nft_ct(t, NFT_CT_MARK);
+		when_u32(t, c->mark_mask, dsaa_mark_set_owner(0, c->mark_mask, c->foreign[i]));
+		dsaa_nft_queue(t, native, c->queue_base + DSAA_QUEUE_PEER, false);
+		dsaa_nft_rule_end(t);
+	}
 
 	dsaa_nft_rule(t, from_peer);
 	when_state(t, STATE_INVALID | STATE_UNTRACKED);
@@ -255,6 +273,13 @@ static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c, b
 	when_from(t, c->tun_name);
 	dsaa_nft_goto(t, from_peer);
 	dsaa_nft_rule_end(t);
+
+	if (c->fast_path) {
+		dsaa_nft_rule(t, correct);
+		when_from_site(t);
+		dsaa_nft_goto(t, from_peer);
+		dsaa_nft_rule_end(t);
+	}
 
 	dsaa_nft_rule(t, correct);
 	dsaa_nft_meta(t, NFT_META_IIFNAME);

@@ -10,7 +10,8 @@
  *	events (prerouting, -198: after conntrack)
  *	    new connections report new, related, assured and destroy only
  *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
- *	    from the TUN device: what has no entry or a foreign one -> queue
+ *	    from a peer (by the TUN device; by the fast path, with a site's
+ *	    address as Ethernet source): what has no entry or a foreign one -> queue
  *	    not from a correction interface: left alone
  *	    a foreign site's number in the mark -> queue of that site, no bypass
  *	    second chance: INVALID, TCP NEW without SYN, NEW to a foreign NAT
@@ -38,6 +39,8 @@ struct dsaa_rules_config {
 	uint16_t queue_base;	/* queues base .. base + DSAA_QUEUES - 1 */
 	uint16_t tunnel_port;	/* UDP */
 	char tun_name[DSAA_RULES_NAME_LEN];
+	/* the fast path delivers what came from peers to the interface where it came in first */
+	bool fast_path;
 	/* packets that come in here are looked at */
 	char iface[DSAA_IFACES_MAX][DSAA_RULES_NAME_LEN];
 	unsigned ifaces;

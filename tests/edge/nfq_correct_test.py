@@ -161,7 +161,7 @@ def destroy():
 
 
 class Site:
-    def __init__(self, number, program, mask="ff000000", tun_fd=None):
+    def __init__(self, number, program, mask="ff000000", tun_fd=None, more=(), alive=True):
         other, node, f4, f6 = 3 - number, "r%d" % number, FAMILIES[4], FAMILIES[6]
         arguments = ["site", str(number), "mask", mask, "iface", "eth0", "iface", "eth1"]
         for f in (f4, f6):
@@ -169,6 +169,7 @@ class Site:
                 arguments += ["address", f[where][1]]
             arguments += ["address", f["sync"][number - 1], "pool", f["pool"] if other == 1 else f["pool2"]]
             arguments += ["peer", str(other), f["sync"][number - 1], f["sync"][other - 1], "sync"]
+        arguments += more
         command = ["ip", "netns", "exec", "%s-%s" % (PREFIX, node)]
         if tun_fd is not None:
             # as a daemon that gave up root and kept one capability, with the device opened before
@@ -179,7 +180,8 @@ class Site:
         first = self.process.stdout.readline()
         if first != "ready\n":
             raise RuntimeError("nfq_mini: " + first)
-        self.word(other, "alive")
+        if alive:
+            self.word(other, "alive")
 
     def say(self, line):
         self.process.stdin.write(line + "\n")

@@ -6,9 +6,16 @@
  * lines on standard input, each answered by one line:
  *
  *	word SITE alive|adopted|unreachable|unknown	sets a state word and the rules
+ *	fast						makes the fast path as configured, tells how it is
+ *	gate 0|1					whether foreign connections are here
+ *	observe 0|1					counts only, or acts
  *	reconfigure					hands the thread the same again
- *	counters					reasons and peers, as name=value
+ *	counters					reasons and peers, as name=value, "kernel-" before
+ *							those of the fast path alone
  *	clear, status, quit
+ *
+ * With "fast BPFFS" among the arguments the kernel's fast path works, too; when
+ * the process is killed, it stays.
  *
  * The main thread obeys, a second one runs the queue.
  */
@@ -23,6 +30,7 @@
 
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 
+#include "bpf/dsaa_fast.h"
 #include "nfq/dsaa_nfq.h"
 #include "rules/dsaa_rules.h"
 
@@ -41,10 +49,13 @@ static struct dsaa_rules_config rules_config = {
 static struct dsaa_addrset addresses;
 static struct dsaa_nfq_words words;
 static int stop_fd;
+static struct dsaa_fast *fast; /* NULL: not wanted */
+static struct dsaa_fast_config fast_config;
+static const char *bpffs;
 
 static void usage(void)
 {
-	fprintf(stderr, "nfq_mini site N mask HEX tunfd N iface NAME address A pool PREFIX "
+	fprintf(stderr, "nfq_mini site N mask HEX tunfd N fast BPFFS iface NAME address A pool PREFIX "
 			"peer N LOCAL REMOTE IFNAME ...\n");
 	exit(2);
 }
@@ -111,6 +122,8 @@ static void read_arguments(char **arg)
 			rules_config.mark_mask = strtoul(arg[1], NULL, 16);
 		} else if (strcmp(arg[0], "tunfd") == 0) {
 			nfq_config.tun_device_fd = atoi(arg[1]);
+		} else if (strcmp(arg[0], "fast") == 0) {
+			bpffs = arg[1];
 		} else if (strcmp(arg[0], "iface") == 0) {
 			add_iface(arg[1]);
 		} else if (strcmp(arg[0], "pool") == 0) {
@@ -125,6 +138,68 @@ static void read_arguments(char **arg)
 			usage();
 		}
 	}
+}
+
+/* ------------------------------------------------------------------ fast path */
+
+static void make_fast_config(void)
+{
+	const struct dsaa_nfq_config *c = &nfq_config;
+	unsigned i, j;
+
+	memset(&fast_config, 0, sizeof(fast_config));
+	fast_config.local_site = c->local_site;
+	fast_config.mark_mask = rules_config.mark_mask;
+	fast_config.tunnel_port = c->tunnel_port;
+	memcpy(fast_config.tun_name, c->tun_name, sizeof(fast_config.tun_name));
+	fast_config.peers = c->peers;
+	for (i = 0; i < c->peers; i++) {
+		fast_config.peer[i].site = c->peer[i].site;
+		fast_config.peer[i].links = c->peer[i].links;
+		for (j = 0; j < c->peer[i].links; j++) {
+			fast_config.peer[i].link[j].local = c->peer[i].link[j].local;
+			fast_config.peer[i].link[j].remote = c->peer[i].link[j].remote;
+		}
+	}
+	fast_config.ifaces = c->ifaces;
+	for (i = 0; i < c->ifaces; i++) {
+		memcpy(fast_config.iface[i].name, c->iface[i].name, DSAA_FAST_NAME_LEN);
+		fast_config.iface[i].caught = true;
+	}
+}
+
+static bool load_fast(char *err, size_t errlen)
+{
+	unsigned i;
+
+	fast = dsaa_fast_load(bpffs, geteuid(), getegid(), err, errlen);
+	if (!fast)
+		return false;
+	make_fast_config();
+	nfq_config.send_only = rules_config.fast_path = true;
+	for (i = 0; i < 2 * DSAA_LOCAL_ADDRESSES_MAX; i++)
+		if (addresses.slots[i].addr.family)
+			dsaa_fast_address(fast, &addresses.slots[i].addr, true);
+	for (i = 1; i <= DSAA_SITES_MAX; i++)
+		words.word[i] = dsaa_fast_get_word(fast, i);
+	return true;
+}
+
+static bool apply_fast(struct dsaa_fast_status *st)
+{
+	return dsaa_fast_apply(fast, &fast_config, st);
+}
+
+static void show_fast(void)
+{
+	struct dsaa_fast_status st;
+	unsigned i;
+
+	printf("%s", apply_fast(&st) ? "ok" : "error");
+	printf(" pinned=%d repaired=%u kernel=", st.pinned, st.repaired);
+	for (i = 0; i < fast_config.ifaces; i++)
+		printf("%d", st.kernel[i]);
+	printf(" why=%s\n", st.why);
 }
 
 /* ------------------------------------------------------------------ conntrack */
@@ -217,6 +292,8 @@ static void set_word(unsigned site, const char *name)
 	for (i = 0; i < 4; i++)
 		if (strcmp(names[i], name) == 0 && site >= 1 && site <= DSAA_SITES_MAX) {
 			words.word[site] = i;
+			if (fast)
+				dsaa_fast_set_word(fast, site, i);
 			if (apply_rules())
 				printf("ok\n");
 			return;
@@ -226,11 +303,24 @@ static void set_word(unsigned site, const char *name)
 
 static void show_counters(struct dsaa_nfq *nfq)
 {
+	struct dsaa_fast_counters k = { 0 };
 	struct dsaa_nfq_counters c;
 	unsigned i;
 
 	dsaa_nfq_counters(nfq, &c);
+	if (fast)
+		dsaa_fast_counters(fast, &k);
 	printf("ok");
+	for (i = 0; i < DSAA_REASONS_MAX; i++) {
+		if (k.packets[i])
+			printf(" kernel-%s=%llu", dsaa_reason_name(i),
+			       (unsigned long long)k.packets[i]);
+		c.reason[i] += k.packets[i];
+	}
+	for (i = 0; i <= DSAA_SITES_MAX; i++) {
+		c.peer[i].packets_sent += k.peer[i].packets_sent;
+		c.peer[i].packets_received += k.peer[i].packets_received;
+	}
 	for (i = 0; i < DSAA_REASONS_MAX; i++)
 		if (c.reason[i])
 			printf(" %s=%llu", dsaa_reason_name(i), (unsigned long long)c.reason[i]);
@@ -251,6 +341,14 @@ static void show_status(struct dsaa_nfq *nfq)
 	       st.why);
 }
 
+static void clear_counters(struct dsaa_nfq *nfq)
+{
+	dsaa_nfq_counters_clear(nfq);
+	if (fast)
+		dsaa_fast_counters_clear(fast);
+	printf("ok\n");
+}
+
 static void obey(struct dsaa_nfq *nfq, char *line)
 {
 	char word[32], err[200];
@@ -266,7 +364,13 @@ static void obey(struct dsaa_nfq *nfq, char *line)
 	else if (strcmp(line, "status\n") == 0)
 		show_status(nfq);
 	else if (strcmp(line, "clear\n") == 0)
-		dsaa_nfq_counters_clear(nfq), printf("ok\n");
+		clear_counters(nfq);
+	else if (fast && strcmp(line, "fast\n") == 0)
+		show_fast();
+	else if (fast && sscanf(line, "gate %u", &site) == 1)
+		dsaa_fast_set_foreign(fast, site), printf("ok\n");
+	else if (fast && sscanf(line, "observe %u", &site) == 1)
+		fast_config.observe = site, show_fast();
 	else
 		printf("error command\n");
 }
@@ -282,6 +386,7 @@ static void *serve(void *arg)
 
 int main(int argc, char **argv)
 {
+	struct dsaa_fast_status fast_status;
 	struct dsaa_nfq *nfq;
 	pthread_t thread;
 	char line[256], err[200];
@@ -295,10 +400,18 @@ int main(int argc, char **argv)
 	nfq_config.find = find;
 	nfq_config.find_arg = nfct_open(CONNTRACK, 0);
 	stop_fd = eventfd(0, 0);
+	if (bpffs && !load_fast(err, sizeof(err))) {
+		printf("none %s\n", err);
+		return 0;
+	}
 	nfq = dsaa_nfq_open(&nfq_config, err, sizeof(err));
 	if (!nfq || !nfq_config.find_arg || !apply_rules()) {
 		printf("error %s\n", nfq ? "rules or conntrack" : err);
 		return 1;
+	}
+	if (fast && !apply_fast(&fast_status)) {
+		printf("none %s\n", fast_status.why);
+		return 0;
 	}
 	pthread_create(&thread, NULL, serve, nfq);
 	printf("ready\n");
@@ -307,6 +420,9 @@ int main(int argc, char **argv)
 	if (write(stop_fd, &one, sizeof(one)) < 0)
 		return 1;
 	pthread_join(thread, NULL);
+	if (fast && !dsaa_fast_remove(fast, err, sizeof(err)))
+		fprintf(stderr, "nfq_mini: %s\n", err);
+	dsaa_fast_close(fast);
 	dsaa_nfq_close(nfq);
 	nfct_close(nfq_config.find_arg);
 	printf("%s\n", dsaa_rules_remove(err, sizeof(err)) == 0 ? "ok" : err);

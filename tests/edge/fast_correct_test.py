@@ -1,0 +1,291 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel's fast path with real packets, in the network of nfq_correct_test.py: the same traffic, and what is its own.
+
+Entries of the other site are made by hand. Run as root; without root, or without the fast path, it is skipped. The argument is
+the path of nfq_mini.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+
+import nfq_correct_test as base
+from nfq_correct_test import FAMILIES, MARK1, Site, at, check, foreign_entry, inside, load, raw_send, sock, tunnel
+
+# of <linux/in.h>, not in the socket module
+IP_RECVTTL = 12
+
+SEEN = """
+table inet seen {
+ chain forward {
+  type filter hook forward priority -5
+  iifname "eth1" counter comment "eth1"
+  iifname "dsaa0" counter comment "dsaa0"
+  iifname "dsaa-vx" counter comment "dsaa-vx"
+  meta mark != 0 counter comment "marked"
+ }
+}
+"""
+
+
+def seen():
+    """Packets forwarded at r1 by the interface they came in, and those that carry a mark."""
+    text = at("r1", "nft list table inet seen")
+    return {name: int(n) for n, name in re.findall(r'counter packets (\d+) bytes \d+ comment "([^"]*)"', text)}
+
+
+def bpf_filters(node):
+    return at(node, "tc filter show dev eth1 ingress", may_fail=True).count("name dsaa_to_owner")
+
+
+def test_original_interface(two):
+    """TTL, DSCP, interface and marks at the owner are as if the packet had come in there; rp_filter is strict."""
+    for version, f in FAMILIES.items():
+        v4, port = version == 4, 22000 + version
+        client = sock("cl", f, socket.SOCK_DGRAM, f["C"], port)
+        server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 7000)
+        level = socket.IPPROTO_IP if v4 else socket.IPPROTO_IPV6
+        client.setsockopt(level, IP_RECVTTL if v4 else socket.IPV6_RECVHOPLIMIT, 1)
+        client.setsockopt(level, socket.IP_RECVTOS if v4 else socket.IPV6_RECVTCLASS, 1)
+        server.setsockopt(level, socket.IP_TOS if v4 else socket.IPV6_TCLASS, 0xb8)
+        foreign_entry(f, "udp", port, 7000)
+        client.sendto(b"x", (f["S"], 7000))
+        source = server.recvfrom(100)[1]
+        two.clear()
+        before = seen()
+        server.sendto(b"y", source)
+        data, control, _, peer = client.recvmsg(100, 200)
+        values = {c[1]: int.from_bytes(c[2][:4], "little") for c in control}
+        ttl = values.get(socket.IP_TTL if v4 else socket.IPV6_HOPLIMIT)
+        tos = values.get(socket.IP_TOS if v4 else socket.IPV6_TCLASS)
+        after = seen()
+        check(ttl == 63, "IPv%d: TTL %s" % (version, ttl))
+        check(tos == 0xb8, "IPv%d: DSCP %s" % (version, tos))
+        check(peer[0] == f["S"], "IPv%d: from %s" % (version, peer[0]))
+        check(two.counter("kernel-foreign", 1) == 1, "IPv%d: not in the kernel: %s" % (version, two.counters()))
+        check(after["eth1"] == before["eth1"] + 1, "IPv%d: not from eth1: %s" % (version, after))
+        check(after["dsaa0"] == before["dsaa0"] and after["dsaa-vx"] == 0 and after["marked"] == 0,
+              "IPv%d: device or mark: %s" % (version, after))
+        client.close(), server.close()
+
+
+def test_slow_path_behind(one, two):
+    """What the programs leave is carried by the queue thread, and judged behind the original interface."""
+    f = FAMILIES[4]
+    one.clear(), two.clear()
+    check(base.ping(f, 23000, 4000, True) is True, "a ping of fragments")
+    check(two.settled().get("kernel-foreign", 0) == 0 and two.counter("foreign", 1) == 1, "ping: %s" % two.counters())
+    check(one.counter("kernel-delivered", 1) == 1, "ping at the owner: %s" % one.counters())
+
+
+def icmp_echo(src, dst, ident):
+    body = b"\x00\x00" + b"\0\0" + ident.to_bytes(2, "big") + b"\0\1"
+    return base.ip4(src, dst, 1, body[:2] + base.checksum(body).to_bytes(2, "big") + body[4:])
+
+
+def test_refused(one):
+    f = FAMILIES[4]
+    good = base.udp4(f["S"], f["P"], 5, 6)
+    wrap = base.encapsulate
+    cases = (
+        ("tunnel-malformed", wrap(b"\x95" + good[1:]), "no IP"),
+        ("tunnel-malformed", wrap(good[:2] + b"\xff\xff" + good[4:]), "longer than it is"),
+        ("tunnel-malformed", wrap(good, iface=0x4000), "a number of no interface"),
+        ("tunnel-malformed", wrap(good)[:8] + b"\x06" + wrap(good)[9:], "an Ethernet address of no site"),
+        ("tunnel-stranger", wrap(good, source=3), "another site's number"),
+        ("tunnel-stranger", wrap(good, target=4), "not for us"),
+        ("tunnel-unknown-interface", wrap(good, iface=40), "an unknown interface"),
+        ("second-chance-not-ours", wrap(good, second_chance=True), "second chance of no connection"),
+        ("tunnel-opens", wrap(good), "a packet that would open a connection"),
+        ("tunnel-opens", wrap(base.tcp4(f["S"], f["C"], 5, 6, 0x10)), "a TCP packet of no connection"),
+    )
+    for reason, data, what in cases:
+        one.clear()
+        tunnel(data)
+        check(one.counter("kernel-" + reason, 1) == 1, "%s: not %s: %s" % (what, reason, one.counters()))
+        check(one.counter("delivered") == 0, "%s: delivered: %s" % (what, one.counters()))
+    # not TCP or UDP: the queue thread refuses it behind the original interface
+    one.clear()
+    tunnel(wrap(icmp_echo(f["S"], f["P"], 77)))
+    check(one.counter("tunnel-opens", 1) == 1, "an echo reply of no connection: %s" % one.counters())
+    at("cl", "ip route replace %s via %s" % (f["sync"][0], f["c1"][1]))
+    one.clear()
+    tunnel(wrap(good), "cl", f["c1"][0])
+    check(one.counter("kernel-tunnel-stranger", 1) == 1, "a stranger's packet: %s" % one.counters())
+
+
+def test_loop(one):
+    f = FAMILIES[4]
+    foreign_entry(f, "udp", 24000, 24001, node="r1", mark=0x02000000)
+    foreign_entry(f, "icmp", ident=78, node="r1", mark=0x02000000)
+    for inner in (base.udp4(f["S"], f["P"], 24001, 24000), icmp_echo(f["S"], f["P"], 78)):
+        one.clear()
+        tunnel(base.encapsulate(inner))
+        check(one.counter("loop", 1) == 1, "loop: %s" % one.counters())
+        check(one.counter("sent2") == 0, "loop: travelled on: %s" % one.counters())
+
+
+def test_forged_source(two):
+    """A host that sends with a site's Ethernet address gets nothing by it."""
+    f = FAMILIES[4]
+    foreign_entry(f, "udp", 25000, 25001)
+    with inside("srv"):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    s.bind(("s2", 0))
+    dst = bytes.fromhex(at("r2", "cat /sys/class/net/eth1/address").strip().replace(":", ""))
+    two.clear()
+    s.send(dst + bytes((2, 0xd5, 0xaa, 0, 0, 1)) + b"\x08\x00" + base.udp4(f["S"], f["P"], 25001, 25000))
+    check(two.counter("kernel-foreign", 1) == 1, "forged source, foreign: %s" % two.counters())
+    s.send(dst + bytes((2, 0xd5, 0xaa, 0, 0, 1)) + b"\x08\x00" + base.tcp4(f["S"], f["C"], 5, 6, 0x02))
+    check(two.counter("tunnel-opens", 1) == 1, "forged source, a new connection: %s" % two.counters())
+    s.close()
+
+
+def test_words(two):
+    f = FAMILIES[4]
+    foreign_entry(f, "udp", 26000, 26001)
+    server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 26001)
+    for word, reason in (("alive", "foreign"), ("unreachable", "owner-unreachable"), ("adopted", None), ("alive", "foreign")):
+        two.word(1, word)
+        two.clear()
+        server.sendto(b"x", (f["P"], 26000))
+        counters = two.settled() if reason is None else {}
+        if reason:
+            check(two.counter("kernel-" + reason, 1) == 1, "%s: not %s: %s" % (word, reason, two.counters()))
+        else:
+            check(not any(n in counters for n in ("foreign", "owner-unreachable", "sent1")), "adopted: %s" % counters)
+    two.say("gate 0")
+    two.clear()
+    server.sendto(b"x", (f["P"], 26000))
+    check(two.counter("foreign", 1) == 1 and two.counter("kernel-foreign") == 0, "the gate: %s" % two.counters())
+    two.say("gate 1")
+    two.say("observe 1")
+    two.clear()
+    server.sendto(b"x", (f["P"], 26000))
+    check(two.counter("kernel-foreign", 1) == 1 and two.counter("foreign", 2) == 2, "observe: %s" % two.counters())
+    two.say("observe 0")
+    server.close()
+
+
+def test_beside_others(two):
+    """Other people's filters before and behind ours see the packets that ours lets go; ours is repaired."""
+    at("r2", "tc filter del dev eth1 ingress pref 3785")
+    check(two.say("fast").startswith("ok pinned=1 repaired=1 kernel=11"), "not repaired")
+    check(bpf_filters("r2") == 1, "the filter is not back: " + at("r2", "tc filter show dev eth1 ingress"))
+    at("r2", "ip link set dsaa-vx down")
+    check("repaired=1" in two.say("fast"), "the device is not up again")
+    at("r2", "ip link del dsaa-vx")
+    check(two.say("fast").startswith("ok pinned=1"), "the device is not made again")
+    check(base.udp_echo(FAMILIES[4], 27000, 100, True) is True, "after the repair")
+    at("r2", "tc filter add dev eth1 ingress protocol all pref 60000 u32 match u32 0 0 action mirred egress mirror dev lo", True)
+
+
+def test_survives(program, two, bpffs):
+    """Killed, it goes on; started again, it knows what it knew."""
+    f = FAMILIES[4]
+    two.word(1, "alive")
+    two.kill()
+    check(base.udp_echo(f, 28000, 100, True) is True, "UDP without a process")
+    check(base.tcp_transfer(f, 28001, 300000, True) is True, "TCP without a process")
+    again = Site(2, program, more=["fast", bpffs], alive=False)
+    check(base.udp_echo(f, 28002, 100, True) is True, "UDP after the restart, with no word told again")
+    check(again.counter("kernel-foreign", 3) >= 3, "the counters are kept: %s" % again.counters())
+    check(bpf_filters("r2") == 1, "one filter")
+    again.word(1, "alive")
+    return again
+
+
+def test_removed(node):
+    links = at(node, "ip -o link")
+    check("dsaa-vx" not in links, "%s: the device is left" % node)
+    check("clsact" not in at(node, "tc qdisc show dev eth0"), "%s: a qdisc is left" % node)
+    check(bpf_filters(node) == 0, "%s: a filter is left" % node)
+
+
+def run_mixed(program, kernel, bpffs):
+    """One site with the fast path, the other one without; as on a wire, where no half-made checksum travels."""
+    for node in ("r1", "r2"):
+        at(node, "ethtool -K sync tx off gso off tso off")
+    sites = {n: Site(n, program, more=["fast", bpffs] if n == kernel else []) for n in (1, 2)}
+    for version, f in FAMILIES.items():
+        how = "fast path at site %d only, IPv%d" % (kernel, version)
+        port = 29000 + 1000 * kernel + version * 100
+        for what, test in (
+            ("UDP", lambda: base.udp_echo(f, port, 100, True)),
+            ("UDP of 8 KB", lambda: base.udp_echo(f, port + 1, 8000, True)),
+            ("ping", lambda: base.ping(f, port + 2, 56, True)),
+            ("port unreachable", lambda: base.port_unreachable(f, port + 3, True)),
+            ("TCP", lambda: base.tcp_transfer(f, port + 4, 300000, True)),
+            ("TCP, no entry", lambda: base.tcp_transfer(f, port + 5, 300000, False)),
+        ):
+            result = test()
+            check(result is True, "%s, %s: %s %s %s" % (what, how, result, sites[1].counters(), sites[2].counters()))
+    for site in sites.values():
+        check(site.quit() == "ok", "quit")
+    for node in ("r1", "r2"):
+        at(node, "ethtool -K sync tx on gso on tso on")
+
+
+def run_all(program, bpffs):
+    fast = ["fast", bpffs]
+    one, two = Site(1, program, more=fast), Site(2, program, more=fast)
+    load("r1", SEEN)
+    at("r2", "sysctl -qw net.ipv4.conf.all.rp_filter=1")
+    check(two.say("fast") == "ok pinned=1 repaired=0 kernel=11 why=", "status: " + two.say("fast"))
+    base.test_own_untouched(one, two)
+    base.test_corrected(one, two, True, 20000)
+    base.test_corrected(one, two, False, 21000)
+    check("3786" not in at("r1", "conntrack -L") + at("r2", "conntrack -L"), "the tunnel is tracked")
+    test_original_interface(two)
+    test_slow_path_behind(one, two)
+    test_refused(one)
+    test_loop(one)
+    base.test_router_itself(one)
+    test_forged_source(two)
+    test_words(two)
+    test_beside_others(two)
+    two = test_survives(program, two, bpffs)
+    check(one.quit() == "ok", "quit of r1")
+    at("r2", "tc filter del dev eth1 ingress pref 60000", may_fail=True)
+    check(two.quit() == "ok", "quit of r2")
+    test_removed("r1")
+    test_removed("r2")
+    run_mixed(program, 1, bpffs)
+    run_mixed(program, 2, bpffs)
+
+
+def available(program, bpffs):
+    """Why there is no fast path here, or nothing."""
+    done = subprocess.run(["ip", "netns", "exec", base.PREFIX + "-r1", program, "site", "1", "fast", bpffs], input="quit\n",
+                          capture_output=True, text=True)
+    return done.stdout[5:].strip() if done.stdout.startswith("none ") else ""
+
+
+def main():
+    if os.geteuid() != 0:
+        print("skipped: needs root")
+        return 77
+    program = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "tests/edge/nfq_mini")
+    bpffs = tempfile.mkdtemp(prefix="dsaa-bpffs-")
+    subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
+    try:
+        base.build()
+        why = available(program, bpffs)
+        if why:
+            print("skipped: " + why)
+            return 77
+        run_all(program, bpffs)
+    finally:
+        base.destroy()
+        subprocess.run(["umount", bpffs])
+        os.rmdir(bpffs)
+    print("%d passed, %d failed" % (base.passed, base.failed))
+    return 1 if base.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
