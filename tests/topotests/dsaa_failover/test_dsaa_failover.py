@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A site loses power in the middle of transfers: the other one carries on with its connections. It comes back: first the state, then
+its routes. Then the same the other way round. The network is drawn in twosites.py.
+
+The tests are one story and build on each other.
+"""
+
+import time
+
+import pytest
+
+import twosites
+from dsaatopo import wait_for
+from twosites import CLIENTS_NET, COMMUNITY, FAMILIES, MED, NATTED, PLAIN, POOL, SERVER, SERVICE_NET, SITES
+
+SOURCES = [a[f] for a in (NATTED, PLAIN) for f in FAMILIES]
+LENGTH, RATE = 6000000, 1500000
+
+
+@pytest.fixture(scope="module")
+def net():
+    yield from twosites.fixture(__name__)
+
+
+@pytest.fixture(scope="module")
+def held(net):
+    """Connections that last through all of it."""
+    net.prefer(forward=1, back=2)
+    found = {a: net.hold(a, SERVER[6 if ":" in a else 4]) for a in SOURCES}
+    for h in found.values():
+        h.say()
+    return found
+
+
+def announced(net, site):
+    """The prefixes that the third-party routers have from a site."""
+    found = [SERVICE_NET[f] for f in FAMILIES if site in net.paths("outside", SERVICE_NET[f])]
+    return found + [p for f in FAMILIES for p in (CLIENTS_NET[f], POOL[1, f], POOL[2, f]) if site in net.paths("inside", p)]
+
+
+def transfers(net):
+    found = [net.fetch(a, SERVER[6 if ":" in a else 4], LENGTH, RATE) for a in SOURCES]
+    time.sleep(1.2)  # into the middle: they take four seconds
+    return found
+
+
+def entry_of(net, site, source, port):
+    found = [e for e in net.entries(site, source, "tcp") if e["sport"] == str(port)]
+    return found[0] if found else None
+
+
+def check_adoption(net, held, dead):
+    """The power of a site goes during transfers that are its own."""
+    alive = 3 - dead
+    adopted = net.show(alive, "show dsaa sync")["adopted"]
+    resets = net.resets()
+    programs = transfers(net)
+    for p, source in zip(programs, SOURCES):
+        assert entry_of(net, dead, source, p.port)["owner"] == 0
+        wait_for(lambda: entry_of(net, alive, source, p.port), "the connection at the other site", 5)
+        assert entry_of(net, alive, source, p.port)["owner"] == dead
+    begin = time.monotonic()
+    net.power_off(dead)
+    wait_for(lambda: net.peer(alive)[0] == "dead", "site %d to be found dead" % dead, 10, 0.1)
+    print("found dead after %.1f s" % (time.monotonic() - begin))
+    for p in programs:
+        found = twosites.check_fetched(p, LENGTH)
+        print(found)
+        assert found["stall"] < 10
+    for h in held.values():
+        h.say()
+    assert net.resets() == resets, "somebody saw a reset"
+    for p, source in list(zip(programs, SOURCES)) + [(h, a) for a, h in held.items()]:
+        wait_for(lambda: (entry_of(net, alive, source, p.port) or {}).get("owner") == 0, "the connection to be adopted", 5)
+    assert net.show(alive, "show dsaa sync")["adopted"] >= adopted + len(programs) + len(held)
+
+
+def check_return(net, held, site):
+    """Power again: nothing is announced before the whole state is there."""
+    net.power_on(site)
+    wait_for(lambda: net.show(site).get("localSite") == site, "site %d to know itself" % site, 15)
+    early = []
+
+    def back():
+        # Asked in this order: what was announced must have been complete by then.
+        there = announced(net, site)
+        complete = net.complete(site)
+        if there and not complete:
+            early.append(there)
+        return complete and len(there) == 8
+
+    wait_for(back, "site %d to announce everything" % site, 45, 0.05)
+    assert not early
+    wait_for(lambda: all(net.peer(s)[0] == "up" for s in SITES), "the sites up", 20)
+    copies = net.show(site, "show dsaa sync")["peers"][str(3 - site)]
+    assert copies["lastBulk"]["flows"] >= len(held)
+    for source, h in held.items():
+        assert entry_of(net, site, source, h.port)["owner"] == 3 - site, "it was told who owns it"
+        h.say()
+
+
+def test_connections_go_through_both(net, held):
+    for source, h in held.items():
+        assert entry_of(net, 1, source, h.port)["owner"] == 0
+        assert entry_of(net, 2, source, h.port)["owner"] == 1
+
+
+def test_site_1_dies(net, held):
+    check_adoption(net, held, 1)
+
+
+def test_the_other_one_announces_for_both(net):
+    active = MED["active"], COMMUNITY["active"]
+    for f in FAMILIES:
+        wait_for(lambda: net.paths("outside", SERVICE_NET[f]) == {2: active}, "the service from site 2 alone", 15)
+        for prefix in (CLIENTS_NET[f], POOL[1, f], POOL[2, f]):
+            wait_for(lambda: net.paths("inside", prefix) == {2: active}, "%s, active, from site 2 alone" % prefix, 15)
+
+
+def test_new_connections_work(net):
+    for source in SOURCES:
+        to = SERVER[6 if ":" in source else 4]
+        twosites.check_fetched(net.fetch(source, to, 300000), 300000)
+        assert net.ping(source, to, 3) == 3
+
+
+def test_site_1_comes_back(net, held):
+    check_return(net, held, 1)
+
+
+def test_both_serve_again(net, held):
+    """Site 2 keeps what it adopted, the returned site takes new connections, and both ways are corrected."""
+    net.prefer(forward=1, back=2)
+    resets = net.resets()
+    for source, h in held.items():
+        h.say()
+        assert entry_of(net, 2, source, h.port)["owner"] == 0
+    for source in SOURCES:
+        to = SERVER[6 if ":" in source else 4]
+        p = net.fetch(source, to, 300000)
+        twosites.check_fetched(p, 300000)
+        assert entry_of(net, 1, source, p.port)["owner"] == 0
+    wait_for(lambda: net.paths("inside", POOL[1, 4]) == {1: (MED["active"], COMMUNITY["active"]), 2: (MED["backup"], COMMUNITY["backup"])},
+             "site 2 to be backup again", 10)
+    assert net.resets() == resets
+
+
+def test_site_2_dies(net, held):
+    """It owns what it adopted before and what begins there now."""
+    net.prefer(forward=2, back=1)
+    check_adoption(net, held, 2)
+
+
+def test_site_2_comes_back(net, held):
+    check_return(net, held, 2)
