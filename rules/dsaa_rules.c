@@ -23,11 +23,11 @@
 
 enum {
 	PRIO_RAW = -300,     /* before conntrack (-200) */
-	PRIO_EVENTS = -198,  /* right after it */
 	PRIO_CORRECT = -149, /* after mangle (-150), before DNAT (-100) */
 
 	/* the bits of nf_tables' ct state (NF_CT_STATE_BIT in the kernel) */
 	STATE_INVALID = 1 << 0,
+	STATE_ESTABLISHED = 1 << 1,
 	STATE_RELATED = 1 << 2,
 	STATE_NEW = 1 << 3,
 	STATE_UNTRACKED = 1 << 6,
@@ -49,8 +49,8 @@ enum {
 static const char table[] = "dsaa";
 
 /* The names of the chains and the set, as "nft list table inet dsaa" shows them. */
-static const char raw[] = "raw", raw_out[] = "raw_out", events[] = "events", correct[] = "correct",
-		  from_peer[] = "from_peer", owned[] = "owned", offer_pool[] = "offer_pool",
+static const char raw[] = "raw", raw_out[] = "raw_out", tunnel_in[] = "tunnel_in",
+		  tunnel_out[] = "tunnel_out", correct[] = "correct", from_peer[] = "from_peer", owned[] = "owned", offer_pool[] = "offer_pool",
 		  ifaces[] = "interfaces";
 
 /* ------------------------------------------------------------------ conditions */
@@ -139,18 +139,28 @@ static void when_from_site(struct dsaa_nft *t)
 /* ------------------------------------------------------------------ chains */
 
 /* The tunnel's packets from (or to) one peer are not tracked. */
-static void add_notrack(struct dsaa_nft *t, const struct dsaa_rules_config *c, const char *chain,
-			const struct dsaa_addr *peer, bool source)
+static void add_notrack(struct dsaa_nft *t, const char *chain, const struct dsaa_addr *peer,
+			bool source)
 {
 	struct dsaa_prefix host = { .addr = *peer, .len = peer->family == 4 ? 32 : 128 };
-	uint8_t port[2] = { c->tunnel_port >> 8, c->tunnel_port & 0xff };
 
 	dsaa_nft_rule(t, chain);
 	when_prefix(t, &host, source);
+	dsaa_nft_notrack(t);
+	dsaa_nft_rule_end(t);
+}
+
+/* All but the tunnel's packets are done with CHAIN after one rule. */
+static void add_goto_tunnel(struct dsaa_nft *t, const struct dsaa_rules_config *c,
+			    const char *chain, const char *tunnel)
+{
+	uint8_t port[2] = { c->tunnel_port >> 8, c->tunnel_port & 0xff };
+
+	dsaa_nft_rule(t, chain);
 	when_proto(t, DSAA_PROTO_UDP);
 	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DST_PORT, sizeof(port));
 	dsaa_nft_is(t, port, sizeof(port));
-	dsaa_nft_notrack(t);
+	dsaa_nft_goto(t, tunnel);
 	dsaa_nft_rule_end(t);
 }
 
@@ -158,12 +168,18 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 {
 	unsigned i;
 
+	dsaa_nft_chain(t, tunnel_in);
+	dsaa_nft_chain(t, tunnel_out);
 	dsaa_nft_base_chain(t, raw, NF_INET_PRE_ROUTING, PRIO_RAW);
 	dsaa_nft_base_chain(t, raw_out, NF_INET_LOCAL_OUT, PRIO_RAW);
 	for (i = 0; i < c->peers; i++) {
-		add_notrack(t, c, raw, &c->peer[i], true);
-		add_notrack(t, c, raw_out, &c->peer[i], false);
+		add_notrack(t, tunnel_in, &c->peer[i], true);
+		add_notrack(t, tunnel_out, &c->peer[i], false);
 	}
+	if (c->peers == 0)
+		return;
+	add_goto_tunnel(t, c, raw, tunnel_in);
+	add_goto_tunnel(t, c, raw_out, tunnel_out);
 }
 
 /*
@@ -172,8 +188,7 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c)
  */
 static void add_events(struct dsaa_nft *t)
 {
-	dsaa_nft_base_chain(t, events, NF_INET_PRE_ROUTING, PRIO_EVENTS);
-	dsaa_nft_rule(t, events);
+	dsaa_nft_rule(t, correct);
 	when_state(t, STATE_NEW | STATE_RELATED);
 	dsaa_nft_event_mask(t, 1u << IPCT_NEW | 1u << IPCT_RELATED | 1u << IPCT_DESTROY |
 				       1u << IPCT_ASSURED);
@@ -261,13 +276,33 @@ static void add_second_chance(struct dsaa_nft *t, const struct dsaa_rules_config
 	dsaa_nft_rule_end(t);
 }
 
-static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool native)
+/*
+ * Nearly all packets are of connections that are ours and established: one rule for them, whatever
+ * way they came, because no rule of this table wants them.
+ */
+static void add_ours(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 {
+	dsaa_nft_rule(t, correct);
+	when_state(t, STATE_ESTABLISHED);
+	dsaa_nft_ct(t, NFT_CT_MARK);
+	when_u32(t, c->mark_mask, 0);
+	dsaa_nft_accept(t);
+	dsaa_nft_rule_end(t);
+}
+
+static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c,
+			const struct dsaa_rules_status *status)
+{
+	bool native = status->native_queue;
+
 	dsaa_nft_chain(t, owned);
 	dsaa_nft_chain(t, from_peer);
 	dsaa_nft_chain(t, offer_pool);
 	dsaa_nft_set_ifnames(t, ifaces, c->iface, c->ifaces);
 	dsaa_nft_base_chain(t, correct, NF_INET_PRE_ROUTING, PRIO_CORRECT);
+	add_ours(t, c);
+	if (status->event_mask)
+		add_events(t);
 
 	dsaa_nft_rule(t, correct);
 	when_from(t, c->tun_name);
@@ -345,9 +380,7 @@ static int try_apply(const struct dsaa_rules_config *c, struct dsaa_rules_status
 	dsaa_nft_begin(&t, table);
 	dsaa_nft_table_replace(&t);
 	add_raw(&t, c);
-	if (status->event_mask)
-		add_events(&t);
-	add_correct(&t, c, status->native_queue);
+	add_correct(&t, c, status);
 	rc = dsaa_nft_commit(&t, refused);
 	status->rules = t.rules;
 	dsaa_nft_end(&t);

@@ -7,9 +7,9 @@
  *
  *	raw (prerouting, -300), raw_out (output, -300)
  *	    the tunnel's packets from and to the peers are not tracked
- *	events (prerouting, -198: after conntrack)
- *	    new connections report new, related, assured and destroy only
  *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
+ *	    established and ours: left alone, after one rule
+ *	    new connections report new, related, assured and destroy only
  *	    from a peer (by the TUN device; by the fast path, with a site's
  *	    address as Ethernet source): what has no entry or a foreign one -> queue
  *	    not from a correction interface: left alone

@@ -1,0 +1,283 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What correction costs: the kernel's fast path and the queue against the symmetric path, all in one run.
+
+The network is that of tests/edge/nfq_correct_test.py with a site-sync link of MTU 9000; the client's connections go through r1 and
+are SNATed there, what the server sends goes to r1 (symmetric) or to r2 (to be corrected). Every row is measured in each of several
+rounds, one after the other, so that a noisy machine troubles all rows alike; medians are shown, and ratios to the row they are
+compared with. Small packets: processor time of all that works on them (sender, softirq threads, queue thread), less the sender's own.
+
+usage: correction.py NFQ_MINI BLAST [ROUNDS]      needs root; exit 1 when a figure of "must" is missed
+"""
+
+import os
+import select
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "edge"))
+import nfq_correct_test as base  # noqa: E402
+from nfq_correct_test import FAMILIES, Site, at, foreign_entry, inside, sock  # noqa: E402
+
+F = FAMILIES[4]
+SECONDS = 1.0
+PACKETS = 60000
+PROBES = 300
+SO_TIMESTAMPNS = 35
+
+MUST = {"tcp-kernel": (">=", 0.80), "cpu-kernel": ("<=", 2.3), "own-no-foreign": (">=", 0.98), "own-foreign": (">=", 0.93),
+        "tcp-queue": (">=", 0.16)}
+
+
+# ---------------------------------------------------------------- states of the network
+
+
+class Sites:
+    """Both sites run, with or without the fast path."""
+
+    def __init__(self, program, bpffs=None, gate=1):
+        more = ["fast", bpffs] if bpffs else []
+        self.sites = [Site(n, program, more=more) for n in (1, 2)]
+        for site in self.sites:
+            if bpffs:
+                site.say("gate %d" % gate)
+
+    def pids(self):
+        return [site.process.pid for site in self.sites]
+
+    def quit(self):
+        for site in self.sites:
+            site.quit()
+
+
+def returns_by(router):
+    for target in (F["C"], F["pool"]):
+        at("srv", "ip route replace %s via %s" % (target, F["s%d" % router][1]))
+
+
+# ---------------------------------------------------------------- TCP
+
+
+def throughput(port):
+    """Megabits per second that the client receives."""
+    listener = sock("srv", F, socket.SOCK_STREAM, F["S"], port)
+    listener.listen(1)
+    foreign_entry(F, "tcp", port, port)
+    child = os.fork()
+    if child == 0:
+        try:
+            conn = listener.accept()[0]
+            data, end = b"x" * 262144, time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                conn.sendall(data)
+            conn.close()
+        finally:
+            os._exit(0)
+    client = sock("cl", F, socket.SOCK_STREAM, F["C"], port)
+    client.connect((F["S"], port))
+    buf, got, start = bytearray(1 << 20), 0, time.monotonic()
+    while n := client.recv_into(buf):
+        got += n
+    seconds = time.monotonic() - start
+    os.waitpid(child, 0)
+    client.close(), listener.close()
+    at("r2", "conntrack -D -p tcp --orig-port-src %d" % port, may_fail=True)
+    return got * 8 / seconds / 1e6
+
+
+# ---------------------------------------------------------------- small packets
+
+
+def runtime_ns(pids):
+    """Processor time of the processes and of the softirq threads."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/schedstat" % (pid, task)) as f:
+                total += int(f.read().split()[0])
+    return total
+
+
+def softirq_pids():
+    return [int(p) for p in subprocess.run(["pgrep", "^ksoftirqd/"], capture_output=True, text=True).stdout.split()]
+
+
+
+
+def packet_ns(blast, router, port, pids, dead=False):
+    """Nanoseconds of a packet server -> router ... -> client; DEAD: of sending it to nobody. None when some were lost."""
+    mac = "02:00:00:00:00:99" if dead else at("r%d" % router, "cat /sys/class/net/eth1/address").strip()
+    received = lambda: int(at("cl", "cat /sys/class/net/c1/statistics/rx_packets")) + int(
+        at("cl", "cat /sys/class/net/c2/statistics/rx_packets"))
+    workers = softirq_pids() + pids
+    before, others = received(), runtime_ns(workers)
+    out = at("srv", "%s s%d %s %s %s 7000 %d %d" % (blast, router, mac, F["S"], F["P"], port, PACKETS))
+    sent, own = (int(x) for x in out.split())
+    while (now := received()) != before and now - before < sent:
+        last, _ = now, time.sleep(0.05)
+        if received() == last:
+            break
+    arrived = received() - before
+    total = own + runtime_ns(workers) - others
+    return total / sent, 1.0 if dead else arrived / sent
+
+
+def open_flow(port):
+    """The client's UDP flow through r1, answered once so that both directions were seen."""
+    client = sock("cl", F, socket.SOCK_DGRAM, F["C"], port)
+    server = sock("srv", F, socket.SOCK_DGRAM, F["S"], 7000)
+    client.sendto(b"x", (F["S"], 7000))
+    server.sendto(b"y", server.recvfrom(10)[1])
+    client.recvfrom(10)
+    return client, server
+
+
+# ---------------------------------------------------------------- latency
+
+
+def tap(node, ifname):
+    with inside(node):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+    s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    s.bind((ifname, 3))
+    return s
+
+
+def stamps(s, want):
+    """When each of our numbered packets passed the tap."""
+    seen = {}
+    while len(seen) < want and select.select([s], [], [], 0.3)[0]:
+        data, control, _, _ = s.recvmsg(200, 200)
+        if data[9] == 17 and data[28:32] == b"TAP!":
+            sec, ns = struct.unpack("qq", control[0][2][:16])
+            seen[data[32:36]] = sec * 1e9 + ns
+    return seen
+
+
+def latency(port, device):
+    """Microseconds from eth1 of r2 to DEVICE of r1: p50, p99."""
+    client, server = open_flow(port)
+    foreign_entry(F, "udp", port, 7000)
+    returns_by(2)
+    here, there = tap("r2", "eth1"), tap("r1", device)
+    for i in range(PROBES):
+        server.sendto(b"TAP!" + struct.pack("!I", i), (F["P"], port))
+        time.sleep(0.002)
+    a, b = stamps(here, PROBES), stamps(there, PROBES)
+    times = sorted((b[k] - a[k]) / 1e3 for k in a if k in b)
+    for s in (client, server, here, there):
+        s.close()
+    returns_by(1)
+    return (times[len(times) // 2], times[len(times) * 99 // 100]) if len(times) > PROBES // 2 else None
+
+
+# ---------------------------------------------------------------- rounds
+
+
+def one_round(program, blast, bpffs, number, rows):
+    port = 40000 + number * 50
+    add = lambda name, value: rows.setdefault(name, []).append(value)
+
+    def own(name):
+        flow = open_flow(port)
+        # what disturbs a run only makes it longer
+        add(name, min(packet_ns(blast, 1, port, [])[0] for _ in range(3)))
+        for s in flow:
+            s.close()
+
+    returns_by(1)
+    add("send", packet_ns(blast, 1, port, [], dead=True)[0])
+    own("cpu-stopped")
+    for name, fast, gate in (("queue", None, 1), ("kernel-closed", bpffs, 0), ("kernel", bpffs, 1)):
+        port += 10
+        sites = Sites(program, fast, gate)
+        try:
+            returns_by(1)
+            if name != "queue":
+                own("cpu-own-" + name)
+            if name == "kernel-closed":
+                continue
+            if name == "kernel":
+                add("tcp-symmetric", throughput(port + 1))
+            flow = open_flow(port + 2)
+            foreign_entry(F, "udp", port + 2, 7000)
+            returns_by(2)
+            ns, arrived = packet_ns(blast, 2, port + 2, sites.pids() if name == "queue" else [])
+            add("cpu-corrected-" + name, ns)
+            add("arrived-" + name, arrived)
+            for s in flow:
+                s.close()
+            add("tcp-" + name, throughput(port + 3))
+            returns_by(1)
+            if number == 0:
+                rows["latency-" + name] = latency(port + 5, "eth1" if name == "kernel" else "dsaa0")
+        finally:
+            sites.quit()
+    for router in ("r1", "r2"):
+        at(router, "conntrack -F")
+
+
+def show(rows):
+    """The table; true when all that must be reached is."""
+    m = {name: statistics.median(v) for name, v in rows.items() if not name.startswith("latency")}
+    net = lambda name: m[name] - m["send"]
+    stopped, own = m["cpu-stopped"], m["cpu-own-kernel-closed"]
+    table = (
+        ("TCP symmetric, Mbit/s", m["tcp-symmetric"], None, None),
+        ("TCP corrected in the kernel", m["tcp-kernel"], "tcp-kernel", m["tcp-kernel"] / m["tcp-symmetric"]),
+        ("TCP corrected by the queue", m["tcp-queue"], "tcp-queue", m["tcp-queue"] / m["tcp-symmetric"]),
+        ("sending alone, ns a packet", m["send"], None, None),
+        ("forwarded locally, dsaad stopped", stopped, None, None),
+        ("own, no foreign flow (rate to stopped)", own, "own-no-foreign", stopped / own),
+        ("own, lookups (rate to stopped)", m["cpu-own-kernel"], "own-foreign", stopped / m["cpu-own-kernel"]),
+        ("own, lookups (rate to no foreign flow)", m["cpu-own-kernel"], None, own / m["cpu-own-kernel"]),
+        ("corrected in the kernel (to own)", m["cpu-corrected-kernel"], "cpu-kernel",
+         m["cpu-corrected-kernel"] / m["cpu-own-kernel"]),
+        ("  the same, less sending", net("cpu-corrected-kernel"), None, net("cpu-corrected-kernel") / net("cpu-own-kernel")),
+        ("corrected by the queue (to own)", m["cpu-corrected-queue"], None, m["cpu-corrected-queue"] / m["cpu-own-kernel"]),
+    )
+    good = True
+    print("%-42s %10s %7s  must" % ("medians of %d rounds" % len(rows["send"]), "", "ratio"))
+    for text, value, must, ratio in table:
+        line = "%-42s %10.0f %7s" % (text, value, "" if ratio is None else "%.2f" % ratio)
+        if must:
+            sign, limit = MUST[must]
+            reached = ratio >= limit if sign == ">=" else ratio <= limit
+            good &= reached
+            line += "  %s %.2f%s" % (sign, limit, "" if reached else "  MISSED")
+        print(line)
+    print("arrived at the client: kernel %.3f, queue %.3f" % (m["arrived-kernel"], m["arrived-queue"]))
+    for name in ("kernel", "queue"):
+        if rows.get("latency-" + name):
+            print("wrong site to owner's stack, %s: p50 %.0f us, p99 %.0f us" % ((name,) + rows["latency-" + name]))
+    return good
+
+
+def main():
+    if os.geteuid() != 0:
+        print("skipped: needs root")
+        return 77
+    program, blast = (os.path.abspath(a) for a in sys.argv[1:3])
+    bpffs = tempfile.mkdtemp(prefix="dsaa-bpffs-")
+    subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
+    rows = {}
+    try:
+        base.build()
+        for router in ("r1", "r2"):
+            at(router, "ip link set sync mtu 9000")
+        for number in range(int(sys.argv[3]) if len(sys.argv) > 3 else 5):
+            one_round(program, blast, bpffs, number, rows)
+    finally:
+        base.destroy()
+        subprocess.run(["umount", bpffs])
+        os.rmdir(bpffs)
+    return 0 if show(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
