@@ -25,6 +25,8 @@ def start(build, module, configs, prepare=None):
     tgen = Topogen(build, module.__name__)
     tgen.start_topology()
     try:
+        for router in tgen.routers().values():
+            give_own_folders(router)
         if prepare:
             prepare(tgen)
         for name, (text, daemons) in configs.items():
@@ -34,6 +36,16 @@ def start(build, module, configs, prepare=None):
         tgen.stop_topology()
         raise
     return tgen
+
+
+def give_own_folders(router):
+    """Mounts the folders that FRR writes to afresh, in the router's mount namespace.
+
+    The framework of 10.3 does so while the router's process has not left the framework's own namespace yet: it takes entering that one for
+    the router's. Routers then share /etc/frr, and the last configuration wins.
+    """
+    for folder in ("/etc/frr", "/var/run/frr"):
+        router.run("mount -t tmpfs tmpfs {0}; chown frr:frr {0}; chmod 755 {0}".format(folder))
 
 
 def configure(router, text, daemons):
