@@ -83,8 +83,8 @@ static __always_inline long set_tunnel(struct __sk_buff *skb, const struct dsaa_
 	return bpf_skb_set_tunnel_key(skb, &key, tunnel_key_size(), BPF_F_TUNINFO_IPV6);
 }
 
-static __always_inline int carry(struct __sk_buff *skb, const struct dsaa_fast_control *c,
-				 __u32 owner)
+static __always_inline int carry(struct __sk_buff *skb, const struct packet *p,
+				 const struct dsaa_fast_control *c, __u32 owner)
 {
 	__u8 macs[12] = { 0x02, 0xd5, 0xaa, 0, 0, owner, 0x02, 0xd5, 0xaa, 0, 0, c->local_site };
 	struct dsaa_fast_site *site = bpf_map_lookup_elem(&sites, &owner);
@@ -96,6 +96,7 @@ static __always_inline int carry(struct __sk_buff *skb, const struct dsaa_fast_c
 	if (!site || !site->family || !c->vx_ifindex || set_tunnel(skb, site, port->iface) ||
 	    bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0))
 		return drop(skb, DSAA_R_SEND_FAILED);
+	bpf_set_hash(skb, flow_hash(p));
 	count(skb, DSAA_R_FOREIGN);
 	count_sent(skb, owner);
 	return bpf_redirect(c->vx_ifindex, 0);
@@ -123,7 +124,7 @@ static __always_inline int judge(struct __sk_buff *skb, const struct packet *p,
 	}
 	if (word == DSAA_WORD_UNREACHABLE)
 		return drop(skb, DSAA_R_OWNER_UNREACHABLE); /* L5 */
-	return carry(skb, c, owner);			    /* L3 */
+	return carry(skb, p, c, owner);			    /* L3 */
 }
 
 SEC("tc")
@@ -192,6 +193,13 @@ static __always_inline bool is_site_mac(const __u8 *mac)
 	return mac[5] != 0 && mac[5] <= DSAA_SITES_MAX;
 }
 
+/* True when the first LEN bytes can be read directly; they may lie elsewhere afterwards. */
+static __always_inline bool have(struct __sk_buff *skb, __u32 len)
+{
+	return (void *)(long)skb->data + len <= (void *)(long)skb->data_end ||
+	       (skb->len >= len && bpf_skb_pull_data(skb, len) == 0);
+}
+
 /* The packet is IP, and as long as its header says (GRO leaves that to the segments). */
 static __always_inline bool ip_fits(struct __sk_buff *skb)
 {
@@ -201,8 +209,7 @@ static __always_inline bool ip_fits(struct __sk_buff *skb)
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip;
 
-		if (skb->len < ETH_HLEN + sizeof(*ip) ||
-		    bpf_skb_pull_data(skb, ETH_HLEN + sizeof(*ip)))
+		if (!have(skb, ETH_HLEN + sizeof(*ip)))
 			return false;
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
@@ -214,8 +221,7 @@ static __always_inline bool ip_fits(struct __sk_buff *skb)
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip;
 
-		if (skb->len < ETH_HLEN + sizeof(*ip) ||
-		    bpf_skb_pull_data(skb, ETH_HLEN + sizeof(*ip)))
+		if (!have(skb, ETH_HLEN + sizeof(*ip)))
 			return false;
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;

@@ -142,6 +142,25 @@ static __always_inline bool find_mark(struct __sk_buff *skb, struct packet *p, _
 	return true;
 }
 
+/*
+ * A number that spreads connections over the tunnel's source ports, hence over the receiver's
+ * queues and cores. The kernel would find its own by reading the packet once more.
+ */
+static __always_inline __u32 flow_hash(const struct packet *p)
+{
+	__u64 sum;
+
+	if (p->family == 4)
+		sum = ((__u64)p->tuple.ipv4.saddr << 32 | p->tuple.ipv4.daddr) ^
+		      ((__u64)p->tuple.ipv4.sport << 16 | p->tuple.ipv4.dport);
+	else
+		sum = ((__u64)p->tuple.ipv6.saddr[3] << 32 | p->tuple.ipv6.daddr[3]) ^
+		      ((__u64)p->tuple.ipv6.saddr[1] << 32 | p->tuple.ipv6.daddr[1]) ^
+		      ((__u64)p->tuple.ipv6.sport << 16 | p->tuple.ipv6.dport);
+	/* Fibonacci hashing: the high bits of the product depend on all of the sum */
+	return (sum * 0x9e3779b97f4a7c15ull) >> 32;
+}
+
 /* core's dsaa_mark_owner(), with ours as 0. */
 static __always_inline __u32 owner_of(__u32 mark, const struct dsaa_fast_control *c)
 {
