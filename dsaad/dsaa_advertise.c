@@ -23,6 +23,11 @@
 #include "dsaad/dsaa_zebra.h"
 
 #define DISTANCE_NEVER_WINS 250
+/* zebra has told by then that it uses a route, if it does */
+#define ANSWER_MS	    1000
+#define NOT_PREFERRED	    "another route is preferred in zebra: it is not announced"
+
+static struct event *t_selected;
 
 static uint32_t tag_of(enum dsaa_advertise_state s)
 {
@@ -81,6 +86,65 @@ static bool send_route(struct dsaa_advert *a, bool add)
 	return true;
 }
 
+/* The kernel table in which zebra installs our routes. */
+static uint32_t kernel_table(void)
+{
+#ifdef DSAA_FRR_10
+	return dsaa_conf.advertise_table;
+#else
+	return RT_TABLE_MAIN;
+#endif
+}
+
+static void found_leftover(void *arg, const struct prefix *p)
+{
+	struct dsaa_advert *a;
+
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+		if (!a->cleared && prefix_same(&a->prefix, p))
+			a->leftover = true;
+}
+
+static void clear_one(struct dsaa_advert *a)
+{
+	int rc = -EPERM;
+
+	a->cleared = true;
+	if (!a->leftover)
+		return;
+	a->leftover = false;
+	frr_with_privs (&dsaa_privs) {
+		rc = dsaa_netlink_leftover_del(&a->prefix, kernel_table());
+	}
+	if (rc)
+		flog_err(EC_DSAA_NETLINK,
+			 "advertise %pFX: the route that an earlier zebra left cannot be removed: %s",
+			 &a->prefix, safe_strerror(-rc));
+	else
+		zlog_info("advertise %pFX: removed the route that an earlier zebra left",
+			  &a->prefix);
+}
+
+/*
+ * Routes of ours that a killed zebra left in the kernel, and that the next one takes for somebody
+ * else's, are taken away: they would win over those we send, and bgpd would not hear of these.
+ * Once per prefix and connection to zebra, and before ours is sent: that one looks the same.
+ */
+static void clear_the_way(void)
+{
+	bool wanted = false;
+	struct dsaa_advert *a;
+
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+		wanted |= !a->cleared;
+	if (!wanted)
+		return;
+	dsaa_netlink_leftover_walk(AF_INET, kernel_table(), found_leftover, NULL);
+	dsaa_netlink_leftover_walk(AF_INET6, kernel_table(), found_leftover, NULL);
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+		clear_one(a);
+}
+
 static void forget(struct dsaa_advert *a)
 {
 	a->installed = a->selected = false;
@@ -94,11 +158,22 @@ void dsaa_advertise_remove(struct dsaa_advert *a)
 	forget(a);
 }
 
-/* Why nobody hears of A although we would like it. */
+static void check_selected(struct event *t)
+{
+	dsaa_advertise_reconcile();
+}
+
+/*
+ * Why nobody hears of A although we would like it. zebra says nothing about a route that loses from
+ * the beginning, so its silence has to do.
+ */
 static const char *obstacle(const struct dsaa_advert *a)
 {
 	if (!a->installed)
 		return "zebra is not connected";
+	if (!a->selected && !a->refused &&
+	    dsaa_mono_diff_us(dsaa_mono_now(), a->sent_at) >= ANSWER_MS * 1000)
+		return NOT_PREFERRED;
 	return a->refused;
 }
 
@@ -112,6 +187,8 @@ static void announce(struct dsaa_advert *a)
 		a->tag = tag;
 		a->table = dsaa_conf.advertise_table;
 		a->installed = send_route(a, true);
+		a->sent_at = dsaa_mono_now();
+		event_add_timer_msec(master, check_selected, NULL, ANSWER_MS + 10, &t_selected);
 	}
 	if (obstacle(a))
 		a->reason = obstacle(a);
@@ -138,6 +215,8 @@ void dsaa_advertise_reconcile(void)
 {
 	struct dsaa_advert *a;
 
+	if (dsaa_zebra_connected())
+		clear_the_way();
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
 		reconcile_one(a);
 }
@@ -146,30 +225,14 @@ void dsaa_advertise_withdraw_all(void)
 {
 	struct dsaa_advert *a;
 
-	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+	EVENT_OFF(t_selected);
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
+		if (!a->installed || !dsaa_zebra_connected())
+			a->cleared = false;
 		dsaa_advertise_remove(a);
-}
-
-/* The kernel table in which zebra installs our routes. */
-static uint32_t kernel_table(void)
-{
-#ifdef DSAA_FRR_10
-	return dsaa_conf.advertise_table;
-#else
-	return RT_TABLE_MAIN;
-#endif
-}
-
-/* zebra prefers another route; when that is what a killed zebra left behind, take it away. */
-static void clear_the_way(const struct prefix *p)
-{
-	int rc = -EPERM;
-
-	frr_with_privs (&dsaa_privs) {
-		rc = dsaa_netlink_route_del_leftover(p, kernel_table());
 	}
-	if (rc == 0)
-		zlog_info("advertise %pFX: removed the route that a killed zebra left in the kernel", p);
+	/* what zebra cannot take away */
+	clear_the_way();
 }
 
 /* What zebra says when it does not use a route of ours; NULL when it does. */
@@ -177,7 +240,7 @@ static const char *refusal(enum zapi_route_notify_owner note)
 {
 	switch (note) {
 	case ZAPI_ROUTE_BETTER_ADMIN_WON:
-		return "another route is preferred in zebra: it is not announced";
+		return NOT_PREFERRED;
 	case ZAPI_ROUTE_FAIL_INSTALL:
 		return "zebra cannot install the route: it is not announced";
 	default:
@@ -200,13 +263,24 @@ void dsaa_advertise_notify(const struct prefix *p, enum zapi_route_notify_owner 
 			zlog_info("advertise %pFX: %s", p, a->refused);
 		else
 			zlog_info("advertise %pFX: zebra uses the route again", p);
-		if (note == ZAPI_ROUTE_BETTER_ADMIN_WON)
-			clear_the_way(p);
 		reconcile_one(a);
 	}
 }
 
-void dsaa_advertise_replay(void)
+void dsaa_advertise_replay(const struct zclient *zc)
+{
+	struct dsaa_advert *a;
+
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
+		if (dsaa_zebra_client(&a->prefix) != zc)
+			continue;
+		forget(a);
+		a->cleared = false;
+	}
+	dsaa_advertise_reconcile();
+}
+
+void dsaa_advertise_lost(void)
 {
 	struct dsaa_advert *a;
 

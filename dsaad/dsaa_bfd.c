@@ -27,6 +27,7 @@
 
 #include "dsaad/dsaa_debug.h"
 #include "dsaad/dsaa_errors.h"
+#include "dsaad/dsaa_zebra.h"
 
 /* zebra keeps eight bits of it with routes, of which this client has none */
 #define CLIENT_INSTANCE 3785
@@ -174,9 +175,11 @@ static void watch(struct event *t)
 	struct link *l;
 
 	event_add_timer(master, watch, NULL, WATCH_S, &t_watch);
-	if (client->sock < 0)
+	if (client->sock < 0) {
 		forget_all("zebra is away");
-	else if (bfdd_is_gone())
+		dsaa_zebra_hurry(client);
+	}
+	if (bfdd_is_gone())
 		forget_all("bfdd is away");
 	FOREACH_LINK (l)
 		complain(l, now);

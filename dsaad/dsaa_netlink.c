@@ -42,8 +42,11 @@ static int talk(struct nlmsghdr *nlh, mnl_cb_t cb, void *arg)
 {
 	char buf[32768];
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int rc = -1;
+	int rc = -1, on = 1;
 
+	/* dumps are filtered by what the request says (Linux 4.20): all of BGP's routes are many */
+	if (s)
+		mnl_socket_setsockopt(s, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 &&
 	    mnl_socket_sendto(s, nlh, nlh->nlmsg_len) >= 0) {
 		do {
@@ -184,28 +187,6 @@ int dsaa_netlink_address_del(ifindex_t ifindex, const struct prefix *address)
 	return rc == -EADDRNOTAVAIL || rc == -ENODEV ? 0 : rc;
 }
 
-int dsaa_netlink_route_del_leftover(const struct prefix *p, uint32_t table)
-{
-	char buf[256];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct rtmsg *rtm;
-
-	nlh->nlmsg_type = RTM_DELROUTE;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	nlh->nlmsg_seq = 1;
-	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
-	rtm->rtm_family = p->family;
-	rtm->rtm_dst_len = p->prefixlen;
-	rtm->rtm_table = RT_TABLE_UNSPEC;
-	rtm->rtm_protocol = RTPROT_ZEBRA;
-	rtm->rtm_type = RTN_BLACKHOLE;
-	rtm->rtm_scope = RT_SCOPE_NOWHERE; /* any */
-	put_address(nlh, RTA_DST, p);
-	mnl_attr_put_u32(nlh, RTA_PRIORITY, ZEBRA_KERNEL_METRIC);
-	mnl_attr_put_u32(nlh, RTA_TABLE, table);
-	return talk(nlh, NULL, NULL);
-}
-
 struct walk {
 	void (*cb)(void *arg, const struct dsaa_kernel_address *a);
 	void *arg;
@@ -296,4 +277,94 @@ ifindex_t dsaa_netlink_route_interface(const struct ipaddr *to)
 	rtm->rtm_dst_len = IS_IPADDR_V4(to) ? IPV4_MAX_BITLEN : IPV6_MAX_BITLEN;
 	mnl_attr_put(nlh, RTA_DST, rtm->rtm_dst_len / 8, &to->ip);
 	return talk(nlh, one_route, &ifindex) == 0 ? ifindex : 0;
+}
+
+/* ------------------------------------------------------------------ routes of an earlier zebra */
+
+static struct nlmsghdr *begin_route(char *buf, uint16_t type, uint16_t flags, uint8_t family,
+				    uint8_t protocol, uint32_t table, struct rtmsg **rtm)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	nlh->nlmsg_seq = 1;
+	*rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(**rtm));
+	(*rtm)->rtm_family = family;
+	(*rtm)->rtm_protocol = protocol;
+	(*rtm)->rtm_type = RTN_BLACKHOLE;
+	mnl_attr_put_u32(nlh, RTA_TABLE, table);
+	return nlh;
+}
+
+struct leftover_walk {
+	void (*cb)(void *arg, const struct prefix *p);
+	void *arg;
+	uint32_t table;
+};
+
+static int one_leftover(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	uint32_t table = 0, metric = 0;
+	struct leftover_walk *w = arg;
+	const struct nlattr *attr;
+	struct prefix p = { 0 };
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
+	    rtm->rtm_type != RTN_BLACKHOLE || rtm->rtm_protocol != RTPROT_ZEBRA ||
+	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+		return MNL_CB_OK;
+	p.family = rtm->rtm_family;
+	p.prefixlen = rtm->rtm_dst_len;
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type == RTA_DST && mnl_attr_get_payload_len(attr) == (size_t)prefix_blen(&p))
+			memcpy(&p.u.prefix, mnl_attr_get_payload(attr), prefix_blen(&p));
+		else if (type == RTA_TABLE && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			table = mnl_attr_get_u32(attr);
+		else if (type == RTA_PRIORITY && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			metric = mnl_attr_get_u32(attr);
+	}
+	if (table == w->table && metric == ZEBRA_KERNEL_METRIC)
+		w->cb(w->arg, &p);
+	return MNL_CB_OK;
+}
+
+int dsaa_netlink_leftover_walk(uint8_t family, uint32_t table,
+			       void (*cb)(void *arg, const struct prefix *p), void *arg)
+{
+	struct leftover_walk w = { .cb = cb, .arg = arg, .table = table };
+	char buf[128];
+	struct rtmsg *rtm;
+	int rc;
+
+	rc = talk(begin_route(buf, RTM_GETROUTE, NLM_F_DUMP, family, RTPROT_ZEBRA, table, &rtm),
+		  one_leftover, &w);
+	return rc == -ENOENT ? 0 : rc; /* there is no such table */
+}
+
+static int change_leftover(uint16_t type, uint16_t flags, const struct prefix *p, uint32_t table)
+{
+	char buf[128];
+	struct rtmsg *rtm;
+	struct nlmsghdr *nlh = begin_route(buf, type, NLM_F_ACK | flags, p->family, RTPROT_BOOT,
+					   table, &rtm);
+
+	rtm->rtm_dst_len = p->prefixlen;
+	put_address(nlh, RTA_DST, p);
+	mnl_attr_put_u32(nlh, RTA_PRIORITY, ZEBRA_KERNEL_METRIC);
+	return talk(nlh, NULL, NULL);
+}
+
+int dsaa_netlink_leftover_del(const struct prefix *p, uint32_t table)
+{
+	/*
+	 * Not deleted as it is: zebra's rib_delete() puts a route back that carries its own
+	 * protocol. So it is made somebody else's first.
+	 */
+	int rc = change_leftover(RTM_NEWROUTE, NLM_F_REPLACE, p, table);
+
+	return rc ? rc : change_leftover(RTM_DELROUTE, 0, p, table);
 }

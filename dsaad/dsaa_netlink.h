@@ -40,13 +40,17 @@ int dsaa_netlink_address_walk(void (*cb)(void *arg, const struct dsaa_kernel_add
  * this router itself.
  */
 ifindex_t dsaa_netlink_route_interface(const struct ipaddr *to);
-
 /*
- * Deletes the blackhole route for P that a killed zebra left in kernel table TABLE. zebra's next run may take it for a
- * route of the kernel (its clean-up compares times in whole seconds), which wins over the one
- * that we announce. Call it only when zebra has said that ours is not installed. 0 when one was
- * there and is gone, else a negative errno (-ESRCH: there was none).
+ * Blackhole routes that zebra installed for clients of type TABLE, in kernel table TABLE: calls CB
+ * for each. 0 or a negative errno.
  */
-int dsaa_netlink_route_del_leftover(const struct prefix *p, uint32_t table);
+int dsaa_netlink_leftover_walk(uint8_t family, uint32_t table,
+			       void (*cb)(void *arg, const struct prefix *p), void *arg);
+/*
+ * Removes one of them, that an earlier zebra left: the next one may take it for a route of the
+ * kernel (its clean-up compares times in whole seconds), which then wins over the one that we
+ * announce. Call it only while zebra has none of ours. 0 or a negative errno. Needs CAP_NET_ADMIN.
+ */
+int dsaa_netlink_leftover_del(const struct prefix *p, uint32_t table);
 
 #endif

@@ -185,12 +185,108 @@ static void schedule_addresses(void)
 	event_add_event(master, addresses_changed, NULL, 0, &t_addresses);
 }
 
+/* ------------------------------------------------------------------ what went while zebra was away */
+
+/*
+ * A zebra that starts tells what there is, and not what there is no more. So a while after we found
+ * it, those addresses go of which it has not told.
+ */
+#define SWEEP_S 3
+
+struct seen {
+	ifindex_t ifindex;
+	struct prefix address;
+};
+
+static struct seen *seen;
+static size_t seen_count, seen_room;
+static struct event *t_sweep;
+
+/* All bytes are set, so that entries can be compared as they are. */
+static void fill_seen(struct seen *s, const struct connected *c)
+{
+	memset(s, 0, sizeof(*s));
+	s->ifindex = c->ifp->ifindex;
+	prefix_copy(&s->address, c->address);
+}
+
+static void note_seen(const struct connected *c)
+{
+	if (!t_sweep)
+		return;
+	if (seen_count == seen_room) {
+		seen_room = seen_room ? 2 * seen_room : 64;
+		seen = XREALLOC(MTYPE_TMP, seen, seen_room * sizeof(seen[0]));
+	}
+	fill_seen(&seen[seen_count++], c);
+}
+
+static int compare_seen(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct seen));
+}
+
+/* An address of the interface of which zebra has not told; NULL when there is none. */
+static struct connected *find_unseen(struct interface *ifp)
+{
+	struct connected *c;
+	struct seen key;
+
+	dsaa_for_each_connected (ifp, c) {
+		fill_seen(&key, c);
+		if (!seen_count ||
+		    !bsearch(&key, seen, seen_count, sizeof(seen[0]), compare_seen))
+			return c;
+	}
+	return NULL;
+}
+
+static void sweep_interface(struct interface *ifp)
+{
+	struct connected *c;
+	struct prefix p;
+
+	while ((c = find_unseen(ifp))) {
+		prefix_copy(&p, c->address);
+		zlog_info("address %pFX of %s went while zebra was away", &p, ifp->name);
+		c = connected_delete_by_prefix(ifp, &p);
+		connected_free(&c);
+	}
+}
+
+static void sweep(struct event *t)
+{
+	struct interface *ifp;
+	struct vrf *vrf;
+
+	if (seen_count)
+		qsort(seen, seen_count, sizeof(seen[0]), compare_seen);
+	if (dsaa_zebra_connected())
+		RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
+			FOR_ALL_INTERFACES (vrf, ifp)
+				sweep_interface(ifp);
+	XFREE(MTYPE_TMP, seen);
+	seen_count = seen_room = 0;
+	schedule_addresses();
+}
+
+static void schedule_sweep(void)
+{
+	EVENT_OFF(t_sweep);
+	seen_count = 0;
+	event_add_timer(master, sweep, NULL, SWEEP_S, &t_sweep);
+}
+
+/* ------------------------------------------------------------------ messages */
+
 static int address_message(ZAPI_CALLBACK_ARGS)
 {
 	struct connected *c = zebra_interface_address_read(cmd, zclient->ibuf, vrf_id);
 
 	if (!c)
 		return 0;
+	if (cmd == ZEBRA_INTERFACE_ADDRESS_ADD)
+		note_seen(c);
 	if (DSAA_DEBUG(DSAA_DEBUG_ROUTING))
 		zlog_debug("address %pFX %s on %s", c->address,
 			   cmd == ZEBRA_INTERFACE_ADDRESS_ADD ? "came" : "went", c->ifp->name);
@@ -222,6 +318,40 @@ static int route_notify(ZAPI_CALLBACK_ARGS)
 	return 0;
 }
 
+/* ------------------------------------------------------------------ the connections */
+
+/*
+ * libfrr tries again 10 s after the connection was lost, later every 60 s; traffic that waits for
+ * our routes should not.
+ */
+#define WATCH_S 1
+
+static struct event *t_watch;
+
+void dsaa_zebra_hurry(struct zclient *zc)
+{
+	if (!zc || zc->sock >= 0)
+		return;
+	EVENT_OFF(zc->t_connect);
+	zclient_start(zc);
+}
+
+static void watch(struct event *t)
+{
+	static bool was_connected;
+
+	event_add_timer(master, watch, NULL, WATCH_S, &t_watch);
+	if (was_connected && !dsaa_zebra_connected()) {
+		zlog_warn("zebra is away");
+		dsaa_advertise_lost();
+	}
+	was_connected = dsaa_zebra_connected();
+	dsaa_zebra_hurry(dsaa_zclient);
+#ifndef DSAA_FRR_10
+	dsaa_zebra_hurry(zclient_v6);
+#endif
+}
+
 static zclient_handler *const handlers[] = {
 	[ZEBRA_INTERFACE_ADDRESS_ADD] = address_message,
 	[ZEBRA_INTERFACE_ADDRESS_DELETE] = address_message,
@@ -235,8 +365,9 @@ static void connected(struct zclient *zc)
 #ifdef DSAA_FRR_10
 	zebra_route_notify_send(ZEBRA_ROUTE_NOTIFY_REQUEST, zc, true);
 #endif
+	schedule_sweep();
 	schedule_addresses();
-	dsaa_advertise_replay();
+	dsaa_advertise_replay(zc);
 }
 
 #ifndef DSAA_FRR_10
@@ -246,7 +377,7 @@ static zclient_handler *const handlers_v6[] = {
 
 static void connected_v6(struct zclient *zc)
 {
-	dsaa_advertise_replay();
+	dsaa_advertise_replay(zc);
 }
 #endif
 
@@ -281,6 +412,7 @@ void dsaa_zebra_init(void)
 #endif
 	dsaa_zclient = open_client(zclient_options_default, handlers, array_size(handlers),
 				   DSAA_ZEBRA_INSTANCE, connected);
+	event_add_timer(master, watch, NULL, WATCH_S, &t_watch);
 }
 
 static void close_client(struct zclient **zc)
@@ -295,6 +427,9 @@ static void close_client(struct zclient **zc)
 void dsaa_zebra_stop(void)
 {
 	EVENT_OFF(t_addresses);
+	EVENT_OFF(t_sweep);
+	EVENT_OFF(t_watch);
+	XFREE(MTYPE_TMP, seen);
 #ifndef DSAA_FRR_10
 	close_client(&zclient_v6);
 #endif

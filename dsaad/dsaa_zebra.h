@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What dsaa_advertise.c needs to know of the connection to zebra. Main thread. */
+/* What dsaa_advertise.c and dsaa_bfd.c need to know of the connection to zebra. Main thread. */
 #ifndef DSAA_ZEBRA_H
 #define DSAA_ZEBRA_H
 
@@ -15,5 +15,7 @@
 /* The client, and the instance number, under which a route for P is announced. */
 struct zclient *dsaa_zebra_client(const struct prefix *p);
 uint16_t dsaa_zebra_instance(const struct prefix *p);
+/* Tries at once to connect again, when ZC has lost its connection. */
+void dsaa_zebra_hurry(struct zclient *zc);
 
 #endif

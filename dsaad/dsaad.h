@@ -80,6 +80,9 @@ struct dsaa_advert {
 	uint32_t tag;	/* as sent to zebra */
 	uint32_t table; /* as sent to zebra, FRR 10 */
 	bool installed; /* zebra was told */
+	struct dsaa_mono sent_at;
+	bool cleared;	/* no route of an earlier zebra is in the way any more */
+	bool leftover;	/* one is */
 	bool selected;	/* zebra uses it (owner notification) */
 	const char *refused; /* constant text: why zebra does not use it, NULL when it does */
 };
@@ -180,8 +183,10 @@ void dsaa_advertise_withdraw_all(void);
 void dsaa_advertise_remove(struct dsaa_advert *a);
 /* zebra's word about one of our routes. */
 void dsaa_advertise_notify(const struct prefix *p, enum zapi_route_notify_owner note);
-/* zebra is connected again: everything must be told anew. */
-void dsaa_advertise_replay(void);
+/* This client is connected again: everything must be told anew through it. */
+void dsaa_advertise_replay(const struct zclient *zc);
+/* zebra is away, and our routes with it. */
+void dsaa_advertise_lost(void);
 
 /* dsaa_bfd.c: one BFD session per peer and sync-address, through bfdd. */
 void dsaa_bfd_init(void);
