@@ -182,6 +182,17 @@ static void give_up_own(struct dsaa_engine *e, const struct dsaa_flow *own)
 	dsaa_log_put(&e->log, DSAA_OP_DELETE, own, e->now);
 }
 
+/*
+ * The entry has seen more than the record tells of: it is what is left of an earlier connection
+ * with the same key, whose end the log no longer told. The kernel takes no status bit back.
+ */
+static bool is_of_earlier(const struct dsaa_apply *op)
+{
+	const uint32_t seen = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+
+	return op->existing.status & ~op->flow.status & seen;
+}
+
 /* An entry stands where the record's shall be. Returns the next round's kind, or -1. */
 static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_apply *op)
 {
@@ -193,7 +204,7 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 	case DSAA_OWNER_TAKE:
 		if (ours)
 			give_up_own(e, &op->existing);
-		return DSAA_APPLY_UPDATE;
+		return is_of_earlier(op) ? DSAA_APPLY_REPLACE : DSAA_APPLY_UPDATE;
 	case DSAA_OWNER_REPLACE:
 		if (ours)
 			give_up_own(e, &op->existing);

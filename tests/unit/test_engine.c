@@ -298,6 +298,26 @@ static void test_slow_peer_gets_the_newest(void)
 	world_free(&w);
 }
 
+/* A connection ended and began anew while the peer did not read: nothing of the first is left. */
+static void test_earlier_connection_leaves_nothing(void)
+{
+	struct dsaa_flow f = world_flow(1, 1, true), again = world_flow(1, 2, false);
+
+	begin(2);
+	boot_all();
+	world_open(&w, 1, f);
+	world_run_ms(&w, 50);
+	w.site[1].room = 0;
+	world_run_ms(&w, 20);
+	world_close(&w, 1, f);
+	world_open(&w, 1, again);
+	w.site[1].room = WORLD_PIPE;
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &f) == 1);
+	CHECK(world_find(&w.site[2], &f)->status == again.status);
+	world_free(&w);
+}
+
 static struct dsaa_peer_view view(int s, int peer)
 {
 	struct dsaa_peer_view v = { 0 };
@@ -450,6 +470,7 @@ int main(void)
 	test_sweep_and_overrun();
 	test_full_table_is_not_called_complete();
 	test_slow_peer_gets_the_newest();
+	test_earlier_connection_leaves_nothing();
 	test_audit_repairs();
 	test_audit_under_change();
 	test_audit_of_a_flushed_table();

@@ -105,10 +105,12 @@ static inline void world_apply(struct world_site *s, struct dsaa_apply *op)
 		if (!there) {
 			op->result = DSAA_APPLIED_ABSENT;
 		} else {
-			uint32_t id = there->id;
+			uint32_t id = there->id, status = there->status;
 
 			*there = op->flow;
 			there->id = id;
+			/* as the kernel does: it takes none of these back */
+			there->status |= status & (DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED);
 		}
 		break;
 	case DSAA_APPLY_REPLACE:
