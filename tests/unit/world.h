@@ -414,8 +414,9 @@ static inline void world_open(struct world *w, int s, struct dsaa_flow f)
 		op.flow.mark = op.existing.mark;
 		world_apply(&w->site[s], &op);
 	}
-	ev.flow = &op.flow;
-	world_feed(w, s, &ev);
+	ev.flow = world_find(&w->site[s], &f);
+	if (ev.flow)
+		world_feed(w, s, &ev);
 }
 
 static inline void world_close(struct world *w, int s, struct dsaa_flow f)
