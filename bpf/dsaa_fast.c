@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ struct dsaa_fast {
 	struct dsaa_fast_bpf *skel;
 	uint32_t prog_id[3]; /* enum prog */
 	char dir[PATH_LEN];  /* of the pins; empty: cannot be pinned */
+	int dir_fd;	     /* of the same, or -1 */
 	char no_pins[128];   /* then why */
 	bool pinned;
 
@@ -127,6 +129,24 @@ static bool make_dir(const char *dir, uid_t uid, gid_t gid)
 	*strrchr(parent, '/') = '\0';
 	return (mkdir(parent, 0700) == 0 || errno == EEXIST) && chown(parent, uid, gid) == 0 &&
 	       (mkdir(dir, 0700) == 0 || errno == EEXIST) && chown(dir, uid, gid) == 0;
+}
+
+/*
+ * The folder is kept open and reached through its descriptor: above it lies what only root may
+ * enter, and the daemon removes its pins when it is root no more.
+ */
+static void open_dir(struct dsaa_fast *f, const char *bpffs, uid_t uid, gid_t gid)
+{
+	if (!pin_dir(bpffs, f->dir, f->no_pins, sizeof(f->no_pins)))
+		return;
+	if (make_dir(f->dir, uid, gid))
+		f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->dir_fd >= 0) {
+		snprintf(f->dir, sizeof(f->dir), "/proc/self/fd/%d", f->dir_fd);
+		return;
+	}
+	snprintf(f->no_pins, sizeof(f->no_pins), "%.80s: %s", f->dir, strerror(errno));
+	f->dir[0] = '\0';
 }
 
 static void pin_path(char path[PATH_LEN], const char *dir, const struct bpf_map *map)
@@ -295,11 +315,8 @@ struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *
 	cpus = libbpf_num_possible_cpus();
 	f->cpus = cpus > 0 && cpus <= CPUS_MAX ? cpus : 1;
 	f->foreign = true;
-	if (pin_dir(bpffs ? bpffs : DSAA_FAST_BPFFS, f->dir, f->no_pins, sizeof(f->no_pins)) &&
-	    !make_dir(f->dir, uid, gid)) {
-		snprintf(f->no_pins, sizeof(f->no_pins), "%.80s: %s", f->dir, strerror(errno));
-		f->dir[0] = '\0';
-	}
+	f->dir_fd = -1;
+	open_dir(f, bpffs ? bpffs : DSAA_FAST_BPFFS, uid, gid);
 	dsaa_fast_net_wake_conntrack();
 	if (!load(f, err, errlen)) {
 		dsaa_fast_close(f);
@@ -314,6 +331,8 @@ void dsaa_fast_close(struct dsaa_fast *f)
 	if (!f)
 		return;
 	dsaa_fast_bpf__destroy(f->skel);
+	if (f->dir_fd >= 0)
+		close(f->dir_fd);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }
