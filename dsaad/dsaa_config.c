@@ -307,45 +307,51 @@ bool dsaa_config_has_sync_address(const struct dsaa_site *site, const struct pre
 	return false;
 }
 
-/* Sites of which an interface of any VRF carries a sync-address, as a bit mask. */
-static uint32_t sites_on_interfaces(void)
+static void note_sites(void *arg, const struct prefix *p)
 {
-	uint32_t found = 0;
-	struct connected *c;
-	struct interface *ifp;
-	struct vrf *vrf;
+	uint32_t *found = arg;
 
-	RB_FOREACH (vrf, vrf_id_head, &vrfs_by_id) {
-		FOR_ALL_INTERFACES (vrf, ifp) {
-			dsaa_for_each_connected (ifp, c) {
-				for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
-					if (dsaa_conf.site[s].configured &&
-					    dsaa_config_has_sync_address(&dsaa_conf.site[s], c->address))
-						found |= 1u << s;
-			}
-		}
-	}
-	return found;
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (dsaa_conf.site[s].configured &&
+		    dsaa_config_has_sync_address(&dsaa_conf.site[s], p))
+			*found |= 1u << s;
 }
 
-static uint8_t find_local_site(void)
+/* Which of the sites in the bit mask FOUND this is, when the last time it was BEFORE; 0: none. */
+static uint8_t choose_site(uint32_t found, uint8_t before)
 {
 	static uint32_t complained;
-	uint32_t found;
+	uint8_t site = found & (1u << before) ? before : ffs(found) - 1;
 
-	if (!dsaa_conf.enabled)
-		return 0;
-	if (dsaa_conf.local_site)
-		return dsaa_conf.site[dsaa_conf.local_site].configured ? dsaa_conf.local_site : 0;
-	found = sites_on_interfaces();
-	if (!found)
-		return 0;
 	if ((found & (found - 1)) && found != complained)
 		flog_warn(EC_DSAA_SITE_CONFLICT,
-			  "interfaces carry sync-addresses of several sites; this is taken for site %d",
-			  ffs(found) - 1);
+			  "interfaces carry sync-addresses of several sites; this is taken for site %u",
+			  site);
 	complained = found;
-	return ffs(found) - 1;
+	return site;
+}
+
+/*
+ * A router does not forget which site it is while the block is there: a sync-address can go with
+ * its interface, and the loss of the site-sync link must not stop the service.
+ */
+static uint8_t find_local_site(void)
+{
+	static uint8_t before;
+	uint32_t found = 0;
+
+	if (!dsaa_conf.enabled || dsaa_conf.local_site) {
+		before = 0;
+		return dsaa_conf.enabled && dsaa_conf.site[dsaa_conf.local_site].configured ?
+			       dsaa_conf.local_site :
+			       0;
+	}
+	dsaa_zebra_walk_addresses(note_sites, &found);
+	if (found)
+		before = choose_site(found, before);
+	else if (!dsaa_conf.site[before].configured)
+		before = 0;
+	return before;
 }
 
 uint8_t dsaa_local_site(void)

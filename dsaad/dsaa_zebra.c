@@ -14,6 +14,7 @@
 #include "vrf.h"
 
 #include "dsaad/dsaa_debug.h"
+#include "dsaad/dsaa_netlink.h"
 
 /*
  * Routes of type TABLE are told apart by instance. FRR 8.4's bgpd takes an
@@ -79,16 +80,36 @@ static void add_address(struct addresses *a, const struct prefix *p)
 	host->prefixlen = host->family == AF_INET ? IPV4_MAX_BITLEN : IPV6_MAX_BITLEN;
 }
 
-static void collect_interfaces(struct addresses *a)
+struct kernel_walk {
+	void (*cb)(void *arg, const struct prefix *p);
+	void *arg;
+};
+
+static void kernel_address(void *arg, const struct dsaa_kernel_address *a)
 {
+	struct kernel_walk *w = arg;
+
+	w->cb(w->arg, &a->address);
+}
+
+void dsaa_zebra_walk_addresses(void (*cb)(void *arg, const struct prefix *p), void *arg)
+{
+	struct kernel_walk w = { .cb = cb, .arg = arg };
 	struct interface *ifp;
 	struct connected *c;
 	struct vrf *vrf;
 
 	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
 		FOR_ALL_INTERFACES (vrf, ifp)
-			dsaa_for_each_connected(ifp, c)
-				add_address(a, c->address);
+			dsaa_for_each_connected (ifp, c)
+				cb(arg, c->address);
+	/* a list that changes meanwhile is told of again */
+	dsaa_netlink_address_walk(kernel_address, &w);
+}
+
+static void add_any(void *arg, const struct prefix *p)
+{
+	add_address(arg, p);
 }
 
 /*
@@ -112,7 +133,7 @@ static void collect(struct addresses *a)
 	size_t unique = 0;
 
 	memset(a, 0, sizeof(*a));
-	collect_interfaces(a);
+	dsaa_zebra_walk_addresses(add_any, a);
 	collect_uips(a);
 	if (a->count)
 		qsort(a->list, a->count, sizeof(a->list[0]), compare);

@@ -139,7 +139,8 @@ void dsaa_config_end(void);
 void dsaa_config_changed(void);
 /*
  * The number of the local site now: the override, or the site one of whose
- * sync-addresses is on an interface; 0 when none (or the block is absent).
+ * sync-addresses is on an interface, or was and no other site's is; 0 when
+ * none (or the block is absent).
  */
 uint8_t dsaa_local_site(void);
 /* True when P is one of the site's sync-addresses, whatever its length. */
@@ -165,6 +166,11 @@ bool dsaa_zebra_connected(void);
  * sync and queue threads know, and tells them the differences; true when there were any.
  */
 bool dsaa_zebra_update_addresses(void);
+/*
+ * Calls CB for each address of the router, some more than once: those that zebra told of, in any
+ * VRF, and the kernel's, since zebra takes back those of an interface without carrier.
+ */
+void dsaa_zebra_walk_addresses(void (*cb)(void *arg, const struct prefix *p), void *arg);
 /* True when the interface carries a sync-address of the local site. */
 bool dsaa_zebra_is_sync_interface(ifindex_t ifindex);
 
