@@ -29,6 +29,7 @@ static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id
 	e->dump_site = site;
 	e->dump_op_count = 0;
 	e->dump_finished = false;
+	e->dump_log_seq = dsaa_log_last(&e->log);
 	dsaa_act(e, DSAA_ACT_DUMP, dumps_ours(purpose) ? 0 : site);
 }
 

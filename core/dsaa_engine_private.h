@@ -163,6 +163,7 @@ struct dsaa_engine {
 	/* dump */
 	enum dsaa_purpose dump;
 	dsaa_site_id dump_site;
+	uint64_t dump_log_seq; /* the log's last when it began */
 	struct dsaa_flows_writer bulk_writer;
 	/* two in turn: the one that was sent last is read until the next step */
 	uint8_t bulk_buf[2][DSAA_MSG_MAX];
@@ -249,8 +250,8 @@ void dsaa_send_bulk_end(struct dsaa_engine *e);
 /* Begins a message of TYPE (BULK_FLOWS, AUDIT_FLOWS) in the writer that dumps fill. */
 void dsaa_send_begin_writer(struct dsaa_engine *e, uint8_t type, uint32_t id);
 /*
- * The record that tells F, a dumped connection, as it is now: newer when a change of it is in the
- * log. False when it is not to be told, or gone meanwhile.
+ * The record that tells F, a dumped connection, as it is now: newer when it changed since the dump
+ * began. False when it is not to be told, or gone meanwhile.
  */
 bool dsaa_send_dumped_record(const struct dsaa_engine *e, const struct dsaa_flow *f,
 			     struct dsaa_record *r);

@@ -8,9 +8,10 @@
  * confirms both: ACK for the log, BULK_DONE with count and digest for a bulk.
  *
  * A bulk record may be older than a change that was sent before it: the
- * kernel fills dump buffers ahead of us. So a dumped connection that the log
- * knows is sent as the log knows it, and not at all when the log says that it
- * was deleted.
+ * kernel fills dump buffers ahead of us. So a dumped connection that changed
+ * since the dump began is sent as the log knows it, and not at all when the
+ * log says that it was deleted. What the log knows from before the dump counts
+ * for nothing: the events of later changes may have been lost.
  */
 #include "core/dsaa_engine_private.h"
 
@@ -246,6 +247,8 @@ bool dsaa_send_dumped_record(const struct dsaa_engine *e, const struct dsaa_flow
 	if (!dsaa_send_wanted(e, f, &reason))
 		return false;
 	le = dsaa_log_find(&e->log, f);
+	if (le && le->record.seq <= e->dump_log_seq)
+		le = NULL; /* the dump began after it: what the table says is newer */
 	if (le && le->record.op == DSAA_OP_DELETE)
 		return false;
 	memset(r, 0, sizeof(*r));

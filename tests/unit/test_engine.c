@@ -260,6 +260,29 @@ static void test_sweep_and_overrun(void)
 	world_free(&w);
 }
 
+/* The log still has what was true before events were lost: the table knows better. */
+static void test_overrun_outdates_the_log(void)
+{
+	struct dsaa_flow f = world_flow(1, 1, false), g = world_flow(3, 1, true);
+	struct dsaa_event ev = { .type = DSAA_EV_OVERRUN };
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = g };
+
+	begin(2);
+	boot_all();
+	world_open(&w, 1, f);
+	world_open(&w, 1, g);
+	world_close(&w, 1, g);
+	world_run_ms(&w, 50);
+	/* f becomes assured, g begins anew, and nobody hears of it */
+	world_find(&w.site[1], &f)->status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	world_apply(&w.site[1], &op);
+	world_feed(&w, 1, &ev);
+	world_run_ms(&w, 2000);
+	CHECK(world_owner(&w, 2, &g) == 1);
+	CHECK(world_find(&w.site[2], &f)->status & DSAA_FLOW_ASSURED);
+	world_free(&w);
+}
+
 static void test_full_table_is_not_called_complete(void)
 {
 	begin(2);
@@ -468,6 +491,7 @@ int main(void)
 	test_garbage_changes_nothing();
 	test_router_itself_is_left_out();
 	test_sweep_and_overrun();
+	test_overrun_outdates_the_log();
 	test_full_table_is_not_called_complete();
 	test_slow_peer_gets_the_newest();
 	test_earlier_connection_leaves_nothing();
