@@ -5,11 +5,12 @@
  * Main thread.
  *
  * Asked while the engine wants it: every INTERVAL_MS; SILENT_TIMES without an
- * answer is "silent", the first answer is "alive". An answer counts when it
- * comes from the probed address with our identifier, a recent sequence number
- * and our random cookie, so that no stray packet keeps a dead site alive. A
- * route over the site-sync link would prove nothing: then it is not asked and
- * counts as silent.
+ * answer is "silent", the first answer is "alive" (so a site must be nearer
+ * than their product). An answer counts when it comes from the probed address
+ * with our identifier, a recent sequence number and our random cookie, so that
+ * no stray packet keeps a dead site alive. A route over the site-sync link
+ * would prove nothing: then it is not asked and counts as silent. The echo is
+ * bound to the interface that was looked at.
  */
 #include "dsaad/dsaad.h"
 
@@ -24,9 +25,18 @@
 
 #include "dsaad/dsaa_debug.h"
 #include "dsaad/dsaa_errors.h"
+#include "dsaad/dsaa_netlink.h"
 
-#define INTERVAL_MS 100
+#define INTERVAL_MS  100
 #define SILENT_TIMES 3
+/* an answer may be this many echoes late */
+#define RECENT_TIMES 10
+#define MINUTE_US    INT64_C(60000000)
+
+/* linux/icmp.h has it, which cannot be included beside netinet/ip_icmp.h */
+#ifndef ICMP_FILTER
+#define ICMP_FILTER 1
+#endif
 
 struct echo {
 	uint8_t type, code;
@@ -39,6 +49,8 @@ struct probe {
 	uint8_t site;
 	bool on, told, told_up;
 	int fd;
+	struct ipaddr target; /* as the socket was opened for it */
+	struct dsaa_mono complained;
 	uint16_t seq;
 	unsigned unanswered;
 	uint64_t cookie;
@@ -65,69 +77,85 @@ static void tell(struct probe *p, bool up)
 	dsaa_sync_post_probe(p->site, up);
 }
 
-static socklen_t target(const struct probe *p, union sockunion *su)
+/* Something an operator must know, at most once a minute. */
+static bool may_complain(struct probe *p)
 {
-	const struct ipaddr *ip = &dsaa_conf.site[p->site].probe;
+	struct dsaa_mono now = dsaa_mono_now();
 
+	if (p->complained.us && dsaa_mono_diff_us(now, p->complained) < MINUTE_US)
+		return false;
+	p->complained = now;
+	return true;
+}
+
+static socklen_t target_sockaddr(const struct probe *p, union sockunion *su)
+{
 	memset(su, 0, sizeof(*su));
-	if (ip->ipa_type == IPADDR_V4) {
+	if (IS_IPADDR_V4(&p->target)) {
 		su->sin.sin_family = AF_INET;
-		su->sin.sin_addr = ip->ipaddr_v4;
+		su->sin.sin_addr = p->target.ipaddr_v4;
 		return sizeof(su->sin);
 	}
 	su->sin6.sin6_family = AF_INET6;
-	su->sin6.sin6_addr = ip->ipaddr_v6;
+	su->sin6.sin6_addr = p->target.ipaddr_v6;
 	return sizeof(su->sin6);
 }
 
-/* The address from which packets to SU leave, found by connecting a UDP socket. */
-static bool source_of(union sockunion *su, socklen_t len, union sockunion *source)
+/* The interface by which to ask, 0 when there is none but the site-sync link. */
+static ifindex_t way_through_network(struct probe *p)
 {
-	socklen_t slen = sizeof(*source);
-	int fd = socket(su->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool ok;
+	ifindex_t ifindex = dsaa_netlink_route_interface(&p->target);
 
-	if (fd < 0)
-		return false;
-	if (su->sa.sa_family == AF_INET)
-		su->sin.sin_port = htons(9);
-	else
-		su->sin6.sin6_port = htons(9);
-	ok = connect(fd, &su->sa, len) == 0 && getsockname(fd, &source->sa, &slen) == 0;
-	close(fd);
-	su->sin.sin_port = 0; /* the same place in both families */
-	return ok;
+	if (!ifindex || !dsaa_zebra_is_sync_interface(ifindex))
+		return ifindex;
+	if (may_complain(p))
+		flog_warn(EC_DSAA_PROBE,
+			  "site %u: the way to its probe address %pIA is the site-sync link; it is not asked and counts as silent",
+			  p->site, &p->target);
+	return 0;
 }
 
-/* True when the way to the probe address does not lead over the site-sync link. */
-static bool through_network(struct probe *p, union sockunion *su, socklen_t len)
+/* Sends the SIZE bytes at DATA by this interface and no other. */
+static ssize_t send_by(struct probe *p, ifindex_t ifindex, void *data, size_t size)
 {
-	const struct dsaa_site *here = &dsaa_conf.site[dsaa_local_site()];
-	union sockunion source;
+	union sockunion su;
+	struct iovec iov = { .iov_base = data, .iov_len = size };
+	union {
+		struct cmsghdr header;
+		uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_name = &su, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c = &control.header;
 
-	if (!source_of(su, len, &source))
-		return false;
-	for (unsigned i = 0; i < here->sync_addresses; i++) {
-		const struct ipaddr *sync = &here->sync_address[i];
-		const void *from = source.sa.sa_family == AF_INET ?
-					   (const void *)&source.sin.sin_addr :
-					   (const void *)&source.sin6.sin6_addr;
+	msg.msg_namelen = target_sockaddr(p, &su);
+	msg.msg_control = &control;
+	if (IS_IPADDR_V4(&p->target)) {
+		struct in_pktinfo info = { .ipi_ifindex = ifindex };
 
-		if ((sync->ipa_type == IPADDR_V4) == (source.sa.sa_family == AF_INET) &&
-		    !memcmp(&sync->ip, from, source.sa.sa_family == AF_INET ? 4 : 16))
-			return false;
+		c->cmsg_level = IPPROTO_IP;
+		c->cmsg_type = IP_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		msg.msg_controllen = CMSG_SPACE(sizeof(info));
+	} else {
+		struct in6_pktinfo info = { .ipi6_ifindex = ifindex };
+
+		c->cmsg_level = IPPROTO_IPV6;
+		c->cmsg_type = IPV6_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		msg.msg_controllen = CMSG_SPACE(sizeof(info));
 	}
-	return true;
+	return sendmsg(p->fd, &msg, MSG_DONTWAIT);
 }
 
 static void send_echo(struct probe *p)
 {
+	ifindex_t ifindex = way_through_network(p);
+	bool v4 = IS_IPADDR_V4(&p->target);
 	struct echo e = { 0 };
-	union sockunion su;
-	socklen_t len = target(p, &su);
-	bool v4 = su.sa.sa_family == AF_INET;
 
-	if (!through_network(p, &su, len))
+	if (!ifindex)
 		return;
 	e.type = v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
 	e.id = htons((uint16_t)(p->cookie ^ p->site));
@@ -135,8 +163,7 @@ static void send_echo(struct probe *p)
 	e.cookie = p->cookie;
 	if (v4) /* the kernel fills in that of ICMPv6 */
 		e.checksum = in_cksum(&e, sizeof(e));
-	if (sendto(p->fd, &e, sizeof(e), MSG_DONTWAIT, &su.sa, len) < 0 &&
-	    DSAA_DEBUG(DSAA_DEBUG_ROUTING))
+	if (send_by(p, ifindex, &e, sizeof(e)) < 0 && DSAA_DEBUG(DSAA_DEBUG_ROUTING))
 		zlog_debug("probe of site %u: %s", p->site, safe_strerror(errno));
 }
 
@@ -144,7 +171,7 @@ static bool from_target(const struct probe *p, const union sockunion *from)
 {
 	union sockunion su;
 
-	target(p, &su);
+	target_sockaddr(p, &su);
 	if (su.sa.sa_family != from->sa.sa_family)
 		return false;
 	return su.sa.sa_family == AF_INET ?
@@ -163,7 +190,7 @@ static bool is_answer(const struct probe *p, const uint8_t *buf, size_t len, boo
 	memcpy(&e, buf + skip, sizeof(e));
 	return e.type == (v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
 	       e.id == htons((uint16_t)(p->cookie ^ p->site)) && e.cookie == p->cookie &&
-	       (uint16_t)(p->seq - ntohs(e.seq)) < SILENT_TIMES;
+	       (uint16_t)(p->seq - ntohs(e.seq)) < RECENT_TIMES;
 }
 
 static void read_answer(struct event *t)
@@ -183,48 +210,80 @@ static void read_answer(struct event *t)
 	tell(p, true);
 }
 
+static void close_socket(struct probe *p)
+{
+	EVENT_OFF(p->t_read);
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+	p->told = false;
+	p->unanswered = 0;
+}
+
+/* Only echo replies are of use, and a router sees many other messages. */
+static void filter_replies(int fd, bool v4)
+{
+	uint32_t all_but_reply = ~(UINT32_C(1) << ICMP_ECHOREPLY);
+	struct icmp6_filter filter;
+
+	if (v4) {
+		setsockopt(fd, SOL_RAW, ICMP_FILTER, &all_but_reply, sizeof(all_but_reply));
+		return;
+	}
+	ICMP6_FILTER_SETBLOCKALL(&filter);
+	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
+	setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter));
+}
+
+static bool open_socket(struct probe *p)
+{
+	bool v4 = IS_IPADDR_V4(&p->target);
+
+	frr_with_privs (&dsaa_privs) {
+		p->fd = socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			       v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	}
+	if (p->fd < 0) {
+		if (may_complain(p))
+			flog_err(EC_DSAA_PROBE, "site %u cannot be probed: %m", p->site);
+		return false;
+	}
+	filter_replies(p->fd, v4);
+	if (getrandom(&p->cookie, sizeof(p->cookie), 0) != sizeof(p->cookie))
+		p->cookie = (uint64_t)dsaa_mono_now().us;
+	event_add_read(master, read_answer, p, p->fd, &p->t_read);
+	return true;
+}
+
+/* Follows the configuration, which may have changed since the last echo. False: nobody to ask. */
+static bool prepare(struct probe *p)
+{
+	const struct dsaa_site *there = &dsaa_conf.site[p->site];
+
+	if (p->fd >= 0 && there->has_probe && !ipaddr_cmp(&p->target, &there->probe))
+		return true;
+	close_socket(p);
+	if (!there->has_probe)
+		return false;
+	p->target = there->probe;
+	if (open_socket(p))
+		return true;
+	tell(p, false);
+	return false;
+}
+
 static void next_echo(struct event *t)
 {
 	struct probe *p = EVENT_ARG(t);
 
+	event_add_timer_msec(master, next_echo, p, INTERVAL_MS, &p->t_send);
+	if (!prepare(p))
+		return;
 	if (p->unanswered >= SILENT_TIMES)
 		tell(p, false);
-	p->unanswered++;
+	else
+		p->unanswered++;
 	send_echo(p);
-	event_add_timer_msec(master, next_echo, p, INTERVAL_MS, &p->t_send);
-}
-
-static int open_socket(bool v4)
-{
-	int fd = -1;
-
-	frr_with_privs (&dsaa_privs) {
-		fd = socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			    v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-	}
-	if (fd >= 0 && !v4) {
-		struct icmp6_filter filter;
-
-		ICMP6_FILTER_SETBLOCKALL(&filter);
-		ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
-		setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter));
-	}
-	return fd;
-}
-
-static void start(struct probe *p)
-{
-	p->fd = open_socket(dsaa_conf.site[p->site].probe.ipa_type == IPADDR_V4);
-	if (p->fd < 0) {
-		flog_err(EC_DSAA_PROBE, "site %u cannot be probed: %m", p->site);
-		tell(p, false);
-		return;
-	}
-	if (getrandom(&p->cookie, sizeof(p->cookie), 0) != sizeof(p->cookie))
-		p->cookie = (uint64_t)dsaa_mono_now().us;
-	p->unanswered = 0;
-	event_add_read(master, read_answer, p, p->fd, &p->t_read);
-	event_add_event(master, next_echo, p, 0, &p->t_send);
 }
 
 void dsaa_probe_set(uint8_t site, bool on)
@@ -234,14 +293,10 @@ void dsaa_probe_set(uint8_t site, bool on)
 	if (p->on == on)
 		return;
 	p->on = on;
-	p->told = false;
 	EVENT_OFF(p->t_send);
-	EVENT_OFF(p->t_read);
-	if (p->fd >= 0)
-		close(p->fd);
-	p->fd = -1;
-	if (on && dsaa_conf.site[site].has_probe)
-		start(p);
+	close_socket(p);
+	if (on)
+		event_add_event(master, next_echo, p, 0, &p->t_send);
 }
 
 void dsaa_probe_stop(void)
