@@ -149,6 +149,7 @@ static void fault_behind(struct sim_world *w)
 	if (!owner)
 		return;
 	sim_say_flow(w, s, "tampered with", f);
+	w->tampered[s][sim_flow_number(f)] = true;
 	switch (sim_random_below(&w->random, 3)) {
 	case 0:
 		sim_kernel_destroy(k, f);

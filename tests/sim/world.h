@@ -66,6 +66,7 @@ struct sim_world {
 	unsigned log_entries, seen_entries;
 	uint32_t audit_interval_ms;
 	bool probes, bfd;
+	bool tampered[SIM_SITES + 1][SIM_FLOWS_MAX]; /* with the replica at this site */
 	bool busy;	      /* clients send, things break */
 	int64_t heal_us[SIM_SITES + 1][SIM_SITES + 1]; /* when a blocked direction opens */
 	uint64_t steps, records_sent;
