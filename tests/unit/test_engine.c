@@ -126,6 +126,24 @@ static void test_bfd_speeds_up_and_protects(void)
 	world_free(&w);
 }
 
+static void test_bfd_that_went_mute_protects_nobody(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_BFD, .site = 1, .up = true };
+	struct dsaa_peer_view v;
+
+	begin(2);
+	boot_all();
+	world_feed(&w, 2, &ev);
+	ev.type = DSAA_EV_BFD_GONE;
+	world_feed(&w, 2, &ev);
+	CHECK(dsaa_engine_peer_view(w.site[2].engine, 1, &v) && v.bfd == DSAA_LIVE_UNKNOWN);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_UP); /* that is not "down" */
+	world_kill(&w, 1);
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_DEAD);
+	world_free(&w);
+}
+
 static void test_probe_tells_isolation(void)
 {
 	begin(2);
@@ -321,6 +339,38 @@ static void test_slow_peer_gets_the_newest(void)
 	world_free(&w);
 }
 
+/* A connection that a bulk has read and not sent yet changes: the bulk comes first. */
+static void test_bulk_is_not_overtaken(void)
+{
+	struct dsaa_flow f = world_flow(1, 1, false), g = world_flow(3, 1, true);
+	struct dsaa_event tick = { .type = DSAA_EV_TICK }, lost = { .type = DSAA_EV_OVERRUN };
+	struct dsaa_event dumped = { .type = DSAA_EV_DUMP_FLOW };
+
+	begin(2);
+	boot_all();
+	world_run_ms(&w, 1000);
+	world_open(&w, 1, f);
+	world_open(&w, 1, g);
+	world_feed(&w, 1, &lost);
+	world_feed(&w, 1, &tick); /* the dump begins */
+	CHECK(w.site[1].dump_at == 0);
+	for (int i = 0; i < 2; i++) {
+		struct dsaa_flow copy = w.site[1].table[i];
+
+		dumped.flow = &copy;
+		world_feed(&w, 1, &dumped);
+	}
+	w.site[1].dump_at = 2;
+	f.status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	world_open(&w, 1, f);
+	world_close(&w, 1, g);
+	world_feed(&w, 1, &tick);
+	world_run_ms(&w, 100);
+	CHECK(world_find(&w.site[2], &f)->status & DSAA_FLOW_ASSURED);
+	CHECK(world_owner(&w, 2, &g) == -1);
+	world_free(&w);
+}
+
 /* A connection ended and began anew while the peer did not read: nothing of the first is left. */
 static void test_earlier_connection_leaves_nothing(void)
 {
@@ -484,6 +534,7 @@ int main(void)
 	test_nothing_announced_before_complete();
 	test_adoption_and_return();
 	test_bfd_speeds_up_and_protects();
+	test_bfd_that_went_mute_protects_nobody();
 	test_probe_tells_isolation();
 	test_conflict_has_one_owner();
 	test_reversed_entry_is_replaced();
@@ -494,6 +545,7 @@ int main(void)
 	test_overrun_outdates_the_log();
 	test_full_table_is_not_called_complete();
 	test_slow_peer_gets_the_newest();
+	test_bulk_is_not_overtaken();
 	test_earlier_connection_leaves_nothing();
 	test_audit_repairs();
 	test_audit_under_change();
