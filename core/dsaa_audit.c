@@ -74,7 +74,7 @@ void dsaa_audit_begin(struct dsaa_engine *e)
 	}
 }
 
-static void flush(struct dsaa_engine *e)
+void dsaa_audit_flush(struct dsaa_engine *e)
 {
 	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_HASHES };
 	size_t len;
@@ -100,14 +100,14 @@ void dsaa_audit_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 		return;
 	e->hashes[e->hash_count++] = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED);
 	if (e->hash_count == DSAA_HASHES_PER_MSG_MAX)
-		flush(e);
+		dsaa_audit_flush(e);
 }
 
 void dsaa_audit_end(struct dsaa_engine *e)
 {
 	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_END };
 
-	flush(e);
+	dsaa_audit_flush(e);
 	m.hashes.audit_id = e->audit_id;
 	DSAA_FOREACH_PEER (e, p) {
 		if (p->audit_tx)
@@ -123,7 +123,7 @@ void dsaa_audit_answer_begin(struct dsaa_engine *e)
 	dsaa_send_begin_writer(e, DSAA_MSG_AUDIT_FLOWS, e->wanted_id);
 }
 
-static void flush_answer(struct dsaa_engine *e)
+void dsaa_audit_answer_flush(struct dsaa_engine *e)
 {
 	struct dsaa_peer *p = &e->peer[e->wanted_site];
 	uint16_t count = e->bulk_writer.count;
@@ -141,13 +141,13 @@ void dsaa_audit_answer_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 	if (!dsaa_seen_has(&e->wanted, dsaa_flow_key_hash(f, DSAA_DIGEST_SEED)) ||
 	    !dsaa_send_dumped_record(e, f, &r) || dsaa_wire_flows_add(&e->bulk_writer, &r))
 		return;
-	flush_answer(e);
+	dsaa_audit_answer_flush(e);
 	dsaa_wire_flows_add(&e->bulk_writer, &r);
 }
 
 void dsaa_audit_answer_end(struct dsaa_engine *e)
 {
-	flush_answer(e);
+	dsaa_audit_answer_flush(e);
 	e->wanted_site = 0;
 }
 

@@ -189,6 +189,16 @@ void dsaa_dump_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 	}
 }
 
+void dsaa_dump_flush(struct dsaa_engine *e)
+{
+	if (e->dump == DSAA_FOR_AUDIT)
+		dsaa_audit_flush(e);
+	else if (e->dump == DSAA_FOR_BULK && e->bulk_writer.count)
+		dsaa_send_bulk_flush(e);
+	else if (e->dump == DSAA_FOR_AUDIT_ANSWER && e->bulk_writer.count)
+		dsaa_audit_answer_flush(e);
+}
+
 /* The running dump has done its work. */
 static void finish(struct dsaa_engine *e)
 {

@@ -186,6 +186,7 @@ static void tick(struct dsaa_engine *e)
 	}
 	dsaa_site_check_complete(e);
 	dsaa_dump_schedule(e);
+	dsaa_dump_flush(e);
 	DSAA_FOREACH_PEER (e, p)
 		dsaa_send_pump(e, p);
 }

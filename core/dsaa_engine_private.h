@@ -246,6 +246,8 @@ void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa
 void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b);
 void dsaa_send_bulk_begin(struct dsaa_engine *e);
 void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* Sends what is in the writer. */
+void dsaa_send_bulk_flush(struct dsaa_engine *e);
 void dsaa_send_bulk_end(struct dsaa_engine *e);
 /* Begins a message of TYPE (BULK_FLOWS, AUDIT_FLOWS) in the writer that dumps fill. */
 void dsaa_send_begin_writer(struct dsaa_engine *e, uint8_t type, uint32_t id);
@@ -281,9 +283,13 @@ bool dsaa_audit_running(const struct dsaa_peer *p);
 enum dsaa_purpose dsaa_audit_due(struct dsaa_engine *e, dsaa_site_id *site);
 void dsaa_audit_begin(struct dsaa_engine *e);
 void dsaa_audit_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* Sends the hashes that wait. */
+void dsaa_audit_flush(struct dsaa_engine *e);
 void dsaa_audit_end(struct dsaa_engine *e);
 void dsaa_audit_answer_begin(struct dsaa_engine *e);
 void dsaa_audit_answer_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* Sends what is in the writer. */
+void dsaa_audit_answer_flush(struct dsaa_engine *e);
 void dsaa_audit_answer_end(struct dsaa_engine *e);
 /* True when replica F was not named: it must go. */
 bool dsaa_audit_is_extra(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_flow *f);
@@ -295,6 +301,8 @@ void dsaa_audit_forget(struct dsaa_engine *e, struct dsaa_peer *p);
 /* dsaa_dump.c */
 void dsaa_dump_schedule(struct dsaa_engine *e);
 void dsaa_dump_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* Sends what the dump has gathered: it must not be overtaken by what changed after it was read. */
+void dsaa_dump_flush(struct dsaa_engine *e);
 void dsaa_dump_done(struct dsaa_engine *e, bool ok);
 /* The batch of a sweep or an adoption came back from the kernel. */
 void dsaa_dump_applied(struct dsaa_engine *e);

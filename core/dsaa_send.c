@@ -220,7 +220,7 @@ void dsaa_send_bulk_begin(struct dsaa_engine *e)
 	}
 }
 
-static void flush_writer(struct dsaa_engine *e)
+void dsaa_send_bulk_flush(struct dsaa_engine *e)
 {
 	uint16_t count = e->bulk_writer.count;
 	size_t len = dsaa_wire_flows_end(&e->bulk_writer);
@@ -265,7 +265,7 @@ void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 	if (!dsaa_send_dumped_record(e, f, &r))
 		return;
 	if (!dsaa_wire_flows_add(&e->bulk_writer, &r)) {
-		flush_writer(e);
+		dsaa_send_bulk_flush(e);
 		if (!dsaa_wire_flows_add(&e->bulk_writer, &r))
 			return; /* a record always fits an empty message */
 	}
@@ -280,7 +280,7 @@ void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 
 void dsaa_send_bulk_end(struct dsaa_engine *e)
 {
-	flush_writer(e);
+	dsaa_send_bulk_flush(e);
 	DSAA_FOREACH_PEER (e, p) {
 		struct dsaa_msg m = { .type = DSAA_MSG_BULK_END };
 
