@@ -345,7 +345,8 @@ int dsaa_netlink_leftover_walk(uint8_t family, uint32_t table,
 	return rc == -ENOENT ? 0 : rc; /* there is no such table */
 }
 
-static int change_leftover(uint16_t type, uint16_t flags, const struct prefix *p, uint32_t table)
+static int change_foreign(uint16_t type, uint16_t flags, const struct prefix *p, uint32_t table,
+			  uint32_t metric)
 {
 	char buf[128];
 	struct rtmsg *rtm;
@@ -354,17 +355,26 @@ static int change_leftover(uint16_t type, uint16_t flags, const struct prefix *p
 
 	rtm->rtm_dst_len = p->prefixlen;
 	put_address(nlh, RTA_DST, p);
-	mnl_attr_put_u32(nlh, RTA_PRIORITY, ZEBRA_KERNEL_METRIC);
+	mnl_attr_put_u32(nlh, RTA_PRIORITY, metric);
 	return talk(nlh, NULL, NULL);
 }
 
+/*
+ * A route that carries zebra's protocol cannot simply be deleted: rib_delete() puts it back. So a
+ * route of somebody else's takes its place in zebra's table, which goes by type and metric, and is
+ * deleted then. FRR 10 has the leftover there with metric 0, FRR 8.4 with that of the kernel; in
+ * the kernel's metric the highest byte is the distance.
+ */
 int dsaa_netlink_leftover_del(const struct prefix *p, uint32_t table)
 {
-	/*
-	 * Not deleted as it is: zebra's rib_delete() puts a route back that carries its own
-	 * protocol. So it is made somebody else's first.
-	 */
-	int rc = change_leftover(RTM_NEWROUTE, NLM_F_REPLACE, p, table);
+	static const uint32_t metric_0 = 1u << 24;
+	int rc = change_foreign(RTM_NEWROUTE, NLM_F_REPLACE, p, table, ZEBRA_KERNEL_METRIC);
 
-	return rc ? rc : change_leftover(RTM_DELROUTE, 0, p, table);
+	if (!rc)
+		rc = change_foreign(RTM_DELROUTE, 0, p, table, ZEBRA_KERNEL_METRIC);
+	if (!rc)
+		rc = change_foreign(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, p, table, metric_0);
+	if (!rc)
+		rc = change_foreign(RTM_DELROUTE, 0, p, table, metric_0);
+	return rc;
 }
