@@ -395,7 +395,7 @@ int dsaa_ct_find(struct dsaa_ct *ct, uint8_t family, uint8_t proto, const struct
 
 /* ------------------------------------------------------------------ sysctl */
 
-static int sysctl_read(const char *name)
+int dsaa_ct_sysctl_read(const char *name)
 {
 	char path[96], text[16];
 	ssize_t n;
@@ -431,7 +431,7 @@ static bool sysctl_write(const char *name, int value)
 /* Sets NAME to 1 unless it is; *OLD remembers. False when it could not be. */
 static bool sysctl_set(const char *name, int *old)
 {
-	int now = sysctl_read(name);
+	int now = dsaa_ct_sysctl_read(name);
 
 	if (now == 1)
 		return true;
@@ -444,7 +444,7 @@ static bool sysctl_set(const char *name, int *old)
 /* Undoes sysctl_set(), unless somebody has set another value since. */
 static void sysctl_put_back(const char *name, int *old)
 {
-	if (*old >= 0 && sysctl_read(name) == 1)
+	if (*old >= 0 && dsaa_ct_sysctl_read(name) == 1)
 		sysctl_write(name, *old);
 	*old = -1;
 }
@@ -490,7 +490,7 @@ void dsaa_ct_sysctl_restore(struct dsaa_ct *ct)
 
 void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max)
 {
-	int c = sysctl_read("nf_conntrack_count"), m = sysctl_read("nf_conntrack_max");
+	int c = dsaa_ct_sysctl_read("nf_conntrack_count"), m = dsaa_ct_sysctl_read("nf_conntrack_max");
 
 	(void)ct;
 	*count = c > 0 ? (uint32_t)c : 0;

@@ -96,6 +96,11 @@ int dsaa_ct_find(struct dsaa_ct *ct, uint8_t family, uint8_t proto, const struct
 void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len);
 /* Puts back what was there, unless somebody has changed it since. */
 void dsaa_ct_sysctl_restore(struct dsaa_ct *ct);
+/*
+ * Reads the timeouts of this namespace; what the kernel does not have stays 0.
+ * Some twenty small files: not for every packet.
+ */
+void dsaa_ct_timeouts(struct dsaa_timeouts *t);
 /* Entries in the table now, and how many it takes; 0 when unknown. */
 void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max);
 

@@ -49,6 +49,9 @@ struct dsaa_ct {
 struct nlmsghdr *dsaa_ct_message(struct dsaa_ct *ct, void *buf, uint16_t type, uint16_t flags,
 				 uint8_t family);
 
+/* The number in net.netfilter.NAME, or -1. */
+int dsaa_ct_sysctl_read(const char *name);
+
 /*
  * Looks COUNT (at most DSAA_FLOWS_PER_MSG_MAX) LOOKUP operations up by their
  * original tuples only; not counted.

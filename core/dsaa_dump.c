@@ -145,7 +145,7 @@ static void adopt_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 	struct dsaa_flow ours = *f;
 
 	ours.mark = dsaa_mark_set_owner(f->mark, e->cfg.mark_mask, 0);
-	ours.timeout_s = dsaa_flow_adopted_timeout_s(f);
+	ours.timeout_s = dsaa_flow_adopted_timeout_s(f, &e->timeouts);
 	add_op(e, DSAA_APPLY_UPDATE, &ours, f);
 }
 
@@ -207,7 +207,8 @@ static void finish(struct dsaa_engine *e)
 
 	e->dump = DSAA_FOR_NOTHING;
 	if (purpose == DSAA_FOR_ADOPT) {
-		p->adopting = false;
+		p->adopting = p->adopt_again;
+		p->adopt_again = false;
 		/* its state word stays ADOPTED until it comes back */
 	} else if (purpose == DSAA_FOR_SWEEP) {
 		p->want_sweep = false;

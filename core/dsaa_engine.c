@@ -254,6 +254,9 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 	case DSAA_EV_DRAIN:
 		drain(e, ev->up);
 		break;
+	case DSAA_EV_TIMEOUTS:
+		e->timeouts = *ev->timeouts;
+		break;
 	case DSAA_EV_STOP:
 		stop(e);
 		break;

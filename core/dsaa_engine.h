@@ -79,6 +79,7 @@ enum dsaa_event_type {
 	DSAA_EV_RESYNC,	      /* site (0 = all): operator's command */
 	DSAA_EV_AUDIT,	      /* audit now */
 	DSAA_EV_DRAIN,	      /* up: drain on, else off */
+	DSAA_EV_TIMEOUTS,     /* timeouts (copied): what this kernel gives adopted connections */
 	DSAA_EV_STOP,	      /* daemon stops: say goodbye */
 };
 
@@ -122,6 +123,7 @@ struct dsaa_event {
 	const struct dsaa_apply *ops;
 	unsigned count;
 	struct dsaa_addr address;
+	const struct dsaa_timeouts *timeouts;
 };
 
 /* ------------------------------------------------------------------ actions */

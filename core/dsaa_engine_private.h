@@ -72,6 +72,7 @@ struct dsaa_peer {
 	struct dsaa_mono lost_at; /* when the session ended, or the engine started */
 	struct dsaa_mono refused_at; /* the last time that one of us refused the other */
 	bool adopting;		  /* its connections are being re-marked as ours */
+	bool adopt_again;	  /* one of them came or changed while that went on */
 	bool synced_once;	  /* we held its whole state at least once */
 
 	/* session, dsaa_session.c */
@@ -150,6 +151,7 @@ struct dsaa_engine {
 	bool draining, stopping;
 	struct dsaa_peer peer[DSAA_SITES_MAX + 1];
 	struct dsaa_addrset local_addresses;
+	struct dsaa_timeouts timeouts;
 	struct dsaa_log log;
 	struct dsaa_seen seen;
 

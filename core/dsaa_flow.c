@@ -244,38 +244,55 @@ const char *dsaa_flow_invalid(const struct dsaa_flow *f)
  * Seconds by state; the kernel's defaults (nf_conntrack_proto_*.c). The state
  * 0 (unknown) gets what a connection in doubt gets there.
  */
-static const uint32_t tcp_timeouts[] = { 300, 120, 60, 432000, 120, 60, 30, 120, 10, 120 };
-static const uint32_t sctp_timeouts[] = { 30, 10, 10, 10, 210, 3, 3, 3, 30, 210 };
-static const uint32_t dccp_timeouts[] = { 240, 240, 480, 480, 43200, 64, 64, 240 };
+static const struct dsaa_timeouts defaults = {
+	.tcp = { 300, 120, 60, 432000, 120, 60, 30, 120, 10, 120 },
+	.sctp = { 30, 10, 10, 10, 210, 3, 3, 3, 30, 210 },
+	.dccp = { 240, 240, 480, 480, 43200, 64, 64, 240 },
+	.udp = 30,
+	.udp_stream = 120,
+	.gre = 30,
+	.gre_stream = 180,
+	.icmp = 30,
+	.icmpv6 = 30,
+	.generic = 600,
+};
 
 #define BY_STATE(table, state)                                                                    \
 	((table)[(state) < sizeof(table) / sizeof((table)[0]) ? (state) : 0])
 
-static uint32_t default_timeout_s(const struct dsaa_flow *f)
+static uint32_t timeout_of(const struct dsaa_flow *f, const struct dsaa_timeouts *t)
 {
+	bool answered = f->status & DSAA_FLOW_SEEN_REPLY;
+
 	switch (f->proto) {
 	case DSAA_PROTO_TCP:
-		return BY_STATE(tcp_timeouts, f->tcp_state);
+		return BY_STATE(t->tcp, f->tcp_state);
 	case DSAA_PROTO_SCTP:
-		return BY_STATE(sctp_timeouts, f->sctp_state);
+		return BY_STATE(t->sctp, f->sctp_state);
 	case DSAA_PROTO_DCCP:
-		return BY_STATE(dccp_timeouts, f->dccp_state);
+		return BY_STATE(t->dccp, f->dccp_state);
 	case DSAA_PROTO_UDP:
 	case DSAA_PROTO_UDPLITE:
-		return f->status & DSAA_FLOW_SEEN_REPLY ? 120 : 30;
+		return answered ? t->udp_stream : t->udp;
 	case DSAA_PROTO_GRE:
-		return f->status & DSAA_FLOW_SEEN_REPLY ? 180 : 30;
+		return answered ? t->gre_stream : t->gre;
 	case DSAA_PROTO_ICMP:
+		return t->icmp;
 	case DSAA_PROTO_ICMPV6:
-		return 30;
+		return t->icmpv6;
 	default:
-		return 600;
+		return t->generic;
 	}
 }
 
-uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f)
+uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f, const struct dsaa_timeouts *t)
 {
-	uint32_t timeout_s = default_timeout_s(f);
+	uint32_t timeout_s = timeout_of(f, t);
 
-	return timeout_s < DSAA_ADOPTED_GRACE_S ? DSAA_ADOPTED_GRACE_S : timeout_s;
+	if (!timeout_s)
+		timeout_s = timeout_of(f, &defaults);
+	if (timeout_s > DSAA_ADOPTED_GRACE_S)
+		return timeout_s;
+	return DSAA_ADOPTED_GRACE_S +
+	       (uint32_t)(dsaa_flow_key_hash(f, DSAA_DIGEST_SEED) % (DSAA_ADOPTED_SPREAD_S + 1));
 }

@@ -105,12 +105,30 @@ const char *dsaa_flow_invalid(const struct dsaa_flow *f);
 void dsaa_flow_derive_nat(struct dsaa_flow *f);
 
 /*
- * The timeout in seconds that an adopted flow gets: what Linux gives its
- * protocol and state by default, never less than the grace of 120 s, which
- * covers the routing change that brings its packets here.
+ * What this kernel gives a connection without packets, in seconds, by protocol
+ * and state (nf_conntrack_*_timeout*). 0: not known, the kernel's own default
+ * counts. Index of the states: their numbers in struct dsaa_flow.
  */
-uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f);
+struct dsaa_timeouts {
+	uint32_t tcp[10];
+	uint32_t sctp[10];
+	uint32_t dccp[8];
+	uint32_t udp, udp_stream;
+	uint32_t gre, gre_stream;
+	uint32_t icmp, icmpv6;
+	uint32_t generic;
+};
+
+/*
+ * The timeout in seconds that an adopted flow gets: what T says of its
+ * protocol and state, never less than the grace of 120 s, which covers the
+ * routing change that brings its packets here. Those that only have the grace
+ * get up to a minute more, each another part of it: a site's idle connections
+ * must not all end in the same second.
+ */
+uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f, const struct dsaa_timeouts *t);
 #define DSAA_ADOPTED_GRACE_S 120u
+#define DSAA_ADOPTED_SPREAD_S 60u
 
 /*
  * The timeout of a replica: it must not age before its owner says so

@@ -82,6 +82,26 @@ bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, un
 	return true;
 }
 
+/*
+ * A connection of a dead site that the dump of its adoption may have passed already: an expected
+ * one inherits its master's mark, also of a master that has not been re-marked yet.
+ */
+static void note_left_behind(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	unsigned owner = dsaa_mark_owner(f->mark, e->cfg.mark_mask);
+	struct dsaa_peer *p;
+
+	if (!owner || owner > DSAA_SITES_MAX || owner == e->cfg.local)
+		return;
+	p = &e->peer[owner];
+	if (!p->configured || p->state != DSAA_PEER_DEAD)
+		return;
+	if (p->adopting)
+		p->adopt_again = true;
+	else
+		p->adopting = true;
+}
+
 void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f)
 {
 	unsigned reason;
@@ -92,6 +112,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 		/* a replica's event is not "one of ours that is left out" */
 		if (reason != DSAA_R_NOT_OWNER && op == DSAA_OP_UPSERT)
 			e->skipped[reason]++;
+		else if (op == DSAA_OP_UPSERT)
+			note_left_behind(e, f);
 		return;
 	}
 	e->own_events++;

@@ -137,8 +137,20 @@ static void probe_in_main(struct event *t)
 static void step(struct dsaa_event *ev);
 static void arm(void);
 
+/* What adoption gives follows the operator's sysctls as they are when it begins. */
+static void tell_timeouts(void)
+{
+	struct dsaa_timeouts t;
+	struct dsaa_event ev = { .type = DSAA_EV_TIMEOUTS, .timeouts = &t };
+
+	dsaa_ct_timeouts(&t);
+	step(&ev);
+}
+
 static void act_dump(const struct dsaa_action *a)
 {
+	if (a->site)
+		tell_timeouts();
 	dumping = dsaa_ct_dump_start(ct, a->site) == 0;
 	if (!dumping) {
 		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE };

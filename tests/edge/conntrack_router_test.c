@@ -408,7 +408,7 @@ static void adopt(struct dsaa_ct *ct2, const struct connection *c)
 	op.kind = DSAA_APPLY_UPDATE;
 	op.flow = op.existing;
 	op.flow.mark = dsaa_mark_set_owner(op.existing.mark, MASK, 0);
-	op.flow.timeout_s = dsaa_flow_adopted_timeout_s(&op.flow);
+	op.flow.timeout_s = dsaa_flow_adopted_timeout_s(&op.flow, &(struct dsaa_timeouts){ 0 });
 	dsaa_ct_apply(ct2, &op, 1);
 	CHECK(op.result == DSAA_APPLIED_OK);
 }

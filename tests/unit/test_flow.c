@@ -190,28 +190,59 @@ static void test_nat(void)
 	CHECK(f.status == DSAA_FLOW_DNAT);
 }
 
+static bool is_grace(uint32_t timeout_s)
+{
+	return timeout_s >= DSAA_ADOPTED_GRACE_S &&
+	       timeout_s <= DSAA_ADOPTED_GRACE_S + DSAA_ADOPTED_SPREAD_S;
+}
+
 static void test_timeouts(void)
 {
+	static const struct dsaa_timeouts unknown;
+	struct dsaa_timeouts t = { .tcp = { [3] = 7200, [8] = 5 }, .udp = 5, .udp_stream = 900,
+				   .generic = 200 };
 	struct dsaa_flow f = flow_make(4, DSAA_PROTO_TCP, 1);
 
 	f.tcp_state = 3;
-	CHECK(dsaa_flow_adopted_timeout_s(&f) == 432000);
+	CHECK(dsaa_flow_adopted_timeout_s(&f, &unknown) == 432000);
+	CHECK(dsaa_flow_adopted_timeout_s(&f, &t) == 7200);
 	f.tcp_state = 8;
-	CHECK(dsaa_flow_adopted_timeout_s(&f) == DSAA_ADOPTED_GRACE_S);
+	CHECK(is_grace(dsaa_flow_adopted_timeout_s(&f, &unknown)));
+	CHECK(is_grace(dsaa_flow_adopted_timeout_s(&f, &t)));
 	f.tcp_state = 255;
-	CHECK(dsaa_flow_adopted_timeout_s(&f) == 300);
+	CHECK(dsaa_flow_adopted_timeout_s(&f, &unknown) == 300);
 	f = flow_make(4, DSAA_PROTO_UDP, 1);
-	CHECK(dsaa_flow_adopted_timeout_s(&f) == 120);
+	CHECK(is_grace(dsaa_flow_adopted_timeout_s(&f, &t)));
+	f.status = DSAA_FLOW_SEEN_REPLY;
+	CHECK(dsaa_flow_adopted_timeout_s(&f, &t) == 900);
 	f = flow_make(4, DSAA_PROTO_GRE, 1);
 	f.status = DSAA_FLOW_SEEN_REPLY;
-	CHECK(dsaa_flow_adopted_timeout_s(&f) == 180);
+	CHECK(dsaa_flow_adopted_timeout_s(&f, &t) == 180);
 	f = flow_make(4, 50, 1);
-	CHECK(dsaa_flow_adopted_timeout_s(&f) == 600);
+	CHECK(dsaa_flow_adopted_timeout_s(&f, &unknown) == 600);
+	CHECK(dsaa_flow_adopted_timeout_s(&f, &t) == 200);
 	for (unsigned i = 0; i < 1000; i++) {
 		f = flow_random();
-		CHECK(dsaa_flow_adopted_timeout_s(&f) >= DSAA_ADOPTED_GRACE_S);
-		CHECK(dsaa_flow_adopted_timeout_s(&f) <= DSAA_REPLICA_TIMEOUT_S);
+		CHECK(dsaa_flow_adopted_timeout_s(&f, &unknown) >= DSAA_ADOPTED_GRACE_S);
+		CHECK(dsaa_flow_adopted_timeout_s(&f, &unknown) <= DSAA_REPLICA_TIMEOUT_S);
 	}
+}
+
+/* Idle connections that were adopted together do not end together. */
+static void test_grace_is_spread(void)
+{
+	enum { N = 6100, SECONDS = DSAA_ADOPTED_SPREAD_S + 1 };
+	static const struct dsaa_timeouts unknown;
+	unsigned at[SECONDS] = { 0 }, most = 0;
+
+	for (uint32_t i = 0; i < N; i++) {
+		struct dsaa_flow f = flow_make(4, DSAA_PROTO_UDP, i);
+
+		at[dsaa_flow_adopted_timeout_s(&f, &unknown) - DSAA_ADOPTED_GRACE_S]++;
+	}
+	for (unsigned i = 0; i < SECONDS; i++)
+		most = at[i] > most ? at[i] : most;
+	CHECK(most < 2 * N / SECONDS);
 }
 
 int main(void)
@@ -224,5 +255,6 @@ int main(void)
 	test_bad_fields();
 	test_nat();
 	test_timeouts();
+	test_grace_is_spread();
 	return TEST_END();
 }
