@@ -194,9 +194,9 @@ static struct dsaa_nfq_plan *plan_make(const struct dsaa_nfq_config *config, cha
 static bool open_parts(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
 		       size_t errlen)
 {
-	nfq->buf = malloc((size_t)DSAA_NFQ_BATCH * DSAA_NFQ_SLOT);
+	nfq->room = aligned_alloc(_Alignof(struct dsaa_nfq_room), sizeof(*nfq->room));
 	nfq->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!nfq->buf || nfq->wake_fd < 0) {
+	if (!nfq->room || nfq->wake_fd < 0) {
 		snprintf(err, errlen, "no memory");
 		return false;
 	}
@@ -248,7 +248,7 @@ void dsaa_nfq_close(struct dsaa_nfq *nfq)
 	plan_free(nfq->plan);
 	if (nfq->wake_fd >= 0)
 		close(nfq->wake_fd);
-	free(nfq->buf);
+	free(nfq->room);
 	pthread_mutex_destroy(&nfq->lock);
 	free(nfq);
 }
@@ -282,6 +282,7 @@ bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *co
 static void take_plan(struct dsaa_nfq *nfq)
 {
 	uint64_t count;
+	unsigned i;
 
 	if (read(nfq->wake_fd, &count, sizeof(count)) < 0 && nfq->plan)
 		return;
@@ -290,6 +291,9 @@ static void take_plan(struct dsaa_nfq *nfq)
 		plan_free(nfq->plan);
 		nfq->plan = nfq->next;
 		nfq->next = NULL;
+		/* an MTU may be another one now */
+		for (i = 0; i < nfq->plan->sockets; i++)
+			nfq->plan->socket[i]->train_max = SIZE_MAX;
 	}
 	pthread_mutex_unlock(&nfq->lock);
 }
@@ -304,7 +308,7 @@ static int serve_lane(struct dsaa_nfq *nfq, enum dsaa_nfq_lane lane)
 
 	for (batch = 0; batch < BATCHES_PER_TURN; batch++) {
 		lost = 0;
-		n = dsaa_nfq_queues_read(&nfq->queues, lane, nfq->buf, nfq->packets, &lost);
+		n = dsaa_nfq_queues_read(&nfq->queues, lane, nfq->room, nfq->packets, &lost);
 		if (lost)
 			dsaa_nfq_add(&nfq->tally.reason[DSAA_R_QUEUE_OVERLOAD], lost);
 		if (n < 0)
@@ -326,11 +330,11 @@ static void serve_socket(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s)
 	int n;
 
 	for (batch = 0; batch < BATCHES_PER_TURN; batch++) {
-		n = dsaa_nfq_socket_read(s, nfq->buf, nfq->datagrams);
+		n = dsaa_nfq_socket_read(s, nfq->room, nfq->datagrams);
 		if (n <= 0)
 			return;
 		dsaa_nfq_receive(nfq, s, n);
-		if (n < DSAA_NFQ_BATCH)
+		if (n < DSAA_NFQ_IN)
 			return;
 	}
 }
@@ -373,7 +377,7 @@ int dsaa_nfq_turn(struct dsaa_nfq *nfq, int stop_fd, int timeout_ms)
 			return rc;
 	}
 	if (fds[FD_TUN].revents & POLLIN)
-		dsaa_nfq_tun_serve(&nfq->tun, nfq->buf);
+		dsaa_nfq_tun_serve(&nfq->tun, nfq->room->large[0]);
 	/* the plan may be another one than poll was asked with: an idle socket may be read */
 	for (i = 0; i < nfq->plan->sockets; i++)
 		if (nfq->plan->socket[i]->fd >= 0 && FD_SOCKETS + i < count &&

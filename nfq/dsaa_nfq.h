@@ -31,7 +31,7 @@ struct dsaa_nfq;
 
 enum dsaa_nfq_limits {
 	DSAA_NFQ_NAME_LEN = 16, /* an interface's name with its NUL */
-	DSAA_NFQ_BATCH = 64,	/* packets read, judged and sent in one go */
+	DSAA_NFQ_BATCH = 128,	/* packets read, judged and sent in one go */
 };
 
 /*

@@ -11,6 +11,9 @@
  *	5. second chance: the connection is ours	RX_NOT_OURS
  *	6. the TUN device takes it			TUN_FAILED
  *
+ * The kernel hands over a train of equal datagrams as one; segments of a TCP
+ * connection that follow each other go on as one large packet.
+ *
  * What passes is RX_DELIVERED. Behind the TUN device the rules send packets
  * of no entry, or of a foreign one, back to the queue, where they are refused.
  */
@@ -76,6 +79,7 @@ static void count_received(struct dsaa_nfq *nfq, dsaa_site_id site, size_t len)
 	dsaa_nfq_add(&nfq->tally.peer[site].bytes_received, len);
 }
 
+/* DSAA_R_NONE: passed to the TUN device, which counts. */
 static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 		     const struct dsaa_nfq_datagram *d)
 {
@@ -92,9 +96,27 @@ static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 	count_received(nfq, peer->site, len);
 	if (e.second_chance && !is_ours(nfq, inner, len))
 		return DSAA_R_RX_NOT_OURS;
-	if (!dsaa_nfq_tun_deliver(&nfq->tun, inner, len, nfq->plan->mtu[e.iface - 1]))
-		return DSAA_R_TUN_FAILED;
-	return DSAA_R_RX_DELIVERED;
+	dsaa_nfq_tun_deliver(&nfq->tun, inner, len, nfq->plan->mtu[e.iface - 1]);
+	return DSAA_R_NONE;
+}
+
+/* Each datagram of a train by itself. */
+static void take_train(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
+		       const struct dsaa_nfq_datagram *train)
+{
+	struct dsaa_nfq_datagram one = *train;
+	size_t left = train->len;
+	unsigned reason;
+
+	/* an empty datagram is one, too */
+	do {
+		one.len = left < train->each ? left : train->each;
+		reason = take(nfq, s, &one);
+		if (reason != DSAA_R_NONE)
+			dsaa_nfq_add(&nfq->tally.reason[reason], 1);
+		one.data += one.len;
+		left -= one.len;
+	} while (left);
 }
 
 void dsaa_nfq_receive(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, unsigned count)
@@ -102,5 +124,9 @@ void dsaa_nfq_receive(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, uns
 	unsigned i;
 
 	for (i = 0; i < count; i++)
-		dsaa_nfq_add(&nfq->tally.reason[take(nfq, s, &nfq->datagrams[i])], 1);
+		take_train(nfq, s, &nfq->datagrams[i]);
+	dsaa_nfq_tun_flush(&nfq->tun);
+	dsaa_nfq_add(&nfq->tally.reason[DSAA_R_RX_DELIVERED], nfq->tun.delivered);
+	dsaa_nfq_add(&nfq->tally.reason[DSAA_R_TUN_FAILED], nfq->tun.failed);
+	nfq->tun.delivered = nfq->tun.failed = 0;
 }

@@ -3,11 +3,16 @@
  * From the queue to the peers: what is to be done with a queued packet, and
  * the sending. The judgement itself is dsaa_owner_verdict() of core; here are
  * the facts and the deeds.
+ *
+ * Datagrams of equal length that follow each other to one peer, as full TCP
+ * segments do, are given to the kernel as one "train" (UDP_SEGMENT): it passes
+ * the stack once, and leaves as datagrams of their own, or even arrives as one.
  */
 #include "nfq/dsaa_nfq_private.h"
 
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------ sending */
@@ -33,12 +38,11 @@ static void send_elsewhere(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s, unsi
 
 	for (link = s->what[i].link + 1; link < peer->links; link++) {
 		struct dsaa_nfq_socket *other = socket_of(nfq->plan, peer, link);
-		struct msghdr msg = s->msg[i].msg_hdr;
 		struct sockaddr_storage to;
+		struct msghdr msg = { .msg_name = &to, .msg_iov = s->iov[i], .msg_iovlen = 2 };
 
 		if (!other || other->fd < 0)
 			continue;
-		msg.msg_name = &to;
 		msg.msg_namelen = dsaa_nfq_sockaddr(&to, &peer->link[link].remote, other->port);
 		if (sendmsg(other->fd, &msg, MSG_DONTWAIT) >= 0) {
 			count_sent(nfq, s->what[i].packet, peer->site);
@@ -47,20 +51,113 @@ static void send_elsewhere(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s, unsi
 	}
 }
 
+/* Datagrams FIRST to FIRST + COUNT - 1 of a socket, as one message. */
+struct train {
+	unsigned first, count;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
+};
+
+static size_t datagram_len(const struct dsaa_nfq_socket *s, unsigned i)
+{
+	return DSAA_ENCAP_LEN + s->iov[i][1].iov_len;
+}
+
+/* How many datagrams from FIRST on can go as one: all alike, but the last may be shorter. */
+static unsigned train_count(const struct dsaa_nfq_socket *s, unsigned first)
+{
+	size_t each = datagram_len(s, first), total = each, len = each;
+	unsigned n;
+
+	if (each > s->train_max)
+		return 1;
+	for (n = 1; first + n < s->waiting && n < DSAA_NFQ_TRAIN && len == each; n++) {
+		len = datagram_len(s, first + n);
+		total += len;
+		if (s->what[first + n].to != s->what[first].to || len > each ||
+		    total > DSAA_NFQ_TRAIN_BYTES)
+			break;
+	}
+	return n;
+}
+
+static void make_message(struct dsaa_nfq_socket *s, struct train *t, struct mmsghdr *m)
+{
+	uint16_t each = datagram_len(s, t->first);
+	struct cmsghdr *c;
+
+	memset(m, 0, sizeof(*m));
+	m->msg_hdr.msg_name = s->what[t->first].to;
+	m->msg_hdr.msg_namelen = s->local.family == 4 ? sizeof(struct sockaddr_in)
+						      : sizeof(struct sockaddr_in6);
+	m->msg_hdr.msg_iov = s->iov[t->first];
+	m->msg_hdr.msg_iovlen = 2 * (size_t)t->count;
+	if (t->count == 1)
+		return;
+	m->msg_hdr.msg_control = t->control;
+	m->msg_hdr.msg_controllen = sizeof(t->control);
+	c = CMSG_FIRSTHDR(&m->msg_hdr);
+	c->cmsg_level = IPPROTO_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof(each));
+	memcpy(CMSG_DATA(c), &each, sizeof(each));
+}
+
+static unsigned make_trains(struct dsaa_nfq_socket *s, struct train *trains, struct mmsghdr *msgs)
+{
+	unsigned n = 0, at;
+
+	for (at = 0; at < s->waiting; at += trains[n++].count) {
+		trains[n].first = at;
+		trains[n].count = train_count(s, at);
+		make_message(s, &trains[n], &msgs[n]);
+	}
+	return n;
+}
+
+/*
+ * The kernel refused train T: each datagram by itself. What goes then was too
+ * long for a train: the path's MTU wants it in fragments, or the way is one
+ * (IPsec) that takes no trains at all.
+ */
+static void send_one_by_one(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s, const struct train *t)
+{
+	bool refused = errno == EINVAL || errno == EMSGSIZE || errno == EIO || errno == EOPNOTSUPP;
+	struct train one = { .count = 1 };
+	struct mmsghdr m;
+	unsigned i;
+
+	for (i = t->first; i < t->first + t->count; i++) {
+		one.first = i;
+		make_message(s, &one, &m);
+		if (sendmsg(s->fd, &m.msg_hdr, MSG_DONTWAIT) < 0) {
+			send_elsewhere(nfq, s, i);
+			continue;
+		}
+		count_sent(nfq, s->what[i].packet, s->what[i].peer->site);
+		if (refused)
+			s->train_max = datagram_len(s, t->first) - 1;
+	}
+}
+
 /* Sends what waits in S. A full socket buffer (EAGAIN) loses the packet, as any full link does. */
 static void flush_socket(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s)
 {
-	unsigned done = 0;
-	int n, i;
+	struct mmsghdr msgs[DSAA_NFQ_OUT];
+	struct train trains[DSAA_NFQ_OUT];
+	unsigned count = make_trains(s, trains, msgs), done = 0, i;
+	int n;
 
-	while (done < s->waiting) {
-		n = sendmmsg(s->fd, &s->msg[done], s->waiting - done, MSG_DONTWAIT);
+	while (done < count) {
+		n = sendmmsg(s->fd, &msgs[done], count - done, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
-		for (i = 0; i < n; i++, done++)
-			count_sent(nfq, s->what[done].packet, s->what[done].peer->site);
-		if (n < 0)
-			send_elsewhere(nfq, s, done++);
+		if (n < 0 && trains[done].count == 1)
+			send_elsewhere(nfq, s, trains[done++].first);
+		else if (n < 0)
+			send_one_by_one(nfq, s, &trains[done++]);
+		for (; n > 0; n--, done++)
+			for (i = trains[done].first; i < trains[done].first + trains[done].count; i++)
+				count_sent(nfq, s->what[i].packet, s->what[i].peer->site);
 	}
 	s->waiting = 0;
 }
@@ -99,12 +196,7 @@ static void send_to_peer(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p,
 	s->what[at].packet = p;
 	s->what[at].peer = peer;
 	s->what[at].link = link;
-	/* the address lives in the plan, which stays until the batch is sent */
-	s->msg[at].msg_hdr.msg_name =
-		(void *)&nfq->plan->remote[peer - nfq->plan->config.peer][link];
-	s->msg[at].msg_hdr.msg_namelen = peer->link[link].remote.family == 4
-						 ? sizeof(struct sockaddr_in)
-						 : sizeof(struct sockaddr_in6);
+	s->what[at].to = &nfq->plan->remote[peer - nfq->plan->config.peer][link];
 }
 
 /* ------------------------------------------------------------------ facts */

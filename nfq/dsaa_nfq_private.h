@@ -22,6 +22,17 @@
 enum dsaa_nfq_sizes {
 	/* one queued packet with its netlink attributes, or one datagram */
 	DSAA_NFQ_SLOT = DSAA_PACKET_MAX + 2049,
+	/*
+	 * nearly all packets fit into so much with their attributes: side by side they stay in the
+	 * processor's cache
+	 */
+	DSAA_NFQ_SMALL = 2048,
+	/* datagrams read in one go: each may hold a whole train of equal ones */
+	DSAA_NFQ_IN = 16,
+	/* the kernel's UDP_MAX_SEGMENTS: equal datagrams that are sent as one */
+	DSAA_NFQ_TRAIN = 64,
+	/* what such a train may measure in all; a UDP datagram over IPv4 holds 65507 bytes */
+	DSAA_NFQ_TRAIN_BYTES = 65000,
 	/* datagrams that wait in one tunnel socket until the batch is judged */
 	DSAA_NFQ_OUT = 2 * DSAA_NFQ_BATCH,
 	DSAA_NFQ_RCVBUF = 8 << 20,
@@ -60,13 +71,20 @@ struct dsaa_nfq_queues {
 /* Opens and binds all queues; false with a sentence in ERR. */
 bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, char *err, size_t errlen);
 void dsaa_nfq_queues_close(struct dsaa_nfq_queues *q);
+/* Where packets are read to: a small place for each, and a whole slot behind one for the large. */
+struct dsaa_nfq_room {
+	_Alignas(64) uint8_t small[DSAA_NFQ_BATCH][DSAA_NFQ_SMALL];
+	uint8_t large[DSAA_NFQ_BATCH][DSAA_NFQ_SMALL + DSAA_NFQ_SLOT];
+};
+
 /*
- * Reads up to DSAA_NFQ_BATCH packets of a lane into BUF (DSAA_NFQ_BATCH slots)
- * and PACKETS. Returns how many, 0 when none wait, or a negative errno. Adds to
- * *LOST the packets that the kernel could not hand over.
+ * Reads up to DSAA_NFQ_BATCH packets of a lane into ROOM and PACKETS. Returns
+ * how many, 0 when none wait, or a negative errno. Adds to *LOST the packets
+ * that the kernel could not hand over.
  */
-int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane, uint8_t *buf,
-			 struct dsaa_nfq_packet *packets, uint64_t *lost);
+int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
+			 struct dsaa_nfq_room *room, struct dsaa_nfq_packet *packets,
+			 uint64_t *lost);
 /* Sends the verdicts on PACKETS, which dsaa_nfq_queues_read gave. */
 void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 			     const struct dsaa_nfq_packet *packets, unsigned count);
@@ -82,22 +100,26 @@ struct dsaa_nfq_socket {
 	int fd;	       /* -1: could not be bound */
 	int error;     /* then why: errno */
 
+	/* longer datagrams are not sent as trains: the way's MTU forbids it */
+	size_t train_max;
+
 	/* datagrams waiting to be sent */
 	unsigned waiting;
-	struct mmsghdr msg[DSAA_NFQ_OUT];
 	struct iovec iov[DSAA_NFQ_OUT][2];
 	uint8_t header[DSAA_NFQ_OUT][DSAA_ENCAP_LEN];
 	struct {
 		struct dsaa_nfq_packet *packet;
 		const struct dsaa_nfq_peer *peer;
 		unsigned link;
+		struct sockaddr_storage *to; /* in the plan, which stays until the batch is sent */
 	} what[DSAA_NFQ_OUT];
 };
 
-/* A datagram as it came in. */
+/* A datagram as it came in, or a train of them, one behind the other. */
 struct dsaa_nfq_datagram {
 	const uint8_t *data;
 	size_t len;
+	size_t each; /* the length of each but the last, which may be shorter */
 	struct dsaa_addr source;
 	unsigned ifindex; /* 0: unknown */
 };
@@ -109,9 +131,43 @@ void dsaa_nfq_socket_close(struct dsaa_nfq_socket *s);
 /* The address of a peer's end in the kernel's form; returns its length. */
 socklen_t dsaa_nfq_sockaddr(struct sockaddr_storage *out, const struct dsaa_addr *a,
 			    uint16_t port);
-/* Reads up to DSAA_NFQ_BATCH datagrams into BUF (slots); how many, or a negative errno. */
-int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, uint8_t *buf,
+/* Reads up to DSAA_NFQ_IN datagrams (or trains) into ROOM; how many, or a negative errno. */
+int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, struct dsaa_nfq_room *room,
 			 struct dsaa_nfq_datagram *datagrams);
+
+/* ------------------------------------------------------------------ joining (dsaa_nfq_join.c) */
+
+enum {
+	DSAA_NFQ_JOIN_MAX = 64,
+	DSAA_NFQ_JOIN_HEAD = 40 + 60, /* IPv6 and TCP with all options */
+};
+
+/*
+ * Segments of a TCP connection that followed each other on the wire, to be
+ * given to the stack as the one large packet that a network card would make
+ * of them. Empty while COUNT is 0.
+ */
+struct dsaa_nfq_join {
+	unsigned count;
+	bool closed;	       /* nothing may follow */
+	uint8_t *first;	       /* the first segment, with its headers */
+	size_t head;	       /* length of these */
+	size_t ip;	       /* of the IP header among them */
+	size_t each;	       /* payload of each segment but the last */
+	size_t payload;	       /* of all */
+	uint32_t next_seq;
+	bool push;	       /* the last one said PSH */
+	struct iovec data[DSAA_NFQ_JOIN_MAX]; /* the payloads */
+};
+
+/* Takes the packet of LEN bytes at IP if it can be the first or the next one. */
+bool dsaa_nfq_join_add(struct dsaa_nfq_join *j, uint8_t *ip, size_t len);
+/*
+ * Writes the headers of the large packet made of two segments or more into
+ * HEAD; the checksum that TCP's header holds then is that of the pseudo-header
+ * alone. Returns their length.
+ */
+size_t dsaa_nfq_join_head(const struct dsaa_nfq_join *j, uint8_t head[DSAA_NFQ_JOIN_HEAD]);
 
 /* ------------------------------------------------------------------ TUN (dsaa_nfq_tun.c) */
 
@@ -120,6 +176,9 @@ struct dsaa_nfq_tun {
 	unsigned ifindex;
 	char name[DSAA_NFQ_NAME_LEN];
 	char why[128]; /* what could not be set up; empty when all is well */
+
+	struct dsaa_nfq_join join;  /* segments that wait to be written as one packet */
+	uint64_t delivered, failed; /* packets since somebody set them to 0 */
 };
 
 /* Creates the device and sets it up; false with a sentence in ERR. */
@@ -127,10 +186,12 @@ bool dsaa_nfq_tun_open(struct dsaa_nfq_tun *tun, const char *name, int device_fd
 		       size_t errlen);
 void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun);
 /*
- * Hands one IP packet to the stack; it may be changed. MTU is that of the interface it came in
- * from: a longer packet was put together from fragments, and goes on as fragments.
+ * Hands one IP packet to the stack, at the latest in dsaa_nfq_tun_flush(): until then DATA stays
+ * where it is. It may be changed. MTU is that of the interface it came in from: a longer packet
+ * was put together from fragments, and goes on as fragments.
  */
-bool dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu);
+void dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu);
+void dsaa_nfq_tun_flush(struct dsaa_nfq_tun *tun);
 /* Reads what the fast path put into the device, by way of BUF (one slot), and hands it back cut. */
 void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf);
 
@@ -173,9 +234,9 @@ struct dsaa_nfq {
 	struct dsaa_nfq_status status; /* under the lock */
 
 	struct dsaa_nfq_tally tally;
-	uint8_t *buf; /* DSAA_NFQ_BATCH slots */
+	struct dsaa_nfq_room *room;
 	struct dsaa_nfq_packet packets[DSAA_NFQ_BATCH];
-	struct dsaa_nfq_datagram datagrams[DSAA_NFQ_BATCH];
+	struct dsaa_nfq_datagram datagrams[DSAA_NFQ_IN];
 };
 
 static inline void dsaa_nfq_add(_Atomic uint64_t *counter, uint64_t n)

@@ -242,18 +242,29 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 	return true;
 }
 
-int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane, uint8_t *buf,
-			 struct dsaa_nfq_packet *packets, uint64_t *lost)
+/* The message of LEN bytes that was read into place I, in one piece. */
+static struct nlmsghdr *whole_message(struct dsaa_nfq_room *room, unsigned i, size_t len)
+{
+	if (len <= DSAA_NFQ_SMALL)
+		return (struct nlmsghdr *)room->small[i];
+	memcpy(room->large[i], room->small[i], DSAA_NFQ_SMALL);
+	return (struct nlmsghdr *)room->large[i];
+}
+
+int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
+			 struct dsaa_nfq_room *room, struct dsaa_nfq_packet *packets,
+			 uint64_t *lost)
 {
 	struct mmsghdr msgs[DSAA_NFQ_BATCH];
-	struct iovec iov[DSAA_NFQ_BATCH];
+	struct iovec iov[DSAA_NFQ_BATCH][2];
 	int n, i, count = 0;
 
 	memset(msgs, 0, sizeof(msgs));
 	for (i = 0; i < DSAA_NFQ_BATCH; i++) {
-		iov[i] = (struct iovec){ buf + (size_t)i * DSAA_NFQ_SLOT, DSAA_NFQ_SLOT };
-		msgs[i].msg_hdr.msg_iov = &iov[i];
-		msgs[i].msg_hdr.msg_iovlen = 1;
+		iov[i][0] = (struct iovec){ room->small[i], DSAA_NFQ_SMALL };
+		iov[i][1] = (struct iovec){ room->large[i] + DSAA_NFQ_SMALL, DSAA_NFQ_SLOT };
+		msgs[i].msg_hdr.msg_iov = iov[i];
+		msgs[i].msg_hdr.msg_iovlen = 2;
 	}
 	n = recvmmsg(q->fd[lane], msgs, DSAA_NFQ_BATCH, MSG_DONTWAIT, NULL);
 	if (n < 0) {
@@ -263,7 +274,7 @@ int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane, uin
 		return -errno;
 	}
 	for (i = 0; i < n; i++) {
-		struct nlmsghdr *msg = iov[i].iov_base;
+		struct nlmsghdr *msg = whole_message(room, i, msgs[i].msg_len);
 
 		if (mnl_nlmsg_ok(msg, (int)msgs[i].msg_len) &&
 		    read_packet(q, msg, &packets[count], lost))

@@ -23,6 +23,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <linux/virtio_net.h>
 
 enum {
 	TUN_MTU = 65535,
@@ -35,6 +36,8 @@ enum {
 	/* RFC 8200 5: every link passes this */
 	IP6_MTU_MIN = 1280,
 	IP4_DF = 0x40,
+	/* place of the checksum in TCP's header */
+	TCP_CHECKSUM = 16,
 };
 
 /* RFC 7600: the IPv4 dummy address. Without one, loose rp_filter drops what comes in here. */
@@ -173,7 +176,7 @@ static bool attach(int fd, const char *name)
 	if (ioctl(fd, TUNGETIFF, &ifr) == 0)
 		return strncmp(ifr.ifr_name, name, sizeof(ifr.ifr_name)) == 0;
 	memset(&ifr, 0, sizeof(ifr));
-	ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
+	ifr.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	return ioctl(fd, TUNSETIFF, &ifr) == 0;
 }
@@ -218,14 +221,69 @@ void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun)
 
 /* ------------------------------------------------------------------ delivery */
 
-static bool put(const struct dsaa_nfq_tun *tun, const uint8_t *data, size_t len)
+/* Writes a packet in COUNT parts, of which the first is its struct virtio_net_hdr. */
+static bool put_parts(const struct dsaa_nfq_tun *tun, const struct iovec *parts, int count)
 {
 	ssize_t n;
 
 	do
-		n = write(tun->fd, data, len);
+		n = writev(tun->fd, parts, count);
 	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)len;
+	return n > 0;
+}
+
+static bool put(const struct dsaa_nfq_tun *tun, const uint8_t *data, size_t len)
+{
+	struct virtio_net_hdr plain = { 0 };
+	const struct iovec parts[2] = { { &plain, sizeof(plain) }, { (void *)data, len } };
+
+	return put_parts(tun, parts, 2);
+}
+
+static void count(struct dsaa_nfq_tun *tun, bool good)
+{
+	if (good)
+		tun->delivered++;
+	else
+		tun->failed++;
+}
+
+/* Two segments or more, as one packet whose segments and checksum the kernel makes when it must. */
+static bool put_joined(const struct dsaa_nfq_tun *tun, const struct dsaa_nfq_join *j)
+{
+	struct iovec parts[2 + DSAA_NFQ_JOIN_MAX];
+	struct virtio_net_hdr vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
+	uint8_t head[DSAA_NFQ_JOIN_HEAD];
+
+	vnet.gso_type = j->first[0] >> 4 == 4 ? VIRTIO_NET_HDR_GSO_TCPV4
+					      : VIRTIO_NET_HDR_GSO_TCPV6;
+	vnet.hdr_len = dsaa_nfq_join_head(j, head);
+	vnet.gso_size = j->each;
+	vnet.csum_start = j->ip;
+	vnet.csum_offset = TCP_CHECKSUM;
+	parts[0] = (struct iovec){ &vnet, sizeof(vnet) };
+	parts[1] = (struct iovec){ head, vnet.hdr_len };
+	memcpy(parts + 2, j->data, j->count * sizeof(j->data[0]));
+	return put_parts(tun, parts, 2 + (int)j->count);
+}
+
+static bool put_segment(const struct dsaa_nfq_tun *tun, const struct dsaa_nfq_join *j, unsigned i)
+{
+	/* its headers still stand before its payload */
+	return put(tun, (uint8_t *)j->data[i].iov_base - j->head, j->data[i].iov_len + j->head);
+}
+
+void dsaa_nfq_tun_flush(struct dsaa_nfq_tun *tun)
+{
+	struct dsaa_nfq_join *j = &tun->join;
+	unsigned i;
+
+	if (j->count > 1 && put_joined(tun, j))
+		tun->delivered += j->count;
+	else
+		for (i = 0; i < j->count; i++)
+			count(tun, put_segment(tun, j, i));
+	j->count = 0;
 }
 
 /* Takes "don't fragment" away, and puts the header's checksum right (RFC 1624). */
@@ -302,22 +360,32 @@ static bool deliver_fragments6(struct dsaa_nfq_tun *tun, const uint8_t *ip, size
 	return true;
 }
 
-bool dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu)
+void dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu)
 {
-	if (len > mtu && data[0] >> 4 == 6)
-		return deliver_fragments6(tun, data, len);
+	if (len <= mtu && dsaa_nfq_join_add(&tun->join, data, len))
+		return;
+	dsaa_nfq_tun_flush(tun);
+	if (len > mtu && data[0] >> 4 == 6) {
+		count(tun, deliver_fragments6(tun, data, len));
+		return;
+	}
 	if (len > mtu)
 		allow_fragments4(data);
-	return put(tun, data, len);
+	else if (dsaa_nfq_join_add(&tun->join, data, len))
+		return;
+	count(tun, put(tun, data, len));
 }
 
 void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf)
 {
+	struct virtio_net_hdr vnet;
+	const struct iovec parts[2] = { { &vnet, sizeof(vnet) }, { buf, DSAA_NFQ_SLOT } };
 	unsigned i;
 	ssize_t n;
 
 	for (i = 0; i < DSAA_NFQ_BATCH; i++) {
-		n = read(tun->fd, buf, DSAA_NFQ_SLOT);
+		/* no offload was asked for: the header never has anything to say */
+		n = readv(tun->fd, parts, 2) - (ssize_t)sizeof(vnet);
 		if (n <= 0)
 			return;
 		/* anything else is the stack's own, such as a report of multicast groups */

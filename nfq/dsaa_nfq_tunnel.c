@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +43,8 @@ static bool set_options(int fd, uint8_t family)
 		set(fd, SOL_SOCKET, SO_RCVBUF, DSAA_NFQ_RCVBUF);
 	if (!set(fd, SOL_SOCKET, SO_SNDBUFFORCE, DSAA_NFQ_RCVBUF))
 		set(fd, SOL_SOCKET, SO_SNDBUF, DSAA_NFQ_RCVBUF);
+	/* a kernel without it hands over one by one */
+	set(fd, IPPROTO_UDP, UDP_GRO, 1);
 	if (family == 4)
 		return set(fd, IPPROTO_IP, IP_FREEBIND, 1) &&
 		       set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) &&
@@ -61,14 +64,12 @@ struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint
 
 	if (!s)
 		return NULL;
+	s->train_max = SIZE_MAX;
 	s->local = *local;
 	s->port = port;
 	s->send_only = send_only;
-	for (i = 0; i < DSAA_NFQ_OUT; i++) {
+	for (i = 0; i < DSAA_NFQ_OUT; i++)
 		s->iov[i][0] = (struct iovec){ s->header[i], DSAA_ENCAP_LEN };
-		s->msg[i].msg_hdr.msg_iov = s->iov[i];
-		s->msg[i].msg_hdr.msg_iovlen = 2;
-	}
 	len = dsaa_nfq_sockaddr(&addr, local, send_only ? 0 : port);
 	s->fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd >= 0 && set_options(s->fd, local->family) &&
@@ -102,30 +103,37 @@ static void addr_from(struct dsaa_addr *a, const struct sockaddr_storage *ss)
 	}
 }
 
-static unsigned arrival_ifindex(struct msghdr *msg)
+/* What the kernel says beside: where it came in, and how long the parts of a train are. */
+static void read_control(struct msghdr *msg, struct dsaa_nfq_datagram *d)
 {
 	struct cmsghdr *c;
+	int each;
 
 	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
-			return ((struct in_pktinfo *)CMSG_DATA(c))->ipi_ifindex;
-		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
-			return ((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_ifindex;
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			d->ifindex = ((struct in_pktinfo *)CMSG_DATA(c))->ipi_ifindex;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			d->ifindex = ((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_ifindex;
+		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+			memcpy(&each, CMSG_DATA(c), sizeof(each));
+			if (each > 0)
+				d->each = each;
+		}
 	}
-	return 0;
 }
 
-int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, uint8_t *buf,
+int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, struct dsaa_nfq_room *room,
 			 struct dsaa_nfq_datagram *datagrams)
 {
-	struct mmsghdr msgs[DSAA_NFQ_BATCH];
-	struct iovec iov[DSAA_NFQ_BATCH];
-	struct sockaddr_storage from[DSAA_NFQ_BATCH];
-	_Alignas(struct cmsghdr) char control[DSAA_NFQ_BATCH][64];
+	struct mmsghdr msgs[DSAA_NFQ_IN];
+	struct iovec iov[DSAA_NFQ_IN];
+	struct sockaddr_storage from[DSAA_NFQ_IN];
+	_Alignas(struct cmsghdr) char control[DSAA_NFQ_IN][CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+							   CMSG_SPACE(sizeof(int))];
 	int n, i;
 
-	for (i = 0; i < DSAA_NFQ_BATCH; i++) {
-		iov[i] = (struct iovec){ buf + (size_t)i * DSAA_NFQ_SLOT, DSAA_NFQ_SLOT };
+	for (i = 0; i < DSAA_NFQ_IN; i++) {
+		iov[i] = (struct iovec){ room->large[i], sizeof(room->large[i]) };
 		msgs[i].msg_hdr = (struct msghdr){
 			.msg_name = &from[i],
 			.msg_namelen = sizeof(from[i]),
@@ -135,13 +143,14 @@ int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, uint8_t *buf,
 			.msg_controllen = sizeof(control[i]),
 		};
 	}
-	n = recvmmsg(s->fd, msgs, DSAA_NFQ_BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(s->fd, msgs, DSAA_NFQ_IN, MSG_DONTWAIT, NULL);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	for (i = 0; i < n; i++) {
 		datagrams[i].data = iov[i].iov_base;
-		datagrams[i].len = msgs[i].msg_len;
-		datagrams[i].ifindex = arrival_ifindex(&msgs[i].msg_hdr);
+		datagrams[i].len = datagrams[i].each = msgs[i].msg_len;
+		datagrams[i].ifindex = 0;
+		read_control(&msgs[i].msg_hdr, &datagrams[i]);
 		addr_from(&datagrams[i].source, &from[i]);
 	}
 	return n;

@@ -276,7 +276,8 @@ def udp_echo(f, sport, size, entry):
 
 
 def tcp_transfer(f, sport, size, entry, port=7001):
-    """Connects, then takes SIZE bytes each way."""
+    """Connects, then takes SIZE bytes each way, and looks at every one of them."""
+    there, back = os.urandom(size), os.urandom(size)
     listener = sock("srv", f, socket.SOCK_STREAM, f["S"], port)
     listener.listen(1)
     result = []
@@ -285,15 +286,15 @@ def tcp_transfer(f, sport, size, entry, port=7001):
         try:
             conn = listener.accept()[0]
             conn.settimeout(TIMEOUT * 3)
-            got = 0
-            while got < size:
+            got = b""
+            while len(got) < size:
                 data = conn.recv(65536)
                 if not data:
                     break
-                got += len(data)
-            conn.sendall(b"y" * size)
+                got += data
+            conn.sendall(back)
             conn.close()
-            result.append(got)
+            result.append(got == there or "other bytes there")
         except OSError as error:
             result.append(str(error))
 
@@ -303,21 +304,21 @@ def tcp_transfer(f, sport, size, entry, port=7001):
     thread.start()
     client = sock("cl", f, socket.SOCK_STREAM, f["C"], sport)
     client.settimeout(TIMEOUT * 3)
-    got = 0
+    got = b""
     try:
         client.connect((f["S"], port))
-        client.sendall(b"x" * size)
+        client.sendall(there)
         while True:
             data = client.recv(65536)
             if not data:
                 break
-            got += len(data)
+            got += data
     except OSError as error:
         got = str(error)
     client.close()
     thread.join()
     listener.close()
-    return (got == size and result == [size]) or "%s %s" % (got, result)
+    return (got == back and result == [True]) or "%s of %d %s" % (len(got) if isinstance(got, bytes) else got, size, result)
 
 
 def checksum(data):
@@ -563,6 +564,29 @@ def test_reconfigure(one, two):
     check("ready=2" in one.say("status"), "tunnel sockets: " + one.say("status"))
 
 
+def large_packets():
+    """What entered the stack of r1 by the TUN device."""
+    return int(at("r1", "cat /sys/class/net/dsaa0/statistics/rx_packets"))
+
+
+def test_trains(one, two):
+    """Segments go over the link as trains where its MTU lets them, else one by one, and change between both at any time."""
+    for mtu in (9000, 1500, 1600, 1400, 9000):
+        for router in ("r1", "r2"):
+            at(router, "ip link set sync mtu %d" % mtu)
+            Site.say(one if router == "r1" else two, "reconfigure")
+        for version, f in FAMILIES.items():
+            one.clear(), two.clear()
+            before = large_packets()
+            result = tcp_transfer(f, 31100 + mtu % 97 + version, 2000000, True, 7101)
+            check(result is True, "TCP over a link of MTU %d, IPv%d: %s" % (mtu, version, result))
+            sent, got = two.settled().get("sent1", 0), one.settled()
+            check(sent >= 1000 and got.get("delivered") == sent, "MTU %d: %d sent, %s" % (mtu, sent, got))
+            entered = large_packets() - before
+            check(entered < sent // 2, "MTU %d: of %d segments %d entered the stack alone" % (mtu, sent, entered))
+        at("r2", "conntrack -D -p tcp --orig-port-dst 7101", may_fail=True)
+
+
 def test_overload(two):
     """Packets that the kernel could not hand over are counted, every one."""
     f, count = FAMILIES[4], 40000
@@ -653,6 +677,7 @@ def run_all(program):
     test_router_itself(one)
     test_words(two)
     test_reconfigure(one, two)
+    test_trains(one, two)
     test_overload(two)
     test_queue_gone(two)
     check(one.quit() == "ok", "quit of r1")
