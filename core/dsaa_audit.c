@@ -155,7 +155,7 @@ static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p,
 			const struct dsaa_msg_hashes *h)
 {
 	if (e->wanted_site)
-		return; /* one at a time: its next audit asks again */
+		return; /* one at a time: who asked asks again */
 	dsaa_seen_clear(&e->wanted);
 	for (unsigned i = 0; i < h->count; i++)
 		dsaa_seen_add(&e->wanted, dsaa_wire_hash(h, i));

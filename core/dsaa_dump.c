@@ -256,6 +256,7 @@ static void count_applied(struct dsaa_engine *e, const struct dsaa_apply *op)
 
 	if (op->result != DSAA_APPLIED_OK)
 		return;
+	dsaa_claim_gone(e, &op->flow);
 	if (e->apply == DSAA_FOR_SWEEP) {
 		p->swept++;
 		return;
@@ -286,6 +287,7 @@ void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 		p->bulk_tx = DSAA_BULK_NONE;
 	p->bulk_rx = p->want_sweep = false;
 	dsaa_audit_forget(e, p);
+	dsaa_claim_forget(e, p);
 	if (e->dump == DSAA_FOR_BULK || e->dump == DSAA_FOR_AUDIT) {
 		DSAA_FOREACH_PEER (e, q)
 			running |= is_fed(e, q);

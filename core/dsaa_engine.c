@@ -183,6 +183,8 @@ static void tick(struct dsaa_engine *e)
 	DSAA_FOREACH_PEER (e, p) {
 		dsaa_session_tick(e, p);
 		dsaa_site_tick(e, p);
+		dsaa_receive_tick(e, p);
+		dsaa_claim_tick(e, p);
 	}
 	dsaa_site_check_complete(e);
 	dsaa_dump_schedule(e);

@@ -7,6 +7,7 @@
  *	dsaa_session.c  the conversation with one peer: hello to goodbye
  *	dsaa_send.c     our connections towards the peers: log, bulk
  *	dsaa_receive.c  the peers' connections into our kernel
+ *	dsaa_claim.c    records that a third site's entry kept out
  *	dsaa_dump.c     the one running kernel dump and what it is for
  *	dsaa_audit.c    is what the peers hold of us what we have
  */
@@ -32,9 +33,11 @@ enum {
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
+	DSAA_BULK_RETRY_MAX_MS = 20000,
 	/* how many missing connections one audit asks for; beyond that a bulk is cheaper */
 	DSAA_AUDIT_WANT_MAX = 4096,
 	DSAA_AUDIT_WANT_SLOTS = 2 * DSAA_AUDIT_WANT_MAX,
+	DSAA_CLAIMS_MAX = 256,
 };
 
 /* The transport and the hello, per peer. */
@@ -93,7 +96,7 @@ struct dsaa_peer {
 	uint32_t bulk_tx_id;
 	uint64_t bulk_tx_count, bulk_tx_digest;
 	struct dsaa_mono bulk_tx_started, bulk_tx_at;
-	uint32_t bulk_tx_ms;
+	uint32_t bulk_tx_ms, bulk_retry_ms;
 	bool ours_confirmed;
 	struct dsaa_inflight inflight[DSAA_INFLIGHT_MAX];
 	uint32_t inflight_head, inflight_count;
@@ -110,6 +113,7 @@ struct dsaa_peer {
 	uint64_t bulk_flows;
 	bool bulk_done;
 	bool theirs_complete;
+	bool ask_bulk; /* our kernel did not take all of its changes: ask for everything */
 
 	/* audit, dsaa_audit.c */
 	bool audit_tx;		   /* it is being told our hashes */
@@ -127,6 +131,15 @@ struct dsaa_peer {
 	uint64_t peer_applied, peer_rejected;
 };
 
+/* A record that was refused because of another site's entry, see dsaa_claim.c. */
+struct dsaa_claim {
+	dsaa_site_id site;	/* that claims it; 0: free */
+	uint8_t tries;
+	bool due;		/* what stood in its place has gone */
+	struct dsaa_mono at;	/* when to ask for it */
+	uint64_t key, obstacle; /* hashes of keys */
+};
+
 /* What the running dump, or the running APPLY, is for. */
 enum dsaa_purpose {
 	DSAA_FOR_NOTHING,
@@ -139,6 +152,7 @@ enum dsaa_purpose {
 	DSAA_FOR_FLOWS, /* apply: records of a FLOWS message */
 	DSAA_FOR_BULK_FLOWS,
 	DSAA_FOR_AUDIT_FLOWS,
+	DSAA_FOR_CLAIMED_FLOWS,
 };
 
 struct dsaa_engine {
@@ -193,6 +207,9 @@ struct dsaa_engine {
 	struct dsaa_record rx[DSAA_FLOWS_PER_MSG_MAX];
 	unsigned rx_count;
 
+	struct dsaa_claim claim[DSAA_CLAIMS_MAX];
+	unsigned claims, claim_next;
+
 	/* counters, history */
 	uint64_t own_events, overruns, adopted;
 	uint64_t skipped[DSAA_REASONS_MAX];
@@ -246,6 +263,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p);
 void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_ack *ack);
 void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b);
+/* P misses some of ours. */
+void dsaa_send_bulk_requested(struct dsaa_engine *e, struct dsaa_peer *p);
 void dsaa_send_bulk_begin(struct dsaa_engine *e);
 void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
 /* Sends what is in the writer. */
@@ -277,6 +296,8 @@ void dsaa_receive_reset(struct dsaa_peer *p);
 /* Handles FLOWS, BULK_*; a reason other than NONE ends the session. */
 unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
 void dsaa_receive_applied(struct dsaa_engine *e);
+/* Asks for what our kernel could not take. */
+void dsaa_receive_tick(struct dsaa_engine *e, struct dsaa_peer *p);
 
 /* dsaa_audit.c */
 /* True while records of P must be remembered as named by its owner. */
@@ -299,6 +320,18 @@ bool dsaa_audit_is_extra(struct dsaa_engine *e, struct dsaa_peer *p, const struc
 void dsaa_audit_compared(struct dsaa_engine *e, struct dsaa_peer *p);
 unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
 void dsaa_audit_forget(struct dsaa_engine *e, struct dsaa_peer *p);
+
+/* dsaa_claim.c */
+/* CLAIMED of P was refused, because OBSTACLE, a third site's or ours, stands in its place. */
+void dsaa_claim_refused(struct dsaa_engine *e, const struct dsaa_peer *p,
+			const struct dsaa_flow *claimed, const struct dsaa_flow *obstacle);
+/* OBSTACLE has gone, or become ours: who was refused because of it is asked again. */
+void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle);
+/* P's F is in the table, or P has given it up. */
+void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p,
+			const struct dsaa_flow *f);
+void dsaa_claim_tick(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_claim_forget(struct dsaa_engine *e, const struct dsaa_peer *p);
 
 /* dsaa_dump.c */
 void dsaa_dump_schedule(struct dsaa_engine *e);

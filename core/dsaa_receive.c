@@ -25,7 +25,7 @@ void dsaa_receive_reset(struct dsaa_peer *p)
 {
 	p->rx_seq = 0;
 	p->bulk_rx = p->bulk_rx_swept = p->want_sweep = false;
-	p->theirs_complete = false;
+	p->theirs_complete = p->ask_bulk = false;
 	p->session_applied = p->session_rejected = 0;
 }
 
@@ -38,8 +38,26 @@ static void reject(struct dsaa_peer *p, unsigned reason)
 {
 	p->rejected[reason]++;
 	p->session_rejected++;
-	if (p->bulk_rx && (reason == DSAA_R_TABLE_FULL || reason == DSAA_R_KERNEL_ERROR))
-		p->bulk_rx_rejected++;
+}
+
+/* Our kernel did not take a record: what we hold of P is not complete until it is told again. */
+static void reject_for_now(struct dsaa_peer *p, unsigned reason)
+{
+	reject(p, reason);
+	if (p->bulk_rx) {
+		p->bulk_rx_rejected++; /* BULK_DONE says so, and the peer repeats it */
+		return;
+	}
+	p->theirs_complete = false;
+	p->ask_bulk = true;
+}
+
+void dsaa_receive_tick(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_BULK_REQUEST };
+
+	if (p->session == DSAA_SESSION_ESTABLISHED && p->ask_bulk)
+		p->ask_bulk = !dsaa_act_message(e, p, &m);
 }
 
 static void applied(struct dsaa_peer *p)
@@ -141,6 +159,7 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
 		}
 		note_named(e, p, r);
 		if (r->op == DSAA_OP_DELETE) {
+			dsaa_claim_settled(e, p, &r->flow);
 			add_op(e, DSAA_APPLY_LOOKUP, &r->flow);
 			continue;
 		}
@@ -159,7 +178,8 @@ static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p,
 {
 	enum dsaa_purpose purpose = m->type == DSAA_MSG_FLOWS	   ? DSAA_FOR_FLOWS :
 				    m->type == DSAA_MSG_BULK_FLOWS ? DSAA_FOR_BULK_FLOWS :
-								     DSAA_FOR_AUDIT_FLOWS;
+				    m->flows.bulk_id		   ? DSAA_FOR_AUDIT_FLOWS :
+								     DSAA_FOR_CLAIMED_FLOWS;
 	bool bulk = purpose == DSAA_FOR_BULK_FLOWS;
 
 	if (m->flows.epoch < p->epoch) {
@@ -208,11 +228,14 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 	case DSAA_OWNER_REPLACE:
 		if (ours)
 			give_up_own(e, &op->existing);
+		dsaa_claim_gone(e, &op->existing);
 		return DSAA_APPLY_REPLACE;
 	case DSAA_OWNER_KEEP:
+		dsaa_claim_refused(e, p, &op->flow, &op->existing);
 		reject(p, DSAA_R_CONFLICT_LOST);
 		return -1;
 	case DSAA_OWNER_REFUSE:
+		dsaa_claim_refused(e, p, &op->flow, &op->existing);
 		break;
 	}
 	reject(p, DSAA_R_NOT_OWNER);
@@ -236,17 +259,18 @@ static int judge_delete(struct dsaa_engine *e, struct dsaa_peer *p, const struct
 static int judge_result(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_apply *op)
 {
 	if (op->result == DSAA_APPLIED_FULL) {
-		reject(p, DSAA_R_TABLE_FULL);
+		reject_for_now(p, DSAA_R_TABLE_FULL);
 		return -1;
 	}
 	if (op->result == DSAA_APPLIED_ERROR) {
-		reject(p, DSAA_R_KERNEL_ERROR);
+		reject_for_now(p, DSAA_R_KERNEL_ERROR);
 		return -1;
 	}
 	switch (op->kind) {
 	case DSAA_APPLY_LOOKUP:
 		return judge_delete(e, p, op);
 	case DSAA_APPLY_DELETE:
+		dsaa_claim_gone(e, &op->existing);
 		applied(p); /* also when it went by itself meanwhile */
 		return -1;
 	case DSAA_APPLY_CREATE:
@@ -258,6 +282,7 @@ static int judge_result(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_
 		return judge_existing(e, p, op);
 	if (op->result == DSAA_APPLIED_ABSENT)
 		return DSAA_APPLY_CREATE;
+	dsaa_claim_settled(e, p, &op->flow);
 	applied(p);
 	if (e->apply == DSAA_FOR_AUDIT_FLOWS)
 		p->audit_repaired++;
@@ -278,8 +303,8 @@ void dsaa_receive_applied(struct dsaa_engine *e)
 		if (next < 0)
 			continue;
 		if (e->apply_round == APPLY_ROUNDS_MAX) {
-			/* somebody changes this entry as fast as we do: audit will settle it */
-			reject(p, DSAA_R_KERNEL_ERROR);
+			/* somebody changes this entry as fast as we do: later */
+			reject_for_now(p, DSAA_R_KERNEL_ERROR);
 			continue;
 		}
 		if (kept != i)
@@ -310,7 +335,7 @@ static void bulk_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 	if (!in_use)
 		dsaa_seen_clear(&e->seen);
 	p->bulk_rx = true;
-	p->want_sweep = false;
+	p->want_sweep = p->ask_bulk = false;
 	p->bulk_rx_id = id;
 	p->bulk_rx_count = p->bulk_rx_digest = p->bulk_rx_rejected = 0;
 	p->bulk_rx_started = e->now;

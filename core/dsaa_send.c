@@ -108,6 +108,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 
 	if (!e->running)
 		return;
+	if (op == DSAA_OP_DELETE)
+		dsaa_claim_gone(e, f);
 	if (!dsaa_send_wanted(e, f, &reason)) {
 		/* a replica's event is not "one of ours that is left out" */
 		if (reason != DSAA_R_NOT_OWNER && op == DSAA_OP_UPSERT)
@@ -127,6 +129,7 @@ void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p)
 	p->ours_confirmed = false;
 	p->inflight_count = 0;
 	p->bulk_tx_at = e->now;
+	p->bulk_retry_ms = 0;
 	p->last_sent.us = 0; /* the peer shall hear our state at once */
 }
 
@@ -315,6 +318,27 @@ void dsaa_send_bulk_end(struct dsaa_engine *e)
 	}
 }
 
+/* P's kernel does not hold all of ours. What keeps failing is repeated more and more slowly. */
+static void repeat_bulk(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	uint32_t again_ms = 2 * p->bulk_retry_ms;
+
+	if (!again_ms || dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->bulk_tx_at,
+								    2 * DSAA_BULK_RETRY_MAX_MS)))
+		again_ms = DSAA_BULK_RETRY_MS;
+	p->bulk_retry_ms = again_ms < DSAA_BULK_RETRY_MAX_MS ? again_ms : DSAA_BULK_RETRY_MAX_MS;
+	p->ours_confirmed = false;
+	p->bulk_tx = DSAA_BULK_PENDING;
+	p->bulk_tx_at = dsaa_mono_add_ms(e->now, p->bulk_retry_ms);
+}
+
+void dsaa_send_bulk_requested(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	/* a bulk that P has not yet answered has what it misses: P asked before it saw its end */
+	if (p->bulk_tx == DSAA_BULK_NONE)
+		repeat_bulk(e, p);
+}
+
 void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b)
 {
 	if (p->bulk_tx != DSAA_BULK_ENDED || b->bulk_id != p->bulk_tx_id)
@@ -325,10 +349,7 @@ void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struc
 		p->ours_confirmed = true;
 		return;
 	}
-	/* the peer does not hold all of it: say so, and try again in a while */
-	p->ours_confirmed = false;
 	if (p->state == DSAA_PEER_SYNCING)
 		p->reason = DSAA_R_BULK_INCOMPLETE;
-	p->bulk_tx = DSAA_BULK_PENDING;
-	p->bulk_tx_at = dsaa_mono_add_ms(e->now, DSAA_BULK_RETRY_MS);
+	repeat_bulk(e, p);
 }

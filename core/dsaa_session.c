@@ -196,8 +196,7 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 		dsaa_send_bulk_done(e, p, &m->bulk);
 		return DSAA_R_NONE;
 	case DSAA_MSG_BULK_REQUEST:
-		if (p->bulk_tx == DSAA_BULK_NONE)
-			p->bulk_tx = DSAA_BULK_PENDING;
+		dsaa_send_bulk_requested(e, p);
 		return DSAA_R_NONE;
 	case DSAA_MSG_FLOWS:
 	case DSAA_MSG_BULK_BEGIN:

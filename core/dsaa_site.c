@@ -4,7 +4,7 @@
  *
  *	            connect          hello             both bulks confirmed
  *	  idle --> connecting --> syncing --------------------> up
- *	              ^  ^           |                           |
+ *	              ^  ^           | <-- a kernel was full -- |
  *	              |  |           | session lost              | session lost
  *	              |  |           v                           v
  *	              |  +-------- down <-----------------------+
@@ -166,6 +166,8 @@ void dsaa_site_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 		judge_silence(e, p);
 	else if (p->state == DSAA_PEER_SYNCING && p->theirs_complete && p->ours_confirmed)
 		set_state(e, p, DSAA_PEER_UP, DSAA_R_NONE);
+	else if (p->state == DSAA_PEER_UP && !(p->theirs_complete && p->ours_confirmed))
+		set_state(e, p, DSAA_PEER_SYNCING, DSAA_R_BULK_INCOMPLETE);
 }
 
 void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)

@@ -21,6 +21,8 @@ void sim_check_engine(struct sim_world *w, int s)
 		sim_fail(w, "site %d: the log is over its bound", s);
 	check_set(w, s, &e->seen);
 	check_set(w, s, &e->wanted);
+	if (e->claims > DSAA_CLAIMS_MAX)
+		sim_fail(w, "site %d: more claims than fit", s);
 	if (e->action_count >= DSAA_ACTIONS_MAX)
 		sim_fail(w, "site %d: actions were lost", s);
 	if (e->arena_used > DSAA_ARENA_LEN || e->op_count > DSAA_FLOWS_PER_MSG_MAX ||

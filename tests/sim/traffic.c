@@ -149,6 +149,7 @@ static void packet(struct sim_world *w, int s, unsigned n, bool reply)
 	if (reply) {
 		reversed.orig = f.reply;
 		reversed.reply = f.orig;
+		dsaa_flow_derive_nat(&reversed);
 		there = sim_kernel_create(&site->kernel, &reversed);
 	} else {
 		there = sim_kernel_create(&site->kernel, &f);

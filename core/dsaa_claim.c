@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Records that the ownership rule refused because of an entry that may go.
+ *
+ * Two sites that created one connection agree between them who keeps it, and
+ * the loser tells everybody that it has none. A third site may hear of the
+ * winner first, while it still holds the loser's: then it refuses the winner
+ * (step 2), and would be left with nothing when the loser's goes. And our own
+ * entry, which won against a peer's, may end before that peer has heard of it:
+ * then the peer keeps its own, and we would have refused it.
+ *
+ * So a refused record is remembered, and asked for (AUDIT_WANT, number 0) as
+ * soon as what stood in its place has gone, or has become ours.
+ *
+ * Bounded: the oldest claims are forgotten, and left to the audit.
+ */
+#include "core/dsaa_engine_private.h"
+
+/* An answer may find the peer busy with another one. */
+enum { CLAIM_TRIES_MAX = 4, CLAIM_RETRY_MS = 1000, CLAIMS_PER_MSG_MAX = 28 };
+
+static uint64_t hash_of(const struct dsaa_flow *f)
+{
+	return dsaa_seen_value(dsaa_flow_key_hash(f, DSAA_DIGEST_SEED));
+}
+
+static void drop(struct dsaa_engine *e, struct dsaa_claim *c)
+{
+	c->site = 0;
+	e->claims--;
+}
+
+#define FOREACH_CLAIM(e, c)                                                                        \
+	for (struct dsaa_claim *c = (e)->claim; c < (e)->claim + DSAA_CLAIMS_MAX; c++)             \
+		if (c->site)
+
+static struct dsaa_claim *find(struct dsaa_engine *e, dsaa_site_id site, uint64_t key)
+{
+	FOREACH_CLAIM (e, c)
+		if (c->site == site && c->key == key)
+			return c;
+	return NULL;
+}
+
+void dsaa_claim_refused(struct dsaa_engine *e, const struct dsaa_peer *p,
+			const struct dsaa_flow *claimed, const struct dsaa_flow *obstacle)
+{
+	uint64_t key = hash_of(claimed);
+	struct dsaa_claim *c = e->claims ? find(e, p->site, key) : NULL;
+
+	if (!c) {
+		c = &e->claim[e->claim_next++ % DSAA_CLAIMS_MAX];
+		e->claims += !c->site;
+	}
+	*c = (struct dsaa_claim){ .site = p->site, .key = key, .obstacle = hash_of(obstacle) };
+}
+
+void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle)
+{
+	uint64_t key;
+
+	if (!e->claims)
+		return;
+	key = hash_of(obstacle);
+	FOREACH_CLAIM (e, c) {
+		if (c->obstacle != key || c->due)
+			continue;
+		c->due = true;
+		c->at = e->now;
+	}
+}
+
+void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p,
+			const struct dsaa_flow *f)
+{
+	struct dsaa_claim *c = e->claims ? find(e, p->site, hash_of(f)) : NULL;
+
+	if (c)
+		drop(e, c);
+}
+
+void dsaa_claim_tick(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_WANT };
+	uint64_t list[CLAIMS_PER_MSG_MAX];
+
+	if (!e->claims || p->session != DSAA_SESSION_ESTABLISHED)
+		return;
+	FOREACH_CLAIM (e, c) {
+		if (c->site != p->site || !c->due || !dsaa_mono_reached(e->now, c->at) ||
+		    m.hashes.count == CLAIMS_PER_MSG_MAX)
+			continue;
+		list[m.hashes.count++] = c->key;
+		c->at = dsaa_mono_add_ms(e->now, CLAIM_RETRY_MS);
+		if (++c->tries == CLAIM_TRIES_MAX)
+			drop(e, c);
+	}
+	m.hashes.list = list;
+	if (m.hashes.count)
+		dsaa_act_message(e, p, &m);
+}
+
+void dsaa_claim_forget(struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	FOREACH_CLAIM (e, c)
+		if (c->site == p->site)
+			drop(e, c);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine among three sites and under odd timing, in the small world
+ * (world.h): what tests/sim found, each cut down to its cause.
+ */
+#include "tests/unit/test.h"
+#include "tests/unit/world.h"
+
+static struct world w;
+
+static void begin(int sites)
+{
+	world_init(&w, sites);
+	for (int s = 1; s <= sites; s++)
+		world_boot(&w, s);
+	world_run_ms(&w, 1500);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+}
+
+static void bfd(int s, int peer, bool up)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_BFD, .site = (dsaa_site_id)peer, .up = up };
+
+	world_feed(&w, s, &ev);
+}
+
+/* Two sites adopt the same connection, one of them before the other knows of the death. */
+static void test_adopted_twice_has_one_owner(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(3);
+	world_open(&w, 3, f);
+	world_run_ms(&w, 50);
+	bfd(1, 3, true);
+	world_kill(&w, 3);
+	bfd(1, 3, false);
+	world_run_ms(&w, 300);
+	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 3);
+	world_run_ms(&w, 2000);
+	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 1);
+	world_free(&w);
+}
+
+static struct dsaa_peer_view view(int s, int peer)
+{
+	struct dsaa_peer_view v = { 0 };
+
+	dsaa_engine_peer_view(w.site[s].engine, (dsaa_site_id)peer, &v);
+	return v;
+}
+
+/* A third site hears of the winner before it hears that the loser gave up. */
+static void test_third_site_asks_again(void)
+{
+	struct dsaa_flow older = world_flow(1, 5, true), younger = world_flow(1, 9, true);
+
+	begin(3);
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_open(&w, 2, younger);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 3, &younger) == 2);
+	world_open(&w, 1, older);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 3, &younger) == 2); /* refused: step 2 */
+	w.cut[1][2] = w.cut[2][1] = false;
+	world_run_ms(&w, 1500);
+	CHECK(world_owner(&w, 1, &older) == 1 && world_owner(&w, 2, &older) == 1);
+	CHECK(world_owner(&w, 3, &older) == 1);
+	world_free(&w);
+}
+
+/* Our entry won, and ended before the peer heard of it: the peer keeps its own, and we hold it. */
+static void test_winner_that_ends_at_once(void)
+{
+	struct dsaa_flow older = world_flow(1, 5, true), younger = world_flow(1, 9, true);
+
+	begin(2);
+	w.site[1].room = 0; /* what 1 says does not leave yet */
+	world_run_ms(&w, 20);
+	world_open(&w, 1, older);
+	world_open(&w, 2, younger);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 1, &older) == 1 && world_owner(&w, 2, &older) == 2);
+	world_close(&w, 1, older);
+	w.site[1].room = WORLD_PIPE;
+	world_run_ms(&w, 2500);
+	CHECK(world_owner(&w, 1, &older) == 2 && world_owner(&w, 2, &older) == 2);
+	world_free(&w);
+}
+
+/* A change that finds the table full is not forgotten, nor is the state called complete. */
+static void test_full_table_is_made_up_for(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(2);
+	w.site[2].limit = w.site[2].used;
+	world_open(&w, 1, f);
+	world_run_ms(&w, 100);
+	CHECK(world_owner(&w, 2, &f) == -1);
+	CHECK(!view(2, 1).theirs_complete && view(2, 1).state == DSAA_PEER_SYNCING);
+	CHECK(view(2, 1).reason == DSAA_R_BULK_INCOMPLETE);
+	w.site[2].limit = WORLD_TABLE;
+	world_run_ms(&w, 6000);
+	CHECK(world_owner(&w, 2, &f) == 1);
+	CHECK(view(2, 1).theirs_complete && view(2, 1).state == DSAA_PEER_UP);
+	world_free(&w);
+}
+
+int main(void)
+{
+	test_full_table_is_made_up_for();
+	test_third_site_asks_again();
+	test_winner_that_ends_at_once();
+	test_adopted_twice_has_one_owner();
+	return TEST_END();
+}
