@@ -57,6 +57,13 @@ static void send_keepalive(struct dsaa_engine *e, struct dsaa_peer *p)
 
 void dsaa_session_connected(struct dsaa_engine *e, struct dsaa_peer *p, bool secure)
 {
+	if (p->session >= DSAA_SESSION_OPEN) {
+		/* the peer came anew, so the old session is one that it no longer knows of */
+		p->session = DSAA_SESSION_NONE;
+		p->lost_at = e->now;
+		dsaa_dump_forget(e, p);
+		dsaa_site_session_changed(e, p, DSAA_R_TRANSPORT_LOST);
+	}
 	/*
 	 * While the connections of a dead site are being re-marked, its number must not get new
 	 * ones: it has to try again in a moment.
@@ -66,13 +73,6 @@ void dsaa_session_connected(struct dsaa_engine *e, struct dsaa_peer *p, bool sec
 		p->session = DSAA_SESSION_NONE;
 		schedule_connect(e, p, false);
 		return;
-	}
-	if (p->session >= DSAA_SESSION_OPEN) {
-		/* the peer came anew, so the old session is one that it no longer knows of */
-		p->session = DSAA_SESSION_NONE;
-		p->lost_at = e->now;
-		dsaa_dump_forget(e, p);
-		dsaa_site_session_changed(e, p, DSAA_R_TRANSPORT_LOST);
 	}
 	p->session = DSAA_SESSION_OPEN;
 	p->secure = secure;

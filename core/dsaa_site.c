@@ -135,6 +135,9 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 
 	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_IDLE)
 		return;
+	/* it has just connected; that it says nothing more ends the session in a hold time */
+	if (p->session == DSAA_SESSION_OPEN)
+		return;
 	if (p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE) {
 		/* it is there as long as it goes on being refused */
 		if (p->bfd != DSAA_LIVE_DOWN &&
@@ -175,7 +178,7 @@ void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 	p->bfd = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
 	if (up)
 		return;
-	if (p->session == DSAA_SESSION_ESTABLISHED)
+	if (p->session >= DSAA_SESSION_OPEN)
 		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, false);
 	judge_silence(e, p);
 }

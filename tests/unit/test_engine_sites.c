@@ -108,8 +108,49 @@ static void test_full_table_is_made_up_for(void)
 	world_free(&w);
 }
 
+/* BFD calls a site dead whose connection is up, but says nothing yet: it may not have both. */
+static void test_dead_while_connecting(void)
+{
+	world_init(&w, 2);
+	w.cut[2][1] = true; /* 1 connects, and hears nothing */
+	world_boot(&w, 1);
+	world_boot(&w, 2);
+	world_run_ms(&w, 100);
+	CHECK(w.linked[1][2] && !view(1, 2).session);
+	bfd(1, 2, false);
+	CHECK(view(1, 2).word == DSAA_WORD_ADOPTED && !w.linked[1][2]);
+	w.cut[2][1] = false;
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && view(1, 2).word == DSAA_WORD_ALIVE);
+	world_free(&w);
+}
+
+/* The same when the peer comes anew before its old session was known to be lost. */
+static void test_dead_while_coming_anew(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_CONNECTED, .site = 2, .ok = true };
+	struct dsaa_event hello = { .type = DSAA_EV_RECEIVED, .site = 2 };
+	uint8_t buf[128];
+	struct dsaa_msg m = { .type = DSAA_MSG_HELLO,
+			      .hello = { .major = DSAA_WIRE_MAJOR, .from = 2, .to = 1,
+					 .cluster_id = 7, .epoch = 9, .hold_time_ms = 1000 } };
+
+	begin(2);
+	bfd(1, 2, false);
+	world_run_ms(&w, 2000); /* the session is back before BFD is */
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+	world_feed(&w, 1, &ev);
+	hello.data = buf;
+	hello.len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	world_feed(&w, 1, &hello);
+	CHECK(view(1, 2).word == DSAA_WORD_ADOPTED && !view(1, 2).session); /* re-marking */
+	world_free(&w);
+}
+
 int main(void)
 {
+	test_dead_while_connecting();
+	test_dead_while_coming_anew();
 	test_full_table_is_made_up_for();
 	test_third_site_asks_again();
 	test_winner_that_ends_at_once();
