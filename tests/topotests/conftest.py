@@ -7,6 +7,7 @@ It works with the frameworks of FRR 8.4 (micronet) and 10.3 (munet).
 
 import importlib.util
 import os
+import signal
 import sys
 
 FRAMEWORK = os.environ["DSAA_TOPOTESTS"]
@@ -14,6 +15,9 @@ sys.path.insert(0, FRAMEWORK)
 sys.path.insert(0, os.path.dirname(__file__))
 
 from lib import topogen, topotest  # noqa: E402
+
+# The framework ends its namespaces by SIGHUP, and waits half a minute for each that ignores it: under nohup all would.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def diagnose_env(rundir):
