@@ -250,10 +250,25 @@ void dsaa_dump_done(struct dsaa_engine *e, bool ok)
 		finish(e);
 }
 
-static void count_applied(struct dsaa_engine *e, const struct dsaa_apply *op)
+/*
+ * What was just re-marked is ours, and may have changed between the dump and its re-marking: the
+ * data path took it for ours at once, but the events of that were a foreign entry's. What changes
+ * from now on is told by events.
+ */
+static void count_adopted(struct dsaa_engine *e, const struct dsaa_apply *op)
+{
+	if (op->result != DSAA_APPLIED_EXISTS || !dsaa_flow_key_equal(&op->existing, &op->flow))
+		return; /* it has ended meanwhile */
+	e->adopted++;
+	dsaa_send_flow_event(e, DSAA_OP_UPSERT, &op->existing); /* further sites shall know */
+}
+
+static void count_applied(struct dsaa_engine *e, struct dsaa_apply *op)
 {
 	struct dsaa_peer *p = &e->peer[e->dump_site];
 
+	if (op->kind == DSAA_APPLY_LOOKUP)
+		count_adopted(e, op);
 	if (op->result != DSAA_APPLIED_OK)
 		return;
 	dsaa_claim_gone(e, &op->flow);
@@ -265,17 +280,21 @@ static void count_applied(struct dsaa_engine *e, const struct dsaa_apply *op)
 		p->audit_fixed++;
 		return;
 	}
-	e->adopted++;
-	dsaa_send_flow_event(e, DSAA_OP_UPSERT, &op->flow); /* further sites shall know */
+	op->kind = DSAA_APPLY_LOOKUP; /* adopted: look at it again */
+	e->dump_ops[e->dump_op_count++] = *op;
 }
 
 void dsaa_dump_applied(struct dsaa_engine *e)
 {
-	for (unsigned i = 0; i < e->dump_op_count; i++)
-		count_applied(e, &e->dump_ops[i]);
+	unsigned count = e->dump_op_count;
+
 	e->dump_op_count = 0;
+	for (unsigned i = 0; i < count; i++)
+		count_applied(e, &e->dump_ops[i]);
 	e->apply = DSAA_FOR_NOTHING;
-	if (e->dump_finished)
+	if (e->dump_op_count)
+		apply_batch(e);
+	else if (e->dump_finished)
 		finish(e);
 }
 

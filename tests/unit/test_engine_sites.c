@@ -147,8 +147,37 @@ static void test_dead_while_coming_anew(void)
 	world_free(&w);
 }
 
+/* A packet changes a dead site's connection between the dump and its re-marking. */
+static void test_changed_while_adopted(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, false), dumped;
+	struct dsaa_event tick = { .type = DSAA_EV_TICK };
+	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = &dumped };
+	struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE, .ok = true };
+
+	begin(3);
+	world_open(&w, 3, f);
+	world_run_ms(&w, 50);
+	world_kill(&w, 3);
+	bfd(2, 3, false);
+	world_run_ms(&w, 50);
+	bfd(1, 3, false);
+	world_feed(&w, 1, &tick); /* asks for the dump, which is made here: */
+	CHECK(w.site[1].dump_at == 0 && w.site[1].dump_owner == 3);
+	w.site[1].dump_at = -1;
+	dumped = *world_find(&w.site[1], &f);
+	world_find(&w.site[1], &f)->status |= DSAA_FLOW_SEEN_REPLY;
+	world_feed(&w, 1, &ev);
+	world_feed(&w, 1, &done);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 1);
+	CHECK(world_find(&w.site[2], &f)->status & DSAA_FLOW_SEEN_REPLY);
+	world_free(&w);
+}
+
 int main(void)
 {
+	test_changed_while_adopted();
 	test_dead_while_connecting();
 	test_dead_while_coming_anew();
 	test_full_table_is_made_up_for();
