@@ -113,10 +113,27 @@ bool dsaa_engine_dump_ready(const struct dsaa_engine *e)
 	return true;
 }
 
+/* Takes from the batch what its owner has named since the dump told it: that is alive again. */
+static void keep_named(struct dsaa_engine *e)
+{
+	unsigned kept = 0;
+
+	if (e->dump != DSAA_FOR_SWEEP && e->dump != DSAA_FOR_AUDIT_SWEEP)
+		return;
+	for (unsigned i = 0; i < e->dump_op_count; i++) {
+		uint64_t hash = dsaa_receive_seen_hash(e->dump_site, &e->dump_ops[i].flow);
+
+		if (!e->seen.overflow && !dsaa_seen_mark(&e->seen, hash))
+			e->dump_ops[kept++] = e->dump_ops[i];
+	}
+	e->dump_op_count = kept;
+}
+
 static void apply_batch(struct dsaa_engine *e)
 {
 	struct dsaa_action *a;
 
+	keep_named(e);
 	if (!e->dump_op_count)
 		return;
 	e->apply = e->dump;
@@ -244,9 +261,8 @@ void dsaa_dump_done(struct dsaa_engine *e, bool ok)
 		return;
 	}
 	e->dump_finished = true;
-	if (e->dump_op_count)
-		apply_batch(e);
-	else
+	apply_batch(e);
+	if (!e->dump_op_count)
 		finish(e);
 }
 

@@ -175,8 +175,35 @@ static void test_changed_while_adopted(void)
 	world_free(&w);
 }
 
+/* A connection begins anew between the dump that finds its leftover and the leftover's deletion. */
+static void test_begins_anew_while_swept(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true), dumped;
+	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = &dumped };
+	struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE, .ok = true };
+
+	begin(2);
+	world_open(&w, 2, f);
+	world_run_ms(&w, 50);
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	world_close(&w, 2, f);
+	w.site[1].dump_waits = 2;
+	world_run_ms(&w, 1000);
+	CHECK(w.site[1].dump_at == 0 && w.site[1].dump_owner == 2);
+	dumped = *world_find(&w.site[1], &f);
+	world_feed(&w, 1, &ev);
+	world_open(&w, 2, f);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 1, &f) == 2);
+	w.site[1].dump_at = -1;
+	world_feed(&w, 1, &done);
+	CHECK(world_owner(&w, 1, &f) == 2);
+	world_free(&w);
+}
+
 int main(void)
 {
+	test_begins_anew_while_swept();
 	test_changed_while_adopted();
 	test_dead_while_connecting();
 	test_dead_while_coming_anew();

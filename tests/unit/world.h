@@ -32,6 +32,7 @@ struct world_site {
 	/* running dump: position, owner, or -1 */
 	int dump_at;
 	unsigned dump_owner;
+	unsigned dump_waits; /* dumps of this owner are left to the test; 0: none */
 	enum dsaa_site_word word[WORLD_SITES + 1];
 	bool probing[WORLD_SITES + 1];
 	size_t room; /* what its transport takes per peer */
@@ -263,6 +264,8 @@ static inline void world_dump(struct world *w, int s)
 {
 	struct world_site *site = &w->site[s];
 
+	if (site->dump_waits && site->dump_owner == site->dump_waits)
+		return;
 	while (site->alive && site->dump_at >= 0 && dsaa_engine_dump_ready(site->engine)) {
 		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE, .ok = true };
 		struct dsaa_flow copy;
