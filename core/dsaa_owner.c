@@ -126,13 +126,15 @@ static enum dsaa_verdict verdict_entry(const struct dsaa_packet_facts *f, unsign
 	return say(DSAA_VERDICT_LOCAL, reason, DSAA_R_LOCAL); /* L6 */
 }
 
-/* Rules L7 to L9: no entry. */
+/* Rules L7 to L9, and H1: no entry. */
 static enum dsaa_verdict verdict_no_entry(const struct dsaa_packet_facts *f, unsigned *reason)
 {
 	if (f->class == DSAA_PKT_NEW)
 		return say(DSAA_VERDICT_NEW, reason, DSAA_R_OPENS); /* L7 */
 	if (!f->any_peer_alive)
 		return say(DSAA_VERDICT_LOCAL, reason, DSAA_R_NO_PEER); /* L8 */
+	if (f->may_wait)
+		return say(DSAA_VERDICT_HOLD, reason, DSAA_R_HELD); /* H1 */
 	if (f->class == DSAA_PKT_MIDSTREAM)			       /* L9 */
 		return say(DSAA_VERDICT_OFFER, reason, DSAA_R_OFFERED_MIDSTREAM);
 	if (f->class == DSAA_PKT_NEW_TO_POOL)
@@ -140,8 +142,26 @@ static enum dsaa_verdict verdict_no_entry(const struct dsaa_packet_facts *f, uns
 	return say(DSAA_VERDICT_OFFER, reason, DSAA_R_OFFERED_INVALID);
 }
 
+/* Rules R1 to R4, and H1: the operator's policy would drop the packet, and hands it over before. */
+static enum dsaa_verdict verdict_refused(const struct dsaa_packet_facts *f, unsigned *reason)
+{
+	bool entry = f->class == DSAA_PKT_HAS_ENTRY;
+
+	if (f->from_peer || f->to_router)
+		return say(DSAA_VERDICT_DROP, reason, DSAA_R_REFUSED); /* R1 */
+	if (entry && f->owner != 0 && f->word == DSAA_WORD_ALIVE)
+		return say(DSAA_VERDICT_CORRECT, reason, DSAA_R_FOREIGN); /* R2 */
+	if (entry || !f->any_peer_alive)
+		return say(DSAA_VERDICT_DROP, reason, DSAA_R_REFUSED); /* R4 */
+	if (f->may_wait)
+		return say(DSAA_VERDICT_HOLD, reason, DSAA_R_HELD); /* H1 */
+	return say(DSAA_VERDICT_OFFER, reason, DSAA_R_OFFERED_POLICY); /* R3 */
+}
+
 enum dsaa_verdict dsaa_owner_verdict(const struct dsaa_packet_facts *facts, unsigned *reason)
 {
+	if (facts->refused)
+		return verdict_refused(facts, reason);
 	if (facts->from_peer)
 		return verdict_from_peer(facts, reason);
 	if (facts->to_router)

@@ -80,6 +80,10 @@
 	X(71, NO_PEER, "no-peer", "no entry and no peer to ask: left to the stack", "")           \
 	X(72, LOCAL, "local", "our own connection", "")                                           \
 	X(73, OPENS, "opens-here", "may open a connection here", "")                              \
+	X(74, OFFERED_POLICY, "second-chance-policy", "the operator's policy would refuse it: offered to the peers", "") \
+	X(75, HELD, "held", "waited for the state of its connection, which came: carried to its owner", "") \
+	X(76, REFUSED, "refused", "the operator's policy refuses it, and it is no other site's: dropped", \
+	  "see the operator's own rules")                                                         \
 	X(80, RX_DELIVERED, "delivered", "came from a peer and was processed here", "")           \
 	X(81, RX_STRANGER, "tunnel-stranger", "a tunnel packet from no configured peer: refused", \
 	  "filter the tunnel port on other interfaces")                                           \

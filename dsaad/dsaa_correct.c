@@ -157,6 +157,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	c->local_site = dsaa_local_site();
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
+	c->hold_ms = dsaa_conf.correction_hold_ms;
 	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
 	c->tun_device_fd = dsaa_tun_device_fd;
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
@@ -425,6 +426,21 @@ void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
 		return;
 	dsaa_nfq_counters(nfq, &c);
 	memcpy(packets, c.reason, sizeof(c.reason));
+}
+
+unsigned dsaa_correct_policy_queue(void)
+{
+	return DSAA_QUEUE_BASE_DEFAULT + DSAA_QUEUE_POLICY;
+}
+
+void dsaa_correct_hold_view(uint64_t *waiting, uint64_t *no_room)
+{
+	struct dsaa_nfq_counters c = { 0 };
+
+	if (nfq)
+		dsaa_nfq_counters(nfq, &c);
+	*waiting = c.waiting;
+	*no_room = c.hold_full;
 }
 
 static bool is_caught(const char *ifname)

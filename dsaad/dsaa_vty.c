@@ -575,6 +575,31 @@ static unsigned correction_interfaces(char names[2 * DSAA_IFACES_MAX][IFNAMSIZ])
 	return n;
 }
 
+static struct json_object *hold_json(void)
+{
+	struct json_object *h = json_object_new_object();
+	uint64_t waiting, no_room;
+
+	dsaa_correct_hold_view(&waiting, &no_room);
+	json_object_int_add(h, "msec", dsaa_conf.correction_hold_ms);
+	json_object_int_add(h, "waiting", waiting);
+	json_object_int_add(h, "noRoom", no_room);
+	return h;
+}
+
+static void hold_text(struct vty *vty)
+{
+	uint64_t waiting, no_room;
+
+	dsaa_correct_hold_view(&waiting, &no_room);
+	vty_out(vty, "Packets your rules would refuse get their second chance in queue %u\n",
+		dsaa_correct_policy_queue());
+	if (dsaa_conf.correction_hold_ms)
+		vty_out(vty, "Hold %u ms: %" PRIu64 " waiting now, %" PRIu64 " found no room\n",
+			dsaa_conf.correction_hold_ms, waiting, no_room);
+	vty_out(vty, "\n");
+}
+
 static void correction_json(struct vty *vty)
 {
 	struct json_object *o = answer_new(), *peers = json_object_new_object();
@@ -609,6 +634,8 @@ static void correction_json(struct vty *vty)
 	json_object_object_add(o, "peers", peers);
 	json_object_object_add(o, "reasons", reasons_json(reasons));
 	json_object_object_add(o, "interfaces", interfaces);
+	json_object_object_add(o, "hold", hold_json());
+	json_object_int_add(o, "policyQueue", dsaa_correct_policy_queue());
 	json_object_int_add(o, "port", dsaa_correction_port());
 	json_object_string_addf(o, "markMask", "0x%08x", dsaa_conf.mark_mask);
 	answer(vty, o);
@@ -622,8 +649,9 @@ static void correction_text(struct vty *vty)
 
 	if (!head(vty))
 		return;
-	vty_out(vty, "Tunnel port %u, owner bits 0x%08x\n\n", dsaa_correction_port(),
+	vty_out(vty, "Tunnel port %u, owner bits 0x%08x\n", dsaa_correction_port(),
 		dsaa_conf.mark_mask);
+	hold_text(vty);
 	n = correction_interfaces(names);
 	vty_out(vty, "%-15s %-9s %s\n", "Interface", "Data path", "Why");
 	for (unsigned i = 0; i < n; i++) {

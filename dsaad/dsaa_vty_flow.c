@@ -331,6 +331,7 @@ static void explain(struct explanation *x, uint8_t proto, const struct prefix *s
 	x->found = dsaa_flow_find(family, proto, &t, &x->flow, &x->reply_direction);
 	x->facts.to_router = to_router(dst);
 	x->facts.any_peer_alive = any_peer_alive();
+	x->facts.may_wait = dsaa_conf.correction_hold_ms != 0;
 	if (x->found) {
 		x->facts.class = DSAA_PKT_HAS_ENTRY;
 		x->facts.owner = dsaa_mark_owner(x->flow.mark, dsaa_conf.mark_mask);

@@ -262,6 +262,10 @@ struct dsaa_correct_peer {
 void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v);
 /* Packets by enum dsaa_reason. */
 void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX]);
+/* The queue into which the operator's rules put what they would drop. */
+unsigned dsaa_correct_policy_queue(void);
+/* Packets that wait for their state now ("correction hold"), and that found no room to wait. */
+void dsaa_correct_hold_view(uint64_t *waiting, uint64_t *no_room);
 /* The data path of an interface: "kernel", "nfqueue" or "off", and why. */
 const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen);
 

@@ -196,7 +196,8 @@ static bool open_parts(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *confi
 {
 	nfq->room = aligned_alloc(_Alignof(struct dsaa_nfq_room), sizeof(*nfq->room));
 	nfq->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!nfq->room || nfq->wake_fd < 0) {
+	nfq->hold = calloc(1, sizeof(*nfq->hold));
+	if (!nfq->room || !nfq->hold || nfq->wake_fd < 0) {
 		snprintf(err, errlen, "no memory");
 		return false;
 	}
@@ -248,6 +249,9 @@ void dsaa_nfq_close(struct dsaa_nfq *nfq)
 	plan_free(nfq->plan);
 	if (nfq->wake_fd >= 0)
 		close(nfq->wake_fd);
+	if (nfq->hold)
+		dsaa_nfq_hold_clear(nfq);
+	free(nfq->hold);
 	free(nfq->room);
 	pthread_mutex_destroy(&nfq->lock);
 	free(nfq);
@@ -316,7 +320,8 @@ static int serve_lane(struct dsaa_nfq *nfq, enum dsaa_nfq_lane lane)
 		if (n == 0)
 			return 0;
 		dsaa_nfq_judge(nfq, n);
-		dsaa_nfq_queues_verdict(&nfq->queues, lane, nfq->packets, n);
+		dsaa_nfq_queues_verdict(&nfq->queues, lane, nfq->packets, n,
+					lane == DSAA_LANE_OFFER && nfq->hold->count);
 		if (n < DSAA_NFQ_BATCH)
 			break;
 	}
@@ -363,12 +368,13 @@ int dsaa_nfq_turn(struct dsaa_nfq *nfq, int stop_fd, int timeout_ms)
 
 	take_plan(nfq);
 	count = fill_fds(nfq, stop_fd, fds);
-	rc = poll(fds, count, timeout_ms);
+	rc = poll(fds, count, dsaa_nfq_hold_timeout(nfq, timeout_ms));
 	if (rc < 0)
 		return errno == EINTR ? 1 : -errno;
 	if (fds[FD_STOP].revents)
 		return 0;
 	take_plan(nfq);
+	dsaa_nfq_hold_serve(nfq);
 	for (i = 0; i < DSAA_LANES; i++) {
 		if (!fds[FD_LANES + i].revents)
 			continue;
@@ -412,6 +418,8 @@ void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *out)
 	for (i = 0; i < DSAA_REASONS_MAX; i++)
 		out->reason[i] = value(&t->reason[i]);
 	*delivered = *delivered > back ? *delivered - back : 0;
+	out->waiting = value(&t->waiting);
+	out->hold_full = value(&t->hold_full);
 	for (i = 0; i <= DSAA_SITES_MAX; i++) {
 		out->peer[i].packets_sent = value(&t->peer[i].packets_sent);
 		out->peer[i].bytes_sent = value(&t->peer[i].bytes_sent);
@@ -433,6 +441,7 @@ void dsaa_nfq_counters_clear(struct dsaa_nfq *nfq)
 	for (i = 0; i < DSAA_REASONS_MAX; i++)
 		clear(&t->reason[i]);
 	clear(&t->taken_back);
+	clear(&t->hold_full);
 	for (i = 0; i <= DSAA_SITES_MAX; i++) {
 		clear(&t->peer[i].packets_sent);
 		clear(&t->peer[i].bytes_sent);

@@ -74,6 +74,7 @@ struct dsaa_nfq_config {
 	dsaa_site_id local_site;
 	uint16_t queue_base;	/* fixed at open */
 	uint16_t tunnel_port;	/* UDP, both ends */
+	uint16_t hold_ms;	/* what a packet of unknown connection may wait for its state */
 	/*
 	 * the kernel's fast path has the port and receives: here packets are only sent, and what it
 	 * puts into the TUN device (reassembled IPv6) comes back as fragments
@@ -138,6 +139,8 @@ struct dsaa_nfq_counters {
 	 */
 	uint64_t reason[DSAA_REASONS_MAX];
 	struct dsaa_nfq_peer_counters peer[DSAA_SITES_MAX + 1]; /* by site number */
+	uint64_t waiting;   /* packets that wait for their state now */
+	uint64_t hold_full; /* that could not wait for want of room: they were judged at once */
 };
 
 /* A copy of the counters since the last clear. */

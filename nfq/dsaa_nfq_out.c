@@ -251,10 +251,11 @@ static bool any_peer_alive(const struct dsaa_nfq *nfq)
 	return false;
 }
 
-/* By the TUN device, or by the fast path to the interface where it came in first. */
+/* By the TUN device, or delivered on the interface where it came in first. */
 static bool is_from_peer(const struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
-	return p->indev == nfq->tun.ifindex || p->queue == DSAA_QUEUE_PEER;
+	return p->indev == nfq->tun.ifindex || p->queue == DSAA_QUEUE_PEER ||
+	       (p->queue == DSAA_QUEUE_POLICY && p->from_site);
 }
 
 static void has_entry(const struct dsaa_nfq *nfq, struct dsaa_packet_facts *f, unsigned owner)
@@ -262,6 +263,15 @@ static void has_entry(const struct dsaa_nfq *nfq, struct dsaa_packet_facts *f, u
 	f->class = DSAA_PKT_HAS_ENTRY;
 	f->owner = owner == nfq->plan->config.local_site || owner > DSAA_SITES_MAX ? 0 : owner;
 	f->word = dsaa_nfq_word(nfq, f->owner);
+}
+
+int dsaa_nfq_find_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, unsigned *owner)
+{
+	struct dsaa_packet parsed;
+
+	if (!nfq->find || dsaa_packet_parse(p->data, p->len, &parsed) != DSAA_R_NONE)
+		return 0;
+	return nfq->find(nfq->find_arg, &parsed, owner);
 }
 
 /*
@@ -273,13 +283,11 @@ static void has_entry(const struct dsaa_nfq *nfq, struct dsaa_packet_facts *f, u
 static void look_for_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p,
 			   struct dsaa_packet_facts *f)
 {
-	struct dsaa_packet parsed;
 	unsigned owner = 0;
 
-	if (!nfq->find || (!f->from_peer && (!f->any_peer_alive || f->to_router)))
+	if (!f->from_peer && (!f->any_peer_alive || f->to_router))
 		return;
-	if (dsaa_packet_parse(p->data, p->len, &parsed) == DSAA_R_NONE &&
-	    nfq->find(nfq->find_arg, &parsed, &owner) == 1)
+	if (dsaa_nfq_find_entry(nfq, p, &owner) == 1)
 		has_entry(nfq, f, owner);
 }
 
@@ -295,12 +303,17 @@ static void gather_facts(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, 
 		has_entry(nfq, f, p->queue);
 		return;
 	}
+	f->may_wait = nfq->plan->config.hold_ms && !p->waited;
 	f->class = DSAA_PKT_INVALID;
 	if (p->queue == DSAA_QUEUE_MIDSTREAM)
 		f->class = DSAA_PKT_MIDSTREAM;
 	else if (p->queue == DSAA_QUEUE_POOL)
 		f->class = DSAA_PKT_NEW_TO_POOL;
-	else
+	else if (p->queue == DSAA_QUEUE_POLICY)
+		f->class = DSAA_PKT_NEW;
+	f->refused = p->queue == DSAA_QUEUE_POLICY;
+	/* the kernel has just looked for these, and found none */
+	if (p->waited || (f->class != DSAA_PKT_MIDSTREAM && f->class != DSAA_PKT_NEW_TO_POOL))
 		look_for_entry(nfq, p, f);
 }
 
@@ -338,18 +351,47 @@ static void carry(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p, uint8_t famil
 		p->reason = DSAA_R_SEND_FAILED;
 }
 
+/* Gives back to the packet what forwarding took from its TTL (RFC 1624 for the sum). */
+static void restore_ttl(struct dsaa_nfq_packet *p, uint8_t family)
+{
+	uint8_t *ip = (uint8_t *)p->data; /* in a buffer of ours */
+	uint32_t sum;
+
+	p->forwarded = false;
+	if (family == 6) {
+		ip[7]++;
+		return;
+	}
+	ip[8]++;
+	/* the header's sum is 0x100 more, so its complement is 0x100 less */
+	sum = ((uint32_t)ip[10] << 8 | ip[11]) + 0xffff - 0x100;
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip[10] = sum >> 8;
+	ip[11] = sum;
+}
+
 static void judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p)
 {
 	struct dsaa_packet_facts facts;
 	enum dsaa_verdict verdict;
 	uint8_t family, dst[16];
 
+	p->held = false;
+
 	if (!p->data || !read_header(p, &family, dst)) {
 		p->reason = DSAA_R_UNREADABLE;
 		return;
 	}
+	if (p->forwarded)
+		restore_ttl(p, family);
 	gather_facts(nfq, p, family, dst, &facts);
 	verdict = dsaa_owner_verdict(&facts, &p->reason);
+	if (verdict == DSAA_VERDICT_HOLD && !dsaa_nfq_hold_add(nfq, p)) {
+		facts.may_wait = false;
+		verdict = dsaa_owner_verdict(&facts, &p->reason);
+	}
+	if (verdict == DSAA_VERDICT_CORRECT && p->waited)
+		p->reason = DSAA_R_HELD;
 	switch (verdict) {
 	case DSAA_VERDICT_LOCAL:
 	case DSAA_VERDICT_NEW:
@@ -371,7 +413,7 @@ static void judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p)
  */
 static void count(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
-	if (is_from_peer(nfq, p) && p->accept)
+	if (p->held || (is_from_peer(nfq, p) && p->accept))
 		return;
 	if (p->indev == nfq->tun.ifindex)
 		dsaa_nfq_add(&nfq->tally.taken_back, 1);

@@ -36,6 +36,9 @@ enum dsaa_nfq_sizes {
 	/* datagrams that wait in one tunnel socket until the batch is judged */
 	DSAA_NFQ_OUT = 2 * DSAA_NFQ_BATCH,
 	DSAA_NFQ_RCVBUF = 8 << 20,
+	/* packets that wait for their state, and the memory that they may take */
+	DSAA_NFQ_HELD_MAX = 2048,
+	DSAA_NFQ_HELD_BYTES = 8 << 20,
 	DSAA_NFQ_SOCKETS_MAX = DSAA_SITES_MAX * DSAA_SITE_SYNC_ADDRESSES_MAX,
 };
 
@@ -44,7 +47,7 @@ enum dsaa_nfq_sizes {
 /* Which netlink socket a queue is read from: a flood in one does not overflow the others. */
 enum dsaa_nfq_lane {
 	DSAA_LANE_FOREIGN, /* queues of the sites */
-	DSAA_LANE_OFFER,   /* second chance */
+	DSAA_LANE_OFFER,   /* second chance; its packets may wait */
 	DSAA_LANE_PEER,	   /* from peers, without entry */
 	DSAA_LANES,
 };
@@ -56,6 +59,10 @@ struct dsaa_nfq_packet {
 	uint32_t id;
 	uint32_t indev;
 	uint16_t queue; /* without the base: a site number or enum dsaa_queue */
+	bool forwarded; /* caught behind routing, which took one from its TTL */
+	bool from_site; /* its Ethernet source is a site: delivered on its original interface */
+	bool waited;	/* it has had its time to wait for its state */
+	bool held;	/* it waits: no verdict yet */
 	bool accept;
 	unsigned reason;
 	unsigned copies; /* given to tunnel sockets */
@@ -85,9 +92,12 @@ struct dsaa_nfq_room {
 int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 			 struct dsaa_nfq_room *room, struct dsaa_nfq_packet *packets,
 			 uint64_t *lost);
-/* Sends the verdicts on PACKETS, which dsaa_nfq_queues_read gave. */
+/*
+ * Sends the verdicts on PACKETS, which dsaa_nfq_queues_read gave, but for those that are held.
+ * SINGLY: while any packet of the lane is held, a verdict must be for one packet alone.
+ */
 void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
-			     const struct dsaa_nfq_packet *packets, unsigned count);
+			     const struct dsaa_nfq_packet *packets, unsigned count, bool singly);
 
 /* ------------------------------------------------------------------ tunnel (dsaa_nfq_tunnel.c) */
 
@@ -195,6 +205,21 @@ void dsaa_nfq_tun_flush(struct dsaa_nfq_tun *tun);
 /* Reads what the fast path put into the device, by way of BUF (one slot), and hands it back cut. */
 void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf);
 
+/* ------------------------------------------------------------------ waiting (dsaa_nfq_hold.c) */
+
+/* A packet that waits for the state of its connection; the kernel keeps the packet itself. */
+struct dsaa_nfq_held {
+	struct dsaa_nfq_packet packet; /* its data is a copy, owned */
+	uint64_t since_ms, due_ms;     /* when it came, when it is judged at the latest */
+	uint64_t look_ms;	       /* when its entry is looked for next */
+};
+
+struct dsaa_nfq_hold {
+	unsigned count;
+	size_t bytes;
+	struct dsaa_nfq_held held[DSAA_NFQ_HELD_MAX];
+};
+
 /* ------------------------------------------------------------------ the object (dsaa_nfq.c) */
 
 /* An immutable configuration; the queue thread uses one at a time. */
@@ -215,6 +240,7 @@ struct dsaa_nfq_plan {
 struct dsaa_nfq_tally {
 	_Atomic uint64_t reason[DSAA_REASONS_MAX];
 	_Atomic uint64_t taken_back; /* delivered, then refused behind the TUN device */
+	_Atomic uint64_t waiting, hold_full;
 	struct {
 		_Atomic uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
 	} peer[DSAA_SITES_MAX + 1];
@@ -234,6 +260,7 @@ struct dsaa_nfq {
 	struct dsaa_nfq_status status; /* under the lock */
 
 	struct dsaa_nfq_tally tally;
+	struct dsaa_nfq_hold *hold;
 	struct dsaa_nfq_room *room;
 	struct dsaa_nfq_packet packets[DSAA_NFQ_BATCH];
 	struct dsaa_nfq_datagram datagrams[DSAA_NFQ_IN];
@@ -258,6 +285,20 @@ static inline uint32_t dsaa_nfq_ip_length(const uint8_t *ip)
 
 /* dsaa_nfq_out.c: judges COUNT queued packets of nfq->packets, sends copies, sets verdicts. */
 void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned count);
+/* The entry of the packet's connection: 1 with its owner, 0 without one, or a negative errno. */
+int dsaa_nfq_find_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, unsigned *owner);
+
+/* dsaa_nfq_hold.c: milliseconds of a clock that never jumps. */
+uint64_t dsaa_nfq_now_ms(void);
+/* Keeps a copy of P to be judged later; false when there is no room. */
+bool dsaa_nfq_hold_add(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p);
+/* Judges the packets whose time is over, or whose entry has come. */
+void dsaa_nfq_hold_serve(struct dsaa_nfq *nfq);
+/* Milliseconds until there is something to do for it, at most TIMEOUT_MS; -1: nothing, ever. */
+int dsaa_nfq_hold_timeout(const struct dsaa_nfq *nfq, int timeout_ms);
+/* Forgets all that wait: the kernel drops them when the queues close. */
+void dsaa_nfq_hold_clear(struct dsaa_nfq *nfq);
+
 /* dsaa_nfq_in.c: checks COUNT datagrams of nfq->datagrams that came in by S, and delivers. */
 void dsaa_nfq_receive(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, unsigned count);
 

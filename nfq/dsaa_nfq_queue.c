@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
@@ -202,6 +203,13 @@ void dsaa_nfq_queues_close(struct dsaa_nfq_queues *q)
 /* ------------------------------------------------------------------ reading */
 
 /* One message: true when it is a packet of ours. */
+static bool is_site(const struct nfqnl_msg_packet_hw *hw)
+{
+	static const uint8_t prefix[] = DSAA_MAC_PREFIX;
+
+	return ntohs(hw->hw_addrlen) == ETH_ALEN && memcmp(hw->hw_addr, prefix, sizeof(prefix)) == 0;
+}
+
 static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 			struct dsaa_nfq_packet *p, uint64_t *lost)
 {
@@ -228,6 +236,10 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 			if (len >= sizeof(uint32_t))
 				p->indev = ntohl(mnl_attr_get_u32(a));
 			break;
+		case NFQA_HWADDR:
+			if (len >= sizeof(struct nfqnl_msg_packet_hw))
+				p->from_site = is_site(mnl_attr_get_payload(a));
+			break;
 		case NFQA_PAYLOAD:
 			p->data = mnl_attr_get_payload(a);
 			p->len = len;
@@ -237,6 +249,7 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 	if (!ph)
 		return false;
 	p->id = ntohl(ph->packet_id);
+	p->forwarded = ph->hook == NF_INET_FORWARD;
 	*lost += p->id - q->last_id[p->queue] - 1;
 	q->last_id[p->queue] = p->id;
 	return true;
@@ -285,14 +298,27 @@ int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 
 /* ------------------------------------------------------------------ verdicts */
 
-/* Appends "all up to ID in QUEUE" to BUF; its length. */
-static size_t put_verdict(uint8_t *buf, uint16_t queue, uint32_t id, bool accept)
+/* Appends the verdict on packet ID in QUEUE, or (a batch) on all up to ID, to BUF; its length. */
+static size_t put_verdict(uint8_t *buf, uint16_t type, uint16_t queue, uint32_t id, bool accept)
 {
 	struct nfqnl_msg_verdict_hdr v = { htonl(accept ? NF_ACCEPT : NF_DROP), htonl(id) };
-	struct nlmsghdr *msg = message(buf, NFQNL_MSG_VERDICT_BATCH, queue);
+	struct nlmsghdr *msg = message(buf, type, queue);
 
 	mnl_attr_put(msg, NFQA_VERDICT_HDR, sizeof(v), &v);
 	return NLMSG_ALIGN(msg->nlmsg_len);
+}
+
+static size_t put_singly(const struct dsaa_nfq_queues *q, uint8_t *buf,
+			 const struct dsaa_nfq_packet *packets, unsigned count)
+{
+	size_t len = 0;
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (!packets[i].held)
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT, q->base + packets[i].queue,
+					   packets[i].id, packets[i].accept);
+	return len;
 }
 
 /*
@@ -301,10 +327,9 @@ static size_t put_verdict(uint8_t *buf, uint16_t queue, uint32_t id, bool accept
  * the order in which they came and none is left out: no run can cover a packet
  * that was judged differently.
  */
-void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
-			     const struct dsaa_nfq_packet *packets, unsigned count)
+static size_t put_batches(const struct dsaa_nfq_queues *q, uint8_t *buf,
+			  const struct dsaa_nfq_packet *packets, unsigned count)
 {
-	uint8_t buf[DSAA_NFQ_BATCH * VERDICT_LEN];
 	const struct dsaa_nfq_packet *run[DSAA_QUEUES] = { NULL };
 	size_t len = 0;
 	unsigned i;
@@ -313,13 +338,24 @@ void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 		const struct dsaa_nfq_packet *p = &packets[i], *before = run[p->queue];
 
 		if (before && before->accept != p->accept)
-			len += put_verdict(buf + len, q->base + p->queue, before->id,
-					   before->accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH,
+					   q->base + p->queue, before->id, before->accept);
 		run[p->queue] = p;
 	}
 	for (i = 0; i < DSAA_QUEUES; i++)
 		if (run[i])
-			len += put_verdict(buf + len, q->base + i, run[i]->id, run[i]->accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, q->base + i,
+					   run[i]->id, run[i]->accept);
+	return len;
+}
+
+void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
+			     const struct dsaa_nfq_packet *packets, unsigned count, bool singly)
+{
+	uint8_t buf[DSAA_NFQ_BATCH * VERDICT_LEN];
+	size_t len = singly ? put_singly(q, buf, packets, count)
+			    : put_batches(q, buf, packets, count);
+
 	if (len)
 		send(q->fd[lane], buf, len, 0);
 }

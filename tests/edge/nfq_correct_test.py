@@ -525,6 +525,106 @@ def test_own_untouched(one, two):
         at("srv", "ip route replace %s via %s" % (f["pool"], f["s2"][1]))
 
 
+def test_hold(two):
+    """A packet of unknown connection waits for its state, as long as it may; memory is bounded."""
+    f, bound = FAMILIES[4], 2048
+    server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 4701)
+    client = sock("cl", f, socket.SOCK_DGRAM, f["C"], 4700)
+    client.sendto(b"x", (f["S"], 4701))
+    source = server.recvfrom(10)[1]
+    # its state comes in time
+    two.say("hold 900")
+    two.clear()
+    begin = time.monotonic()
+    server.sendto(b"first", source)
+    server.sendto(b"second", source)
+    check(two.counter("waiting", 2) == 2, "nothing waits: %s" % two.counters())
+    time.sleep(0.2)
+    foreign_entry(f, "udp", 4700, 4701)
+    check(client.recv(10) == b"first" and client.recv(10) == b"second", "what waited")
+    waited = time.monotonic() - begin
+    check(0.15 < waited < 0.8, "waited %.3f s" % waited)
+    check(two.counter("held", 2) == 2 and two.counters().get("waiting", 0) == 0, "held: %s" % two.counters())
+    # with an entry nothing waits; other queues are not disturbed while something waits
+    server.sendto(b"third", (f["P"], 9))
+    begin = time.monotonic()
+    server.sendto(b"fourth", source)
+    check(client.recv(10) == b"fourth" and time.monotonic() - begin < 0.2, "a known connection waited")
+    check(two.counter("foreign", 1) == 1 and two.counter("waiting", 1) == 1, "beside: %s" % two.counters())
+    # its state does not come: judged as without waiting
+    check(two.counter("second-chance-nat-pool", 1) == 1, "not judged after its time: %s" % two.counters())
+    check(two.counters().get("waiting", 0) == 0, "waits still: %s" % two.counters())
+    # no more than there is room for
+    two.clear()
+    for _ in range(bound + 500):
+        server.sendto(b"x", (f["P"], 9))
+    check(two.counter("second-chance-nat-pool", 500) >= 500, "not judged at once: %s" % two.counters())
+    counters = two.counters()
+    check(counters.get("hold-full") == 500 and counters.get("waiting") == bound, "full: %s" % counters)
+    check(two.counter("second-chance-nat-pool", bound + 500) == bound + 500, "all judged: %s" % two.counters())
+    two.say("hold 0")
+    server.close(), client.close()
+    at("r2", "conntrack -F")
+
+
+def test_policy(one, two):
+    """What the operator would drop is offered before: the answer of a connection without NAT, whose state never comes."""
+    plain = {4: "198.51.100.77", 6: "2001:db8:c::77"}
+    for version, f in FAMILIES.items():
+        at("cl", "ip addr add %s/%d dev lo" % (plain[version], f["host"]))
+        at("srv", "ip route add %s via %s" % (plain[version], f["s2"][1]))
+        for n in "12":
+            at("r" + n, "ip route add %s via %s" % (plain[version], f["c" + n][0]))
+    load("r2", "delete table inet filter")
+    for tables in ("iptables", "ip6tables"):
+        for rule in ("-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", "-i eth0 -j ACCEPT",
+                     "-m conntrack --ctstate NEW -j NFQUEUE --queue-num 37871"):
+            at("r2", tables + "-nft -A FORWARD " + rule)
+        at("r2", tables + "-nft -P FORWARD DROP")
+    for version, f in FAMILIES.items():
+        client = sock("cl", f, socket.SOCK_DGRAM, plain[version], 4800)
+        server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 4801)
+        level, option, kind = (0, 12, 2) if version == 4 else (41, 51, 52)
+        client.setsockopt(level, option, 1)
+        client.sendto(b"ask", (f["S"], 4801))
+        source = server.recvfrom(10)[1]
+        check(source[0] == plain[version], "NAT where there should be none: %s" % source[0])
+        one.clear(), two.clear()
+        for i in range(20):
+            server.sendto(b"%d" % i, source)
+        hops = set()
+        for i in range(20):
+            data, control, _, _ = client.recvmsg(100, 100)
+            check(data == b"%d" % i, "IPv%d, answer %d: %s" % (version, i, data))
+            hops.add(struct.unpack("i", control[0][2][:4])[0])
+        check(hops == {63}, "IPv%d: hops left %s, not 63" % (version, hops))
+        check(two.counter("second-chance-policy", 20) == 20, "policy: %s" % two.counters())
+        check(one.counter("delivered", 20) == 20, "policy: %s" % one.counters())
+        # nobody's: refused there, and nothing came in
+        server.sendto(b"stray", (plain[version], 4999))
+        check(one.counter("second-chance-not-ours", 1) == 1, "a stray packet: %s" % one.counters())
+        # no peer can be asked
+        two.word(1, "unreachable")
+        server.sendto(b"x", source)
+        check(two.counter("refused", 1) == 1, "no peer: %s" % two.counters())
+        two.word(1, "alive")
+        # its state comes while it waits
+        two.say("hold 900")
+        server.sendto(b"waits", source)
+        check(two.counter("waiting", 1) == 1, "policy: nothing waits: %s" % two.counters())
+        at("r2", "conntrack -I -t 300 -p udp -s %s -d %s -r %s -q %s --sport 4800 --dport 4801 --reply-port-src 4801 "
+           "--reply-port-dst 4800 -m 0x%x" % (plain[version], f["S"], f["S"], plain[version], MARK1))
+        check(client.recv(10) == b"waits", "policy: what waited")
+        check(two.counter("held", 1) == 1, "policy: %s" % two.counters())
+        two.say("hold 0")
+        client.close(), server.close()
+    for tables in ("iptables", "ip6tables"):
+        at("r2", tables + "-nft -P FORWARD ACCEPT")
+        at("r2", tables + "-nft -F FORWARD")
+    load("r2", FILTER)
+    at("r2", "conntrack -F")
+
+
 def test_words(two):
     f = FAMILIES[4]
     foreign_entry(f, "udp", 4100, 4101)
@@ -675,6 +775,8 @@ def run_all(program):
     test_refused(one)
     test_loop(one)
     test_router_itself(one)
+    test_hold(two)
+    test_policy(one, two)
     test_words(two)
     test_reconfigure(one, two)
     test_trains(one, two)

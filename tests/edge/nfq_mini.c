@@ -10,6 +10,7 @@
  *	gate 0|1					whether foreign connections are here
  *	observe 0|1					counts only, or acts
  *	reconfigure					hands the thread the same again
+ *	hold MS						what packets of unknown connection may wait
  *	counters					reasons and peers, as name=value, "kernel-" before
  *							those of the fast path alone
  *	clear, status, quit
@@ -321,6 +322,9 @@ static void show_counters(struct dsaa_nfq *nfq)
 		c.peer[i].packets_sent += k.peer[i].packets_sent;
 		c.peer[i].packets_received += k.peer[i].packets_received;
 	}
+	if (c.waiting || c.hold_full)
+		printf(" waiting=%llu hold-full=%llu", (unsigned long long)c.waiting,
+		       (unsigned long long)c.hold_full);
 	for (i = 0; i < DSAA_REASONS_MAX; i++)
 		if (c.reason[i])
 			printf(" %s=%llu", dsaa_reason_name(i), (unsigned long long)c.reason[i]);
@@ -354,6 +358,10 @@ static void obey(struct dsaa_nfq *nfq, char *line)
 	char word[32], err[200];
 	unsigned site;
 
+	if (sscanf(line, "hold %u", &site) == 1) {
+		nfq_config.hold_ms = site;
+		strcpy(line, "reconfigure\n");
+	}
 	if (sscanf(line, "word %u %31s", &site, word) == 2)
 		set_word(site, word);
 	else if (strcmp(line, "reconfigure\n") == 0)

@@ -88,15 +88,15 @@ def check_ownership():
     """Each rule's reasons are those that the code gives where it names the rule."""
     code = {}
     for line in OWNER_C.splitlines():
-        found = re.search(r"DSAA_R_(\w+)\);\s*/\* ([PL]\d) \*/", line)
+        found = re.search(r"DSAA_R_(\w+)\);\s*/\* ([PLRH]\d) \*/", line)
         if found:
-            code[found[2]] = REASONS[found[1]]
+            code.setdefault(found[2], set()).add(REASONS[found[1]])
     spec = {}
-    for rule, body in re.findall(r"^([PL]\d)\n((?:   .*\n)+)", SPEC, re.M):
+    for rule, body in re.findall(r"^([PLRH]\d)\n((?:   .*\n)+)", SPEC, re.M):
         spec[rule] = re.findall(r"``([\w-]+)``", body)
-    check("rules", sorted(spec), [f"L{n}" for n in range(1, 10)] + [f"P{n}" for n in range(1, 5)])
-    for rule, reason in code.items():
-        check(rule, spec.get(rule), [reason])
+    check("rules", sorted(spec), ["H1"] + [f"L{n}" for n in range(1, 10)] + [f"P{n}" for n in range(1, 5)] + [f"R{n}" for n in range(1, 5)])
+    for rule, reasons in code.items():
+        check(rule, set(spec.get(rule, [])), reasons)
     steps = re.findall(r"^Step (\d)$", SPEC, re.M)
     check("steps", steps, ["1", "2", "3", "4", "5"])
     check("steps in code", [s for s in steps if re.search(rf"step {s}\b", OWNER_C)], ["1", "2", "3", "4", "5"])

@@ -124,6 +124,15 @@ static unsigned expected(const struct dsaa_packet_facts *f, enum dsaa_verdict *v
 	bool entry = f->class == DSAA_PKT_HAS_ENTRY;
 	bool ours = entry && (f->owner == 0 || f->word == DSAA_WORD_ADOPTED);
 
+	if (f->refused) {
+		bool carried = entry && f->owner != 0 && f->word == DSAA_WORD_ALIVE;
+		bool passed = !f->from_peer && !f->to_router && (carried || (!entry && f->any_peer_alive));
+
+		*v = !passed ? DSAA_VERDICT_DROP : carried ? DSAA_VERDICT_CORRECT
+		     : f->may_wait ? DSAA_VERDICT_HOLD : DSAA_VERDICT_OFFER;
+		return !passed ? DSAA_R_REFUSED : carried ? DSAA_R_FOREIGN
+		       : f->may_wait ? DSAA_R_HELD : DSAA_R_OFFERED_POLICY;
+	}
 	if (f->from_peer) {
 		*v = ours ? DSAA_VERDICT_LOCAL : DSAA_VERDICT_DROP;
 		return ours ? DSAA_R_RX_DELIVERED
@@ -149,7 +158,9 @@ static unsigned expected(const struct dsaa_packet_facts *f, enum dsaa_verdict *v
 	}
 	if (!f->any_peer_alive)
 		return DSAA_R_NO_PEER;
-	*v = DSAA_VERDICT_OFFER;
+	*v = f->may_wait ? DSAA_VERDICT_HOLD : DSAA_VERDICT_OFFER;
+	if (f->may_wait)
+		return DSAA_R_HELD;
 	return f->class == DSAA_PKT_MIDSTREAM	  ? DSAA_R_OFFERED_MIDSTREAM
 	       : f->class == DSAA_PKT_NEW_TO_POOL ? DSAA_R_OFFERED_POOL
 						  : DSAA_R_OFFERED_INVALID;
@@ -157,7 +168,7 @@ static unsigned expected(const struct dsaa_packet_facts *f, enum dsaa_verdict *v
 
 static void test_verdicts(void)
 {
-	for (unsigned n = 0; n < 5 * 3 * 4 * 16; n++) {
+	for (unsigned n = 0; n < 5 * 3 * 4 * 64; n++) {
 		struct dsaa_packet_facts f = {
 			.class = n % 5,
 			.owner = n / 5 % 3,
@@ -166,6 +177,8 @@ static void test_verdicts(void)
 			.from_peer = n / 60 & 2,
 			.second_chance = n / 60 & 4,
 			.any_peer_alive = n / 60 & 8,
+			.refused = n / 60 & 16,
+			.may_wait = n / 60 & 32,
 		};
 		unsigned reason = ~0u, want_reason;
 		enum dsaa_verdict want, got = dsaa_owner_verdict(&f, &reason);
@@ -175,6 +188,9 @@ static void test_verdicts(void)
 		/* what came from a peer is never sent on */
 		if (f.from_peer)
 			CHECK(got == DSAA_VERDICT_LOCAL || got == DSAA_VERDICT_DROP);
+		/* what the operator refuses does not come in by us */
+		if (f.refused)
+			CHECK(got != DSAA_VERDICT_LOCAL && got != DSAA_VERDICT_NEW);
 	}
 }
 
