@@ -268,6 +268,17 @@ static void read_words(struct dsaa_fast *f)
 		bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.words), &site, &f->word[site]);
 }
 
+/* Addresses may have gone while nobody looked; those that are here will be told. */
+static void forget_locals(struct dsaa_fast *f)
+{
+	int fd = bpf_map__fd(f->skel->maps.locals);
+	struct dsaa_fast_addr key;
+
+	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
+		if (bpf_map_delete_elem(fd, &key) < 0)
+			break;
+}
+
 /* No packet needs to be looked up while there is none that could be carried. */
 static void set_gate(struct dsaa_fast *f)
 {
@@ -323,6 +334,7 @@ struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *
 		return NULL;
 	}
 	read_words(f);
+	forget_locals(f);
 	return f;
 }
 
@@ -466,6 +478,7 @@ static bool make_device(const struct dsaa_fast_config *c, struct dsaa_fast_statu
 		st->vx_ifindex = d.ifindex;
 		return true;
 	}
+	st->port_in_use = rc == -EADDRINUSE;
 	if (rc == -EADDRINUSE)
 		snprintf(st->why, sizeof(st->why), "UDP port %u is in use by another program",
 			 c->tunnel_port);
@@ -779,6 +792,7 @@ static void sum_peer(struct dsaa_fast *f, uint32_t i, struct dsaa_fast_counters 
 
 static void sum(struct dsaa_fast *f, struct dsaa_fast_counters *out)
 {
+	struct dsaa_fast_device d;
 	unsigned i;
 
 	memset(out, 0, sizeof(*out));
@@ -786,6 +800,8 @@ static void sum(struct dsaa_fast *f, struct dsaa_fast_counters *out)
 		sum_reason(f, i, out);
 	for (i = 1; i <= DSAA_SITES_MAX; i++)
 		sum_peer(f, i, out);
+	if (dsaa_fast_net_device(DSAA_FAST_DEVICE, &d) == 0)
+		out->packets[DSAA_R_RX_MALFORMED] += d.unreadable;
 }
 
 void dsaa_fast_counters(struct dsaa_fast *f, struct dsaa_fast_counters *out)
@@ -796,7 +812,9 @@ void dsaa_fast_counters(struct dsaa_fast *f, struct dsaa_fast_counters *out)
 	sum(f, out);
 	pthread_mutex_lock(&f->lock);
 	for (i = 0; i < DSAA_REASONS_MAX; i++) {
-		out->packets[i] -= old->packets[i];
+		/* the device was made again: its errors began anew */
+		out->packets[i] -= old->packets[i] < out->packets[i] ? old->packets[i]
+								     : out->packets[i];
 		out->bytes[i] -= old->bytes[i];
 	}
 	for (i = 1; i <= DSAA_SITES_MAX; i++) {

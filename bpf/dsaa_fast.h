@@ -76,6 +76,7 @@ struct dsaa_fast_status {
 	bool pinned;		      /* the next start finds the maps */
 	unsigned vx_ifindex;	      /* 0: no device */
 	unsigned repaired;	      /* what somebody had removed, and this apply put back */
+	bool port_in_use;	      /* why it does not run: somebody has the tunnel's port */
 	bool kernel[DSAA_IFACES_MAX]; /* by place: the fast path serves it */
 	char why[256];		      /* what is not as it should be; empty when all is well */
 };

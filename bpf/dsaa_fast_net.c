@@ -97,6 +97,16 @@ static void read_linkinfo(const struct nlattr *info, struct dsaa_fast_device *d)
 		read_vxlan(data, d);
 }
 
+/* What the VXLAN device drops before it reads the packet inside. */
+static void read_errors(const struct nlattr *a, struct dsaa_fast_device *d)
+{
+	struct rtnl_link_stats64 stats = { 0 };
+	size_t len = mnl_attr_get_payload_len(a);
+
+	memcpy(&stats, mnl_attr_get_payload(a), len < sizeof(stats) ? len : sizeof(stats));
+	d->unreadable = stats.rx_errors;
+}
+
 static int on_link(const struct nlmsghdr *msg, void *arg)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(msg);
@@ -115,6 +125,8 @@ static int on_link(const struct nlmsghdr *msg, void *arg)
 			memcpy(d->mac, mnl_attr_get_payload(a), sizeof(d->mac));
 		if (mnl_attr_get_type(a) == IFLA_LINKINFO)
 			read_linkinfo(a, d);
+		if (mnl_attr_get_type(a) == IFLA_STATS64)
+			read_errors(a, d);
 	}
 	return MNL_CB_OK;
 }
@@ -130,25 +142,33 @@ int dsaa_fast_net_device(const char *name, struct dsaa_fast_device *device)
 	return talk(NETLINK_ROUTE, msg, on_link, device);
 }
 
-/* No address of its own: the device speaks not by itself. */
-static void put_silent(struct nlmsghdr *msg)
-{
-	struct nlattr *spec = mnl_attr_nest_start(msg, IFLA_AF_SPEC);
-	struct nlattr *in6 = mnl_attr_nest_start(msg, AF_INET6);
-
-	mnl_attr_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	mnl_attr_nest_end(msg, in6);
-	mnl_attr_nest_end(msg, spec);
-}
-
-static int create(const char *name, uint16_t port, const uint8_t mac[6], bool silent)
+/* No address of its own: the device speaks not by itself. Only while it is down. */
+static void make_silent(const char *name)
 {
 	uint8_t buf[MESSAGE_LEN];
 	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
-	struct ifinfomsg *ifi = link_message(msg, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	struct nlattr *info, *data;
+	struct nlattr *spec, *in6;
 
-	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	link_message(msg, RTM_NEWLINK, 0);
+	mnl_attr_put_strz(msg, IFLA_IFNAME, name);
+	spec = mnl_attr_nest_start(msg, IFLA_AF_SPEC);
+	in6 = mnl_attr_nest_start(msg, AF_INET6);
+	mnl_attr_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(msg, in6);
+	mnl_attr_nest_end(msg, spec);
+	/* a kernel without IPv6 refuses, and gives no address */
+	talk(NETLINK_ROUTE, msg, NULL, NULL);
+}
+
+int dsaa_fast_net_create(const char *name, uint16_t port, const uint8_t mac[6])
+{
+	uint8_t buf[MESSAGE_LEN];
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	struct nlattr *info, *data;
+	struct dsaa_fast_device d;
+	int rc;
+
+	link_message(msg, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 	mnl_attr_put_strz(msg, IFLA_IFNAME, name);
 	mnl_attr_put_u32(msg, IFLA_MTU, TUNNEL_MTU);
 	mnl_attr_put(msg, IFLA_ADDRESS, 6, mac);
@@ -160,17 +180,17 @@ static int create(const char *name, uint16_t port, const uint8_t mac[6], bool si
 	mnl_attr_put_u16(msg, IFLA_VXLAN_PORT, htons(port));
 	mnl_attr_nest_end(msg, data);
 	mnl_attr_nest_end(msg, info);
-	if (silent)
-		put_silent(msg);
-	return talk(NETLINK_ROUTE, msg, NULL, NULL);
-}
-
-int dsaa_fast_net_create(const char *name, uint16_t port, const uint8_t mac[6])
-{
-	int rc = create(name, port, mac, true);
-
-	/* a kernel without IPv6 knows nothing of its part */
-	return rc == -EAFNOSUPPORT || rc == -EOPNOTSUPP ? create(name, port, mac, false) : rc;
+	rc = talk(NETLINK_ROUTE, msg, NULL, NULL);
+	if (rc < 0)
+		return rc;
+	make_silent(name);
+	rc = dsaa_fast_net_device(name, &d);
+	/* this opens the port */
+	if (rc == 0)
+		rc = dsaa_fast_net_set_up(d.ifindex);
+	if (rc < 0)
+		dsaa_fast_net_delete(d.ifindex);
+	return rc;
 }
 
 int dsaa_fast_net_set_up(unsigned ifindex)

@@ -15,6 +15,7 @@ struct dsaa_fast_device {
 	bool up;
 	bool tunnel;   /* a VXLAN device in external mode */
 	uint16_t port; /* of the tunnel */
+	uint64_t unreadable; /* tunnel packets that the device itself refused */
 };
 
 /* Facts about interface NAME: 0, or a negative errno (-ENODEV: not there). */

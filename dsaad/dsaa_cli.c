@@ -543,7 +543,7 @@ DEFPY_YANG(dsaa_correction_mode, dsaa_correction_mode_cmd,
 	   CORRECTION_STR
 	   "Which data path is used\n"
 	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
-	   "Kernel fast path only\n"
+	   "Kernel fast path, NFQUEUE for what it leaves\n"
 	   "NFQUEUE only\n"
 	   "No correction\n")
 {
@@ -555,7 +555,7 @@ DEFPY_YANG(no_dsaa_correction_mode, no_dsaa_correction_mode_cmd,
 	   NO_STR CORRECTION_STR
 	   "Which data path is used\n"
 	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
-	   "Kernel fast path only\n"
+	   "Kernel fast path, NFQUEUE for what it leaves\n"
 	   "NFQUEUE only\n"
 	   "No correction\n")
 {

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Correction as the daemon runs it: makes the rules and the queue thread out
- * of the configuration, the interfaces and the sites' state words.
+ * Correction as the daemon runs it: makes the rules, the queue thread and the
+ * kernel's fast path out of the configuration, the interfaces and the sites'
+ * state words.
  *
  * Order: the queues are opened before the rules that fill them, and the rules
  * go before the queues close, so no packet waits in a queue without a reader.
+ * The fast path starts when the queue thread has closed the tunnel's port, and
+ * ends before it opens it again. Rules and queues are there in any mode but
+ * "off": what the fast path leaves must not get into the wrong site's NAT.
  *
  * Threads: all functions run in the main thread, except
- * dsaa_correct_site_word(), which the sync thread calls, and the queue thread
+ * dsaa_correct_site_word(), which the sync thread calls, dsaa_correct_changed(), and the queue thread
  * itself, which runs dsaa_nfq_run() with CAP_NET_ADMIN raised for good
  * (the kernel checks the thread that sends each verdict).
  */
-#include "dsaad/dsaad.h"
+#include "dsaad/dsaa_correct.h"
 
 #include <sys/eventfd.h>
 
@@ -22,12 +26,13 @@
 
 #include "conntrack/dsaa_conntrack.h"
 #include "dsaad/dsaa_errors.h"
-#include "nfq/dsaa_nfq.h"
 #include "rules/dsaa_rules.h"
 
 #define TUN_NAME "dsaa0"
 /* How often rules and tunnel are looked after, and what failed is tried again, seconds. */
 #define CHECK_S 2
+/* How long a start may take to be configured; until then what the last process left works on. */
+#define START_S 10
 
 static struct dsaa_nfq_words words;
 static struct dsaa_addrset addresses;
@@ -44,6 +49,8 @@ static struct dsaa_rules_config installed; /* what the rules say that are in for
 static uint32_t installed_use;
 static struct event *t_check;
 static struct event *t_word;
+static struct event *t_changed;
+static bool was_wanted; /* since the start */
 
 /* ------------------------------------------------------------------ from core to edges */
 
@@ -93,6 +100,7 @@ static void make_rules_config(struct dsaa_rules_config *c)
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
 	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
+	c->fast_path = dsaa_correct_fast_running();
 	c->ifaces = caught_interfaces(names);
 	for (unsigned i = 0; i < c->ifaces; i++)
 		strlcpy(c->iface[i], names[i], sizeof(c->iface[i]));
@@ -269,19 +277,55 @@ static void remove_rules(void)
 	memset(&installed, 0, sizeof(installed));
 }
 
+/* Opens the queues as C says, or tells their thread. */
+static bool run_queues(const struct dsaa_nfq_config *c)
+{
+	bool ok = false;
+
+	if (!nfq)
+		return open_queues(c);
+	frr_with_privs (&dsaa_privs) {
+		ok = dsaa_nfq_reconfigure(nfq, c, problem, sizeof(problem));
+	}
+	return ok;
+}
+
+/* Mode "kernel" means that, and not everything through the queues. */
+static bool give_up(void)
+{
+	snprintf(problem, sizeof(problem), "no fast path: %s", dsaa_correct_fast_why());
+	remove_rules();
+	close_queues();
+	return false;
+}
+
+static bool run_paths(struct dsaa_nfq_config *c)
+{
+	bool only_kernel = dsaa_conf.correction_mode == DSAA_CORRECTION_KERNEL;
+
+	c->send_only = dsaa_correct_fast_may_run(c);
+	if (!c->send_only)
+		dsaa_correct_fast_remove();
+	if (!c->send_only && only_kernel)
+		return give_up();
+	if (!run_queues(c))
+		return false;
+	if (!c->send_only || dsaa_correct_fast_apply())
+		return true;
+	dsaa_correct_fast_remove();
+	if (only_kernel)
+		return give_up();
+	c->send_only = false;
+	return run_queues(c);
+}
+
 static bool start_or_reconfigure(void)
 {
 	struct dsaa_nfq_config *c = XCALLOC(MTYPE_TMP, sizeof(*c));
 	bool ok;
 
 	make_nfq_config(c);
-	if (!nfq) {
-		ok = open_queues(c);
-	} else {
-		frr_with_privs (&dsaa_privs) {
-			ok = dsaa_nfq_reconfigure(nfq, c, problem, sizeof(problem));
-		}
-	}
+	ok = run_paths(c);
 	XFREE(MTYPE_TMP, c);
 	return ok;
 }
@@ -319,7 +363,8 @@ static void look_after(void)
 	dsaa_nfq_status(nfq, &status);
 	if (!status.tun_ifindex || !if_nametoindex(TUN_NAME)) {
 		flog_warn(EC_DSAA_TUNNEL, "somebody removed the interface %s: made again", TUN_NAME);
-		dsaa_correct_stop();
+		remove_rules();
+		close_queues();
 		return;
 	}
 	frr_with_privs (&dsaa_privs) {
@@ -336,7 +381,24 @@ static void check(struct event *t)
 {
 	if (nfq)
 		look_after();
+	dsaa_correct_fast_check_gate();
 	dsaa_correct_reconcile();
+}
+
+static void check_soon(void)
+{
+	EVENT_OFF(t_check);
+	event_add_timer(master, check, NULL, CHECK_S, &t_check);
+}
+
+/* The configuration, or the address that tells which site this is, may come any moment. */
+static bool just_started(void)
+{
+	static struct dsaa_mono first;
+
+	if (!first.us)
+		first = dsaa_mono_now();
+	return !was_wanted && dsaa_mono_diff_us(dsaa_mono_now(), first) < START_S * INT64_C(1000000);
 }
 
 void dsaa_correct_reconcile(void)
@@ -345,23 +407,36 @@ void dsaa_correct_reconcile(void)
 		dsaa_addrset_init(&addresses);
 		addresses_ready = true;
 	}
+	if (!wanted() && just_started()) {
+		check_soon();
+		return;
+	}
 	if (!wanted()) {
 		dsaa_correct_stop();
 		return;
 	}
+	was_wanted = true;
 	problem[0] = '\0';
 	if (!start_or_reconfigure() || !apply_rules())
 		say_problem();
-	EVENT_OFF(t_check);
-	event_add_timer(master, check, NULL, CHECK_S, &t_check);
+	check_soon();
 }
 
 void dsaa_correct_stop(void)
 {
 	EVENT_OFF(t_check);
+	dsaa_correct_fast_remove();
 	remove_rules();
 	close_queues();
 	problem[0] = '\0';
+}
+
+void dsaa_correct_load(void)
+{
+	dsaa_correct_fast_load();
+	/* after a restart the kernel knows better than we, who know nothing yet */
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		atomic_store(&words.word[s], (uint8_t)dsaa_correct_fast_get_word(s));
 }
 
 /* ------------------------------------------------------------------ what changes meanwhile */
@@ -374,9 +449,20 @@ static void word_changed(struct event *t)
 
 void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word)
 {
-	/* the queue thread reads this at its next packet; the rules only follow */
+	/* kernel and queue thread read this at their next packet; the rules only follow */
+	dsaa_correct_fast_word(site, word);
 	atomic_store(&words.word[site], (uint8_t)word);
 	event_add_event(master, word_changed, NULL, 0, &t_word);
+}
+
+static void reconcile_now(struct event *t)
+{
+	dsaa_correct_reconcile();
+}
+
+void dsaa_correct_changed(void)
+{
+	event_add_event(master, reconcile_now, NULL, 0, &t_changed);
 }
 
 void dsaa_correct_address(const struct prefix *p, bool added)
@@ -388,6 +474,7 @@ void dsaa_correct_address(const struct prefix *p, bool added)
 		addresses_ready = true;
 	}
 	dsaa_addr_from_prefix(&a, p);
+	dsaa_correct_fast_address(&a, added);
 	if (!added)
 		dsaa_addrset_del(&addresses, &a);
 	else if (!dsaa_addrset_add(&addresses, &a))
@@ -399,33 +486,35 @@ void dsaa_correct_clear(void)
 {
 	if (nfq)
 		dsaa_nfq_counters_clear(nfq);
+	dsaa_correct_fast_clear();
 }
 
 /* ------------------------------------------------------------------ what is shown */
 
 void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v)
 {
-	struct dsaa_nfq_counters c;
+	struct dsaa_nfq_counters c = { 0 };
+	struct dsaa_fast_counters k;
 
-	memset(v, 0, sizeof(*v));
-	if (!nfq)
-		return;
-	dsaa_nfq_counters(nfq, &c);
-	v->packets_sent = c.peer[site].packets_sent;
-	v->bytes_sent = c.peer[site].bytes_sent;
-	v->packets_received = c.peer[site].packets_received;
-	v->bytes_received = c.peer[site].bytes_received;
+	dsaa_correct_fast_counters(&k);
+	if (nfq)
+		dsaa_nfq_counters(nfq, &c);
+	v->packets_sent = c.peer[site].packets_sent + k.peer[site].packets_sent;
+	v->bytes_sent = c.peer[site].bytes_sent + k.peer[site].bytes_sent;
+	v->packets_received = c.peer[site].packets_received + k.peer[site].packets_received;
+	v->bytes_received = c.peer[site].bytes_received + k.peer[site].bytes_received;
 }
 
 void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
 {
-	struct dsaa_nfq_counters c;
+	struct dsaa_nfq_counters c = { 0 };
+	struct dsaa_fast_counters k;
 
-	memset(packets, 0, DSAA_REASONS_MAX * sizeof(packets[0]));
-	if (!nfq)
-		return;
-	dsaa_nfq_counters(nfq, &c);
-	memcpy(packets, c.reason, sizeof(c.reason));
+	dsaa_correct_fast_counters(&k);
+	if (nfq)
+		dsaa_nfq_counters(nfq, &c);
+	for (unsigned i = 0; i < DSAA_REASONS_MAX; i++)
+		packets[i] = c.reason[i] + k.packets[i];
 }
 
 unsigned dsaa_correct_policy_queue(void)
@@ -443,7 +532,7 @@ void dsaa_correct_hold_view(uint64_t *waiting, uint64_t *no_room)
 	*no_room = c.hold_full;
 }
 
-static bool is_caught(const char *ifname)
+bool dsaa_correct_is_caught(const char *ifname)
 {
 	char names[DSAA_IFACES_MAX][IFNAMSIZ];
 	unsigned n = caught_interfaces(names);
@@ -460,6 +549,24 @@ static const char *off(char *why, size_t whylen, const char *text)
 	return "off";
 }
 
+/* TEXT, and what is not as it should be. */
+static void tell_why(char *why, size_t whylen, const char *text,
+		     const struct dsaa_nfq_status *status)
+{
+	const char *more[] = { dsaa_conf.correction_mode == DSAA_CORRECTION_NFQUEUE ?
+				       "" :
+				       dsaa_correct_fast_why(),
+			       status->why, rules.why };
+
+	strlcpy(why, text, whylen);
+	for (unsigned i = 0; i < array_size(more); i++) {
+		if (!more[i][0])
+			continue;
+		strlcat(why, "; ", whylen);
+		strlcat(why, more[i], whylen);
+	}
+}
+
 const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)
 {
 	struct dsaa_nfq_status status;
@@ -468,17 +575,21 @@ const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)
 		return off(why, whylen, "correction mode off");
 	if (!dsaa_local_site())
 		return off(why, whylen, dsaa_reason_meaning(DSAA_R_NO_LOCAL_SITE));
-	if (!is_caught(ifname))
+	if (!dsaa_correct_is_caught(ifname))
 		return off(why, whylen, "not a correction interface");
 	if (!if_lookup_by_name(ifname, VRF_DEFAULT))
 		return off(why, whylen, "interface missing");
 	if (problem[0] || !nfq)
 		return off(why, whylen, problem[0] ? problem : "starting");
 	dsaa_nfq_status(nfq, &status);
-	snprintf(why, whylen, "%s%s%s%s%s",
-		 dsaa_conf.correction_mode == DSAA_CORRECTION_NFQUEUE ?
-			 "as configured" :
-			 "this release has no kernel fast path",
-		 status.why[0] ? "; " : "", status.why, rules.why[0] ? "; " : "", rules.why);
+	if (dsaa_correct_fast_serves(ifname)) {
+		tell_why(why, whylen,
+			 "the fast path; fragments, ICMP and other protocols by NFQUEUE", &status);
+		return "kernel";
+	}
+	tell_why(why, whylen,
+		 dsaa_conf.correction_mode == DSAA_CORRECTION_NFQUEUE ? "as configured" :
+									 "no fast path",
+		 &status);
 	return "nfqueue";
 }

@@ -150,6 +150,7 @@ int main(int argc, char **argv)
 	frr_preinit(&dsaad_di, argc, argv);
 	dsaa_options(argc, argv);
 	dsaa_tun_device_fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	dsaa_correct_load();
 
 	master = frr_init();
 	dsaa_errors_init();

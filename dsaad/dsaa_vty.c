@@ -604,7 +604,7 @@ static void correction_json(struct vty *vty)
 {
 	struct json_object *o = answer_new(), *peers = json_object_new_object();
 	struct json_object *interfaces = json_object_new_object();
-	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[160];
+	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[400];
 	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
 	unsigned n = correction_interfaces(names);
 
@@ -643,7 +643,7 @@ static void correction_json(struct vty *vty)
 
 static void correction_text(struct vty *vty)
 {
-	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[160];
+	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[400];
 	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
 	unsigned n;
 

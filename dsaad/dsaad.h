@@ -246,13 +246,17 @@ bool dsaa_flow_find(uint8_t family, uint8_t proto, const struct dsaa_tuple *t,
 
 /* ------------------------------------------------------------------ correction */
 
-/* dsaa_correct.c: rules, tunnel and queue thread, from dsaa_conf and the peers' states. */
+/* dsaa_correct.c: rules, tunnel, queue thread and fast path, from dsaa_conf and the peers' states. */
+/* Loads the fast path's programs, if there are any; before privileges are dropped. */
+void dsaa_correct_load(void);
 void dsaa_correct_reconcile(void);
-void dsaa_correct_stop(void); /* removes rules and tunnel */
+void dsaa_correct_stop(void); /* removes rules, tunnel and fast path */
 void dsaa_correct_clear(void);
 /* From the sync thread: the state word of a site, at once. */
 void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word);
 enum dsaa_site_word dsaa_correct_get_word(uint8_t site);
+/* From the sync thread, before connections of other sites are put into the kernel's table. */
+void dsaa_correct_foreign(void);
 /* A local address came or went. */
 void dsaa_correct_address(const struct prefix *p, bool added);
 

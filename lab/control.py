@@ -76,6 +76,8 @@ SITE_BOOT = """\
 conntrack -F 2>/dev/null || true
 nft delete table inet dsaa 2>/dev/null || true
 ip link del dsaa0 2>/dev/null || true
+ip link del dsaa-vx 2>/dev/null || true
+rm -rf /sys/fs/bpf/dsaa
 for i in %(uips)s; do
 	tc qdisc del dev $i clsact 2>/dev/null || true
 	ip addr flush dev $i scope global

@@ -131,7 +131,8 @@ class Topology:
 
     def _iface(self, node, name, net_of, number, **kw):
         self._macs += 1
-        mac = "02:d5:aa:00:%02x:%02x" % (self._macs >> 8, self._macs & 0xFF)
+        # not 02:d5:aa: by that prefix the sites know what came through the tunnel
+        mac = "02:1a:b0:00:%02x:%02x" % (self._macs >> 8, self._macs & 0xFF)
         addresses = {f: with_len(net_of(f), number) for f in self.families}
         return Iface(node, name, mac, addresses, **kw)
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's fast path as dsaa_correct.c runs it (dsaa_correct_fast.c).
+ * Main thread, but for dsaa_correct_fast_word() and dsaa_correct_foreign(), which any thread may call.
+ */
+#ifndef DSAA_CORRECT_H
+#define DSAA_CORRECT_H
+
+#include "dsaad/dsaad.h"
+
+#include "bpf/dsaa_fast.h"
+#include "nfq/dsaa_nfq.h"
+
+/* Loads the programs; before privileges are dropped. A system that cannot has no fast path. */
+void dsaa_correct_fast_load(void);
+
+/* True when the configured mode uses the fast path and the programs could be loaded. */
+bool dsaa_correct_fast_wanted(void);
+
+/*
+ * Takes over what NFQ and the configuration say, and tells whether to try: the fast path is wanted,
+ * and the same did not fail a short while ago. If so, NFQ is to be send_only, because the tunnel's
+ * port belongs to the kernel then.
+ */
+bool dsaa_correct_fast_may_run(const struct dsaa_nfq_config *nfq);
+/* Tries, or looks after it when it runs. False when it does not: dsaa_correct_fast_why(). */
+bool dsaa_correct_fast_apply(void);
+/* Takes all of it out of the kernel; nothing when nothing is there. */
+void dsaa_correct_fast_remove(void);
+bool dsaa_correct_fast_running(void);
+
+/* Why there is no fast path, or what is not as it should be; empty when all is well. */
+const char *dsaa_correct_fast_why(void);
+/* True when the fast path serves the interface. */
+bool dsaa_correct_fast_serves(const char *ifname);
+
+void dsaa_correct_fast_word(uint8_t site, enum dsaa_site_word word);
+/* The word that the kernel has: after a start that of the last process. */
+enum dsaa_site_word dsaa_correct_fast_get_word(uint8_t site);
+void dsaa_correct_fast_address(const struct dsaa_addr *a, bool added);
+
+/* Counters since the last clear; zero without the fast path. */
+void dsaa_correct_fast_counters(struct dsaa_fast_counters *c);
+void dsaa_correct_fast_clear(void);
+
+/* From time to time: closes the gate when no connection of another site is here any more. */
+void dsaa_correct_fast_check_gate(void);
+
+/* dsaa_correct.c: compares everything with what runs, soon. Any thread. */
+void dsaa_correct_changed(void);
+/* The interfaces on which foreign packets are caught. */
+bool dsaa_correct_is_caught(const char *ifname);
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's fast path, see dsaa_correct.h. What it needs of the
+ * configuration is what the queue thread gets, too.
+ *
+ * The gate: while no connection of another site is in the kernel's table, the
+ * programs have nothing to look for. The sync thread opens it before it puts
+ * the first one there (dsaa_correct_foreign()); the main thread closes it when
+ * a while later none is left. Meanwhile a gate that is closed too long costs
+ * no packet its owner: the rules find foreign packets, too.
+ */
+#include "dsaad/dsaa_correct.h"
+
+#include <pwd.h>
+
+#include "log.h"
+
+#include "dsaad/dsaa_errors.h"
+
+enum {
+	/* a new attempt after the fast path could not be made, seconds */
+	RETRY_S = 30,
+	/* how long the queue thread may take to close the port: tries, a millisecond each */
+	PORT_TRIES = 50,
+	/* how often the kernel's table is searched for connections of others, seconds */
+	SEARCH_S = 10,
+};
+
+static struct dsaa_fast *fast;
+static struct dsaa_fast_config config;
+static struct dsaa_fast_status status;
+static char none[256];   /* the programs cannot be loaded: why */
+static char failed[256]; /* the last attempt failed: why */
+static bool running;
+static bool maybe_there; /* something may be left in the kernel */
+static struct dsaa_mono failed_at;
+
+/* the gate: written by the main thread and the sync thread */
+static _Atomic bool gate = true;
+static _Atomic bool recent = true; /* the sync thread put some there since the last search */
+static struct dsaa_mono searched_at;
+
+/* ------------------------------------------------------------------ loading */
+
+void dsaa_correct_fast_load(void)
+{
+	struct passwd *pw = dsaa_privs.user ? getpwnam(dsaa_privs.user) : NULL;
+
+	fast = dsaa_fast_load(NULL, pw ? pw->pw_uid : geteuid(), pw ? pw->pw_gid : getegid(), none,
+			      sizeof(none));
+	maybe_there = fast != NULL;
+}
+
+bool dsaa_correct_fast_wanted(void)
+{
+	return fast && dsaa_conf.correction_mode != DSAA_CORRECTION_NFQUEUE &&
+	       dsaa_conf.correction_mode != DSAA_CORRECTION_OFF;
+}
+
+/* ------------------------------------------------------------------ applying */
+
+static void make_config(struct dsaa_fast_config *c, const struct dsaa_nfq_config *nfq)
+{
+	memset(c, 0, sizeof(*c));
+	c->local_site = nfq->local_site;
+	c->mark_mask = dsaa_conf.mark_mask;
+	c->tunnel_port = nfq->tunnel_port;
+	strlcpy(c->tun_name, nfq->tun_name, sizeof(c->tun_name));
+	c->peers = nfq->peers;
+	for (unsigned i = 0; i < nfq->peers; i++) {
+		struct dsaa_fast_peer *p = &c->peer[i];
+
+		p->site = nfq->peer[i].site;
+		p->links = nfq->peer[i].links;
+		for (unsigned j = 0; j < p->links; j++) {
+			p->link[j].local = nfq->peer[i].link[j].local;
+			p->link[j].remote = nfq->peer[i].link[j].remote;
+		}
+		/* as the queue thread: the first link whose address is here */
+		while (p->send + 1 < p->links && !nfq->peer[i].link[p->send].ifindex)
+			p->send++;
+	}
+	c->ifaces = nfq->ifaces;
+	for (unsigned i = 0; i < nfq->ifaces; i++) {
+		strlcpy(c->iface[i].name, nfq->iface[i].name, sizeof(c->iface[i].name));
+		c->iface[i].caught = dsaa_correct_is_caught(nfq->iface[i].name);
+	}
+}
+
+static bool apply(void)
+{
+	bool ok = false;
+
+	frr_with_privs (&dsaa_privs) {
+		ok = dsaa_fast_apply(fast, &config, &status);
+	}
+	maybe_there = true;
+	return ok;
+}
+
+bool dsaa_correct_fast_may_run(const struct dsaa_nfq_config *nfq)
+{
+	struct dsaa_fast_config *c;
+	bool may;
+
+	if (!dsaa_correct_fast_wanted()) {
+		failed[0] = '\0';
+		return false;
+	}
+	c = XCALLOC(MTYPE_TMP, sizeof(*c));
+	make_config(c, nfq);
+	/* what failed a short while ago would fail again, and the port is closed for it */
+	may = !failed[0] || memcmp(c, &config, sizeof(config)) ||
+	      dsaa_mono_diff_us(dsaa_mono_now(), failed_at) > RETRY_S * INT64_C(1000000);
+	memcpy(&config, c, sizeof(config));
+	XFREE(MTYPE_TMP, c);
+	return may;
+}
+
+bool dsaa_correct_fast_apply(void)
+{
+	/* when it starts, the queue thread takes a moment to close the port */
+	unsigned tries = running ? 1 : PORT_TRIES;
+
+	while (!(running = apply()) && status.port_in_use && --tries)
+		usleep(1000);
+	if (running) {
+		failed[0] = '\0';
+		if (status.repaired)
+			flog_warn(EC_DSAA_TUNNEL,
+				  "somebody changed the fast path: %u of its parts put back",
+				  status.repaired);
+		return true;
+	}
+	strlcpy(failed, status.why, sizeof(failed));
+	failed_at = dsaa_mono_now();
+	flog_warn(EC_DSAA_TUNNEL, "the kernel's fast path does not run: %s", failed);
+	return false;
+}
+
+void dsaa_correct_fast_remove(void)
+{
+	char err[256];
+
+	running = false;
+	if (!fast || !maybe_there)
+		return;
+	frr_with_privs (&dsaa_privs) {
+		if (dsaa_fast_remove(fast, err, sizeof(err)))
+			maybe_there = false;
+		else
+			flog_warn(EC_DSAA_TUNNEL, "%s", err);
+	}
+}
+
+bool dsaa_correct_fast_running(void)
+{
+	return running;
+}
+
+/* ------------------------------------------------------------------ the gate */
+
+void dsaa_correct_foreign(void)
+{
+	atomic_store(&recent, true);
+	if (!fast || atomic_exchange(&gate, true))
+		return;
+	dsaa_fast_set_foreign(fast, true);
+	dsaa_correct_changed();
+}
+
+static bool found_one(void *arg, const struct dsaa_flow *f)
+{
+	*(bool *)arg = true;
+	return false;
+}
+
+/* Whether a connection of any site that may be foreign is in the kernel's table. */
+static bool any_foreign(void)
+{
+	const char *err;
+	bool found = false;
+
+	for (unsigned s = 1; s <= DSAA_SITES_MAX && !found; s++) {
+		enum dsaa_site_word word = dsaa_correct_get_word(s);
+
+		if (s == dsaa_local_site() ||
+		    (word != DSAA_WORD_ALIVE && word != DSAA_WORD_UNREACHABLE))
+			continue;
+		if (!dsaa_flow_walk((int)s, found_one, &found, &err))
+			return true;
+	}
+	return found;
+}
+
+void dsaa_correct_fast_check_gate(void)
+{
+	if (!running || !atomic_load(&gate) || atomic_exchange(&recent, false))
+		return;
+	if (dsaa_mono_diff_us(dsaa_mono_now(), searched_at) < SEARCH_S * INT64_C(1000000))
+		return;
+	searched_at = dsaa_mono_now();
+	if (any_foreign())
+		return;
+	/* the sync thread may have put one there meanwhile: then it saw the gate open, or we see it */
+	atomic_store(&gate, false);
+	dsaa_fast_set_foreign(fast, false);
+	if (atomic_load(&recent)) {
+		atomic_store(&gate, true);
+		dsaa_fast_set_foreign(fast, true);
+	}
+}
+
+/* ------------------------------------------------------------------ views */
+
+const char *dsaa_correct_fast_why(void)
+{
+	if (!fast)
+		return none;
+	return running ? status.why : failed;
+}
+
+bool dsaa_correct_fast_serves(const char *ifname)
+{
+	for (unsigned i = 0; running && i < config.ifaces; i++)
+		if (!strcmp(config.iface[i].name, ifname))
+			return status.kernel[i];
+	return false;
+}
+
+void dsaa_correct_fast_word(uint8_t site, enum dsaa_site_word word)
+{
+	if (fast)
+		dsaa_fast_set_word(fast, site, word);
+}
+
+enum dsaa_site_word dsaa_correct_fast_get_word(uint8_t site)
+{
+	return fast ? dsaa_fast_get_word(fast, site) : DSAA_WORD_UNKNOWN;
+}
+
+void dsaa_correct_fast_address(const struct dsaa_addr *a, bool added)
+{
+	if (fast)
+		dsaa_fast_address(fast, a, added);
+}
+
+void dsaa_correct_fast_counters(struct dsaa_fast_counters *c)
+{
+	memset(c, 0, sizeof(*c));
+	if (fast)
+		dsaa_fast_counters(fast, c);
+}
+
+void dsaa_correct_fast_clear(void)
+{
+	if (fast)
+		dsaa_fast_counters_clear(fast);
+}
