@@ -37,6 +37,7 @@ OPTIONS = {
     "nat": "snat",
     "mode": "auto",
     "static_uips": False,
+    "bfd": "4x100",
 }
 
 SYSCTLS = """\
@@ -242,6 +243,8 @@ class Lab:
         ):
             if o[key] not in words:
                 raise LabError("--%s is one of %s." % (key, ", ".join(words)))
+        if not re.fullmatch(r"[1-9]\d?x[1-9]\d{1,4}", o["bfd"]):
+            raise LabError("--bfd is MULTIPLIERxMSEC, as 4x100.")
         if not os.access(FRR_LIB + "/frrinit.sh", os.X_OK):
             raise LabError("FRR is not installed: run './quickstart setup' first.")
         staged = os.path.join(STAGE, "usr/lib/frr/dsaad")
@@ -321,15 +324,16 @@ class Lab:
     def _frr_conf(self, name):
         o = self.state["options"]
         if name == "inside":
-            return routing.inside_conf(self.top)
+            return routing.inside_conf(self.top, o["bfd"])
         if name.startswith("isp"):
-            return routing.isp_conf(self.top, int(name[3:]))
+            return routing.isp_conf(self.top, int(name[3:]), o["bfd"])
         return routing.site_conf(
             self.top,
             self._site(name),
             o["nat"],
             o["mode"],
             self.state["frr"][0],
+            o["bfd"],
             with_dsaad=not o["static_uips"],
         )
 
@@ -685,6 +689,14 @@ class Lab:
                 self._boot(word)
             else:
                 self._apply_cuts(self.top.nodes())
+
+    def reboot(self, name):
+        """A router is shut down and started again, as an administrator does it."""
+        with self._changing():
+            node = self.router(name)
+            node.run("%s/frrinit.sh stop </dev/null >>/var/log/frr/start.log 2>&1" % FRR_LIB, check=False)
+            node.kill_all()
+            self._boot(name)
 
     def _cut_word(self, what, oneway):
         """The checked, canonical word of a cut: NODE, sync, a-b or a>b (one way)."""

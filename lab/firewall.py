@@ -80,12 +80,25 @@ def _snat(site, family):
     )
 
 
+NO_OUTPUT = """\
+table inet lab_cut {
+	chain output {
+		type filter hook output priority -500; policy drop;
+	}
+}
+"""
+
+
 def cut_table(drops):
     """
-    The table that drops frames: DROPS is {interface: set of source MACs, or None
-    for all}. Loading it replaces the one before; an empty DROPS removes it.
+    The tables that drop frames: DROPS is {interface: set of source MACs, or None
+    for all}. Loading them replaces those before, in one moment; an empty DROPS
+    removes them. A node that is dead altogether says nothing either.
     """
     text = "add table netdev lab_cut\ndelete table netdev lab_cut\n"
+    text += "add table inet lab_cut\ndelete table inet lab_cut\n"
+    if drops and None in drops.values():
+        text += NO_OUTPUT
     if not drops:
         return text
     text += "table netdev lab_cut {\n"

@@ -41,6 +41,7 @@ def arguments():
     start.add_argument("--family", default="both", help="4, 6 or both")
     start.add_argument("--nat", default="snat", help="none, snat, dnat or both")
     start.add_argument("--mode", default="auto", help="auto, kernel or nfqueue")
+    start.add_argument("--bfd", default="4x100", help="multiplier and interval, as 4x100")
     start.add_argument("--static-uips", action="store_true", help=argparse.SUPPRESS)
 
     run = command("exec", "run a command in a node")
@@ -52,6 +53,8 @@ def arguments():
     path = command("path", "which site the packets of a direction take")
     path.add_argument("direction", help="forward or return")
     path.add_argument("site")
+    reboot = command("reboot", "shut a router down and start it again")
+    reboot.add_argument("node")
     for word, text in (("cut", "power cut of a node, sync or a link"), ("heal", "end of it")):
         cut = command(word, text)
         cut.add_argument("--oneway", action="store_true", help="only from a to b")
@@ -80,6 +83,7 @@ def do_start(lab, args):
         family=args.family,
         nat=args.nat,
         mode=args.mode,
+        bfd=args.bfd,
         static_uips=args.static_uips,
     )
     print("Lab %s is up after %.1f s.\n\n%s" % (lab.name, seconds, PICTURE))
@@ -134,6 +138,9 @@ def dispatch(lab, args):
         site = site_number(args.site)
         words = (args.direction.capitalize(), site, seconds)
         print("%s traffic goes through site %d (after %.1f s)." % words)
+    elif args.command == "reboot":
+        lab.reboot(args.node)
+        print("%s has started again." % args.node)
     elif args.command in ("cut", "heal"):
         getattr(lab, args.command)(args.what, args.oneway)
         print("%s is %s." % (args.what, "cut" if args.command == "cut" else "healed"))

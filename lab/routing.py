@@ -39,16 +39,22 @@ log timestamp precision 3
 service integrated-vtysh-config
 """
 
-# A cut is noticed after 4 x 100 ms; the hold timers stand behind that.
+# The hold timers stand behind BFD.
 BFD = """\
 bfd
  profile lab
-  detect-multiplier 4
-  transmit-interval 100
-  receive-interval 100
+  detect-multiplier %(multiplier)d
+  transmit-interval %(msec)d
+  receive-interval %(msec)d
  exit
 exit
 """
+
+
+def bfd_profile(words):
+    """The BFD profile of all routers; WORDS "4x100" means that a cut is noticed after 4 x 100 ms."""
+    multiplier, msec = words.split("x")
+    return BFD % {"multiplier": int(multiplier), "msec": int(msec)}
 
 
 def family_words(family):
@@ -124,7 +130,7 @@ def _preference_maps(top):
     )
 
 
-def isp_conf(top, isp):
+def isp_conf(top, isp, bfd):
     """frr.conf of a provider: the client's prefix, and one session per site and family."""
     router = Router(
         "isp%d" % isp, topo.isp_as(isp), "10.255.0.%d" % (10 + isp), top.families
@@ -144,10 +150,10 @@ def isp_conf(top, isp):
                 "site%d" % site,
                 ["route-map %s in" % preference_map_name(site, family)],
             )
-    return HEAD % router.name + static + BFD + _preference_maps(top) + router.text()
+    return HEAD % router.name + static + bfd_profile(bfd) + _preference_maps(top) + router.text()
 
 
-def inside_conf(top):
+def inside_conf(top, bfd):
     """frr.conf of the inside router: announces the servers' network to every site."""
     router = Router("inside", topo.INSIDE_AS, "10.255.0.20", top.families)
     for family in top.families:
@@ -160,15 +166,19 @@ def inside_conf(top):
                 "site%d" % site,
                 ["route-map %s in" % preference_map_name(site, family)],
             )
-    return HEAD % router.name + BFD + _preference_maps(top) + router.text()
+    return HEAD % router.name + bfd_profile(bfd) + _preference_maps(top) + router.text()
 
 
 # ---------------------------------------------------------------- sites
 
+# MED decides between active and backup. A site that is drained asks by the community of RFC 8326 to be
+# the last choice, which stands above any preference that a neighbour has.
 DSAA_MAP = "".join(
-    "route-map DSAA permit %d\n match tag %d\n set metric %d\nexit\n"
-    % (10 * (n + 1), TAGS[state], MEDS[state])
-    for n, state in enumerate(("active", "backup", "drain"))
+    "route-map DSAA permit %d\n match tag %d\n set metric %d\n%sexit\n"
+    % (10 * (n + 1), TAGS[state], MEDS[state], more)
+    for n, (state, more) in enumerate(
+        (("active", ""), ("backup", ""), ("drain", " set community graceful-shutdown\n"))
+    )
 )
 
 
@@ -248,7 +258,7 @@ def _site_filters(top):
     return text
 
 
-def site_conf(top, site, nat, mode, frr_major, with_dsaad=True):
+def site_conf(top, site, nat, mode, frr_major, bfd="4x100", with_dsaad=True):
     """frr.conf of a site router. Without dsaad static routes stand in, always active."""
     router = Router("site%d" % site, topo.SITE_AS, "10.255.0.%d" % site, top.families)
     static = ""
@@ -277,7 +287,7 @@ def site_conf(top, site, nat, mode, frr_major, with_dsaad=True):
     return (
         HEAD % router.name
         + static
-        + BFD
+        + bfd_profile(bfd)
         + _site_filters(top)
         + DSAA_MAP
         + router.text()
