@@ -75,7 +75,7 @@ enum dsaa_event_type {
 	DSAA_EV_ADDRESS,      /* address, added: a local address came or went */
 	DSAA_EV_BFD,	      /* site, up */
 	DSAA_EV_BFD_GONE,     /* site: nobody tells about BFD any more; that is not "down" */
-	DSAA_EV_PROBE,	      /* site, up: answer seen, or declared silent by the edge */
+	DSAA_EV_PROBE,	      /* site, up: answer seen, or declared silent by the edge; at any time */
 	DSAA_EV_RESYNC,	      /* site (0 = all): operator's command */
 	DSAA_EV_AUDIT,	      /* audit now */
 	DSAA_EV_DRAIN,	      /* up: drain on, else off */
@@ -139,7 +139,8 @@ enum dsaa_action_type {
 				DSAA_EV_DUMP_FLOW while dsaa_engine_dump_ready() */
 	DSAA_ACT_DUMP_CANCEL,
 	DSAA_ACT_SITE_WORD,  /* site, word: for the data path, at once */
-	DSAA_ACT_PROBE,	     /* site, up: start (true) or stop active probing */
+	DSAA_ACT_PROBE,	     /* site, up: tell anew, by an answer to an echo of now or later, or that
+				it is silent (true); false: no longer awaited */
 	DSAA_ACT_CHANGED,    /* site, reason: something that is shown or announced changed (state of
 				a peer, state complete, drain); text in dsaa_engine_history() */
 };

@@ -55,7 +55,8 @@ static void set_probing(struct dsaa_engine *e, struct dsaa_peer *p, bool on)
 	if (p->probing == on || !e->cfg.site[p->site].has_probe)
 		return;
 	p->probing = on;
-	p->probe = DSAA_LIVE_UNKNOWN;
+	if (on)
+		p->probe = DSAA_LIVE_UNKNOWN;
 	dsaa_act(e, DSAA_ACT_PROBE, p->site)->up = on;
 }
 
@@ -185,10 +186,8 @@ void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 
 void dsaa_site_probe(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 {
-	if (!p->probing)
-		return;
 	p->probe = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
-	if (p->session != DSAA_SESSION_ESTABLISHED)
+	if (p->probing && p->session != DSAA_SESSION_ESTABLISHED)
 		judge_silence(e, p);
 }
 

@@ -391,6 +391,7 @@ static void config_reconcile(struct event *e)
 	dsaa_sync_configure();
 	dsaa_correct_reconcile();
 	dsaa_bfd_reconcile();
+	dsaa_probe_reconcile();
 	dsaa_advertise_reconcile();
 }
 

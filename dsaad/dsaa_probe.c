@@ -4,13 +4,18 @@
  * It tells a dead site from one that only the site-sync link does not reach.
  * Main thread.
  *
- * Asked while the engine wants it: every INTERVAL_MS; SILENT_TIMES without an
- * answer is "silent", the first answer is "alive" (so a site must be nearer
- * than their product). An answer counts when it comes from the probed address
- * with our identifier, a recent sequence number and our random cookie, so that
- * no stray packet keeps a dead site alive. A route over the site-sync link
- * would prove nothing: then it is not asked and counts as silent. The echo is
- * bound to the interface that was looked at.
+ * Every site with a probe address is asked every INTERVAL_MS, also while all is
+ * well: when the session and BFD fall silent, the silence here has lasted as
+ * long, and nothing is left to wait for. "Silent" means that an echo waits for
+ * its answer longer than SILENT_MS and twice the way's usual time. The engine
+ * may ask anew (dsaa_probe_ask): then an answer says "alive" only if its echo
+ * left after that, since one that was on its way says nothing about now.
+ *
+ * An answer counts when it comes from the probed address with our identifier,
+ * a recent sequence number and our random cookie, so that no stray packet keeps
+ * a dead site alive. A route over the site-sync link would prove nothing: then
+ * it is not asked and counts as silent. The echo is bound to the interface that
+ * was looked at.
  */
 #include "dsaad/dsaad.h"
 
@@ -27,10 +32,13 @@
 #include "dsaad/dsaa_errors.h"
 #include "dsaad/dsaa_netlink.h"
 
-#define INTERVAL_MS  100
-#define SILENT_TIMES 3
+#define INTERVAL_MS 50
+#define SILENT_MS   150
+/* the way's time while no answer has told it */
+#define FIRST_RTT_US 200000
 /* an answer may be this many echoes late */
-#define RECENT_TIMES 10
+#define RECENT_TIMES 64
+#define BEHIND_MAX   1000
 #define MINUTE_US    INT64_C(60000000)
 
 /* linux/icmp.h has it, which cannot be included beside netinet/ip_icmp.h */
@@ -51,8 +59,12 @@ struct probe {
 	int fd;
 	struct ipaddr target; /* as the socket was opened for it */
 	struct dsaa_mono complained;
-	uint16_t seq;
-	unsigned unanswered;
+	uint16_t seq;	   /* of the last echo */
+	uint16_t answered; /* of the newest one that was answered */
+	struct dsaa_mono sent_at[RECENT_TIMES]; /* by sequence number */
+	struct dsaa_mono waiting_since; /* when the oldest echo left that is newer than that */
+	struct dsaa_mono asked;		/* answers to older echoes do not count */
+	int64_t rtt_us;			/* smoothed */
 	uint64_t cookie;
 	struct event *t_send, *t_read;
 };
@@ -155,11 +167,17 @@ static void send_echo(struct probe *p)
 	bool v4 = IS_IPADDR_V4(&p->target);
 	struct echo e = { 0 };
 
+	p->seq++;
+	p->sent_at[p->seq % RECENT_TIMES] = dsaa_mono_now();
+	if ((uint16_t)(p->seq - p->answered) > BEHIND_MAX)
+		p->answered = p->seq - BEHIND_MAX; /* the numbers must not come round */
+	if ((uint16_t)(p->answered + 1) == p->seq)
+		p->waiting_since = p->sent_at[p->seq % RECENT_TIMES];
 	if (!ifindex)
 		return;
 	e.type = v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
 	e.id = htons((uint16_t)(p->cookie ^ p->site));
-	e.seq = htons(++p->seq);
+	e.seq = htons(p->seq);
 	e.cookie = p->cookie;
 	if (v4) /* the kernel fills in that of ICMPv6 */
 		e.checksum = in_cksum(&e, sizeof(e));
@@ -179,8 +197,8 @@ static bool from_target(const struct probe *p, const union sockunion *from)
 		       !memcmp(&su.sin6.sin6_addr, &from->sin6.sin6_addr, 16);
 }
 
-/* Is the packet of LEN bytes at BUF the answer to one of the last echoes of P? */
-static bool is_answer(const struct probe *p, const uint8_t *buf, size_t len, bool v4)
+/* Is the packet of LEN bytes at BUF the answer to one of the last echoes of P? Then of which. */
+static bool is_answer(const struct probe *p, const uint8_t *buf, size_t len, bool v4, uint16_t *seq)
 {
 	size_t skip = v4 && len > 0 ? (size_t)(buf[0] & 0x0f) * 4 : 0;
 	struct echo e;
@@ -188,26 +206,52 @@ static bool is_answer(const struct probe *p, const uint8_t *buf, size_t len, boo
 	if (len < skip + sizeof(e))
 		return false;
 	memcpy(&e, buf + skip, sizeof(e));
+	*seq = ntohs(e.seq);
 	return e.type == (v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
 	       e.id == htons((uint16_t)(p->cookie ^ p->site)) && e.cookie == p->cookie &&
-	       (uint16_t)(p->seq - ntohs(e.seq)) < RECENT_TIMES;
+	       (uint16_t)(p->seq - *seq) < RECENT_TIMES;
 }
 
-static void read_answer(struct event *t)
+static void take_answer(struct probe *p, uint16_t seq)
+{
+	struct dsaa_mono sent = p->sent_at[seq % RECENT_TIMES];
+	int64_t took_us = dsaa_mono_diff_us(dsaa_mono_now(), sent);
+	uint16_t newer = seq - p->answered;
+
+	p->rtt_us += (took_us - p->rtt_us) / 8;
+	/* newer than the newest: all echoes up to it wait no longer */
+	if (newer && newer <= BEHIND_MAX) {
+		p->answered = seq;
+		p->waiting_since = p->sent_at[(uint16_t)(seq + 1) % RECENT_TIMES];
+	}
+	if (dsaa_mono_reached(sent, p->asked))
+		tell(p, true);
+}
+
+static void read_answers(struct probe *p)
+{
+	union sockunion from;
+	uint8_t buf[512];
+
+	for (;;) {
+		socklen_t flen = sizeof(from);
+		ssize_t n = recvfrom(p->fd, buf, sizeof(buf), MSG_DONTWAIT, &from.sa, &flen);
+		uint16_t seq;
+
+		if (n <= 0)
+			return;
+		if (from_target(p, &from) &&
+		    is_answer(p, buf, (size_t)n, from.sa.sa_family == AF_INET, &seq))
+			take_answer(p, seq);
+	}
+}
+
+static void read_ready(struct event *t)
 {
 	struct probe *p = EVENT_ARG(t);
-	union sockunion from;
-	socklen_t flen = sizeof(from);
-	uint8_t buf[512];
-	ssize_t n;
 
-	event_add_read(master, read_answer, p, p->fd, &p->t_read);
-	n = recvfrom(p->fd, buf, sizeof(buf), MSG_DONTWAIT, &from.sa, &flen);
-	if (n <= 0 || !from_target(p, &from) ||
-	    !is_answer(p, buf, (size_t)n, from.sa.sa_family == AF_INET))
-		return;
-	p->unanswered = 0;
-	tell(p, true);
+	event_add_read(master, read_ready, p, p->fd, &p->t_read);
+	read_answers(p);
 }
 
 static void close_socket(struct probe *p)
@@ -217,7 +261,6 @@ static void close_socket(struct probe *p)
 		close(p->fd);
 	p->fd = -1;
 	p->told = false;
-	p->unanswered = 0;
 }
 
 /* Only echo replies are of use, and a router sees many other messages. */
@@ -251,7 +294,9 @@ static bool open_socket(struct probe *p)
 	filter_replies(p->fd, v4);
 	if (getrandom(&p->cookie, sizeof(p->cookie), 0) != sizeof(p->cookie))
 		p->cookie = (uint64_t)dsaa_mono_now().us;
-	event_add_read(master, read_answer, p, p->fd, &p->t_read);
+	p->answered = p->seq;
+	p->rtt_us = FIRST_RTT_US;
+	event_add_read(master, read_ready, p, p->fd, &p->t_read);
 	return true;
 }
 
@@ -272,6 +317,17 @@ static bool prepare(struct probe *p)
 	return false;
 }
 
+/* Nothing came although an answer was due. */
+static bool is_silent(struct probe *p)
+{
+	struct dsaa_mono now = dsaa_mono_now();
+
+	/* one that waits in the socket while we had no time is an answer */
+	read_answers(p);
+	return p->seq != p->answered && dsaa_mono_diff_us(now, p->waiting_since) >=
+						SILENT_MS * INT64_C(1000) + 2 * p->rtt_us;
+}
+
 static void next_echo(struct event *t)
 {
 	struct probe *p = EVENT_ARG(t);
@@ -279,17 +335,13 @@ static void next_echo(struct event *t)
 	event_add_timer_msec(master, next_echo, p, INTERVAL_MS, &p->t_send);
 	if (!prepare(p))
 		return;
-	if (p->unanswered >= SILENT_TIMES)
+	if (is_silent(p))
 		tell(p, false);
-	else
-		p->unanswered++;
 	send_echo(p);
 }
 
-void dsaa_probe_set(uint8_t site, bool on)
+static void set(struct probe *p, bool on)
 {
-	struct probe *p = &probes[site];
-
 	if (p->on == on)
 		return;
 	p->on = on;
@@ -299,8 +351,30 @@ void dsaa_probe_set(uint8_t site, bool on)
 		event_add_event(master, next_echo, p, 0, &p->t_send);
 }
 
+void dsaa_probe_reconcile(void)
+{
+	uint8_t local = dsaa_local_site();
+
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		set(&probes[s], dsaa_conf.enabled && local && s != local &&
+					dsaa_conf.site[s].configured &&
+					dsaa_conf.site[s].has_probe);
+}
+
+void dsaa_probe_ask(uint8_t site)
+{
+	struct probe *p = &probes[site];
+
+	p->asked = dsaa_mono_now();
+	p->told = false;
+	if (!p->on)
+		return;
+	EVENT_OFF(p->t_send);
+	event_add_event(master, next_echo, p, 0, &p->t_send);
+}
+
 void dsaa_probe_stop(void)
 {
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
-		dsaa_probe_set(s, false);
+		set(&probes[s], false);
 }

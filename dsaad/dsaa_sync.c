@@ -124,12 +124,10 @@ static void changed_in_main(struct event *t)
 	dsaa_advertise_reconcile();
 }
 
-/* Main thread: start or stop probing; the site is in VAL, the sign of it says which. */
+/* Main thread: the engine wants to know of the site in VAL. */
 static void probe_in_main(struct event *t)
 {
-	int what = EVENT_VAL(t);
-
-	dsaa_probe_set((uint8_t)abs(what), what > 0);
+	dsaa_probe_ask((uint8_t)EVENT_VAL(t));
 }
 
 /* ------------------------------------------------------------------ carrying out actions */
@@ -190,7 +188,8 @@ static void carry_out(const struct dsaa_action *a)
 		dsaa_correct_site_word(a->site, a->word);
 		break;
 	case DSAA_ACT_PROBE:
-		event_add_event(master, probe_in_main, NULL, a->up ? a->site : -(int)a->site, NULL);
+		if (a->up)
+			event_add_event(master, probe_in_main, NULL, a->site, NULL);
 		break;
 	case DSAA_ACT_CHANGED:
 		event_add_event(master, changed_in_main, NULL, 0, &t_changed);

@@ -201,8 +201,10 @@ void dsaa_bfd_stop(void);
 
 /* dsaa_probe.c: ICMP echo to a peer's probe address through the network. */
 void dsaa_probe_init(void);
-/* Starts or stops probing SITE; results go to dsaa_sync_post_probe(). */
-void dsaa_probe_set(uint8_t site, bool on);
+/* Probes the sites of the configuration; what is new goes to dsaa_sync_post_probe(). */
+void dsaa_probe_reconcile(void);
+/* Tell of SITE anew: an answer counts only when it was asked for from now on. */
+void dsaa_probe_ask(uint8_t site);
 void dsaa_probe_stop(void);
 
 /* ------------------------------------------------------------------ the sync thread */
