@@ -4,12 +4,14 @@
  *
  *	owner                              holder of the replicas
  *	dump of what is ours
- *	AUDIT_BEGIN, HASHES..., END  --->  a set of hashes
+ *	AUDIT_BEGIN, STATES..., END  --->  a set of hashes with their states
  *	                                   dump of the owner's replicas:
  *	                                   not in the set: deleted (extra)
- *	                                   in the set: marked
- *	                             <---  WANT: what has no mark (missing)
- *	dump, AUDIT_FLOWS            --->  created again
+ *	                                   in the set, same state: marked
+ *	                             <---  WANT: what has no mark (missing, altered)
+ *	dump, AUDIT_FLOWS            --->  created again, or put right
+ *
+ * To a peer of version 1.0 HASHES go, without states: it finds no altered ones.
  *
  * All of it travels in the order of the session, so what changes meanwhile is
  * known: a connection that the log says is deleted is not named, a record that
@@ -74,21 +76,38 @@ void dsaa_audit_begin(struct dsaa_engine *e)
 	}
 }
 
-void dsaa_audit_flush(struct dsaa_engine *e)
+static bool takes_states(const struct dsaa_peer *p)
 {
-	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_HASHES };
-	size_t len;
+	return p->minor >= 1;
+}
 
-	if (!e->hash_count)
-		return;
+/* Tells those peers that take states, or those that do not, the hashes that wait. */
+static void tell(struct dsaa_engine *e, bool states)
+{
+	struct dsaa_msg m = { .type = states ? DSAA_MSG_AUDIT_STATES : DSAA_MSG_AUDIT_HASHES };
+	uint8_t *buf = e->bulk_buf[states];
+	size_t len = 0;
+
 	m.hashes.audit_id = e->audit_id;
 	m.hashes.count = (uint16_t)e->hash_count;
 	m.hashes.list = e->hashes;
-	e->bulk_turn = !e->bulk_turn;
-	len = dsaa_wire_encode(e->bulk_buf[e->bulk_turn], DSAA_MSG_MAX, &m);
-	DSAA_FOREACH_PEER (e, p)
-		if (p->audit_tx)
-			p->audit_tx = dsaa_act_send_borrowed(e, p, e->bulk_buf[e->bulk_turn], len);
+	m.hashes.states = e->states;
+	DSAA_FOREACH_PEER (e, p) {
+		if (!p->audit_tx || takes_states(p) != states)
+			continue;
+		if (!len)
+			len = dsaa_wire_encode(buf, DSAA_MSG_MAX, &m);
+		p->audit_tx = dsaa_act_send_borrowed(e, p, buf, len);
+	}
+}
+
+/* At most once a step: both buffers are free then. */
+void dsaa_audit_flush(struct dsaa_engine *e)
+{
+	if (!e->hash_count)
+		return;
+	tell(e, false);
+	tell(e, true);
 	e->hash_count = 0;
 }
 
@@ -98,8 +117,9 @@ void dsaa_audit_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 
 	if (!dsaa_send_dumped_record(e, f, &r))
 		return;
+	e->states[e->hash_count] = dsaa_flow_state_digest(&r.flow, e->cfg.mark_mask, e->audit_id);
 	e->hashes[e->hash_count++] = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED);
-	if (e->hash_count == DSAA_HASHES_PER_MSG_MAX)
+	if (e->hash_count == DSAA_STATES_PER_MSG_MAX)
 		dsaa_audit_flush(e);
 }
 
@@ -137,8 +157,9 @@ void dsaa_audit_answer_flush(struct dsaa_engine *e)
 void dsaa_audit_answer_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	struct dsaa_record r;
+	uint64_t hash = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED);
 
-	if (!dsaa_seen_has(&e->wanted, dsaa_flow_key_hash(f, DSAA_DIGEST_SEED)) ||
+	if (dsaa_seen_match_state(&e->wanted, hash, 0) == DSAA_SEEN_ABSENT ||
 	    !dsaa_send_dumped_record(e, f, &r) || dsaa_wire_flows_add(&e->bulk_writer, &r))
 		return;
 	dsaa_audit_answer_flush(e);
@@ -158,7 +179,7 @@ static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p,
 		return; /* one at a time: who asked asks again */
 	dsaa_seen_clear(&e->wanted);
 	for (unsigned i = 0; i < h->count; i++)
-		dsaa_seen_add(&e->wanted, dsaa_wire_hash(h, i));
+		dsaa_seen_add_state(&e->wanted, dsaa_wire_hash(h, i), 0);
 	e->wanted_site = p->site;
 	e->wanted_id = h->audit_id;
 }
@@ -183,7 +204,35 @@ static void take_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 	dsaa_seen_clear(&e->seen);
 	p->audit_rx = true;
 	p->audit_rx_id = id;
-	p->audit_found = p->audit_fixed = 0;
+	p->audit_states = takes_states(p);
+	p->audit_found = p->audit_fixed = p->audit_altered = 0;
+}
+
+void dsaa_audit_named(struct dsaa_engine *e, const struct dsaa_peer *p, uint64_t hash, bool deleted)
+{
+	hash = dsaa_receive_seen_of(p->site, hash);
+	if (p->audit_states && deleted)
+		dsaa_seen_mark_state(&e->seen, hash);
+	else if (p->audit_states)
+		dsaa_seen_add_state(&e->seen, hash, 0); /* newer than the state that was told */
+	else if (deleted)
+		dsaa_seen_mark(&e->seen, hash);
+	else
+		dsaa_seen_add(&e->seen, hash);
+}
+
+static void take_hashes(struct dsaa_engine *e, const struct dsaa_peer *p,
+			const struct dsaa_msg_hashes *h, bool states)
+{
+	for (unsigned i = 0; i < h->count; i++) {
+		uint64_t hash = dsaa_receive_seen_of(p->site, dsaa_wire_hash(h, i));
+
+		if (states)
+			dsaa_seen_add_state(&e->seen, hash,
+					    dsaa_seen_state(dsaa_wire_state(h, i)));
+		else
+			dsaa_seen_add(&e->seen, hash);
+	}
 }
 
 unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m)
@@ -196,9 +245,12 @@ unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const st
 		take_begin(e, p, h->audit_id);
 		break;
 	case DSAA_MSG_AUDIT_HASHES:
-		for (unsigned i = 0; ours && i < h->count; i++)
-			dsaa_seen_add(&e->seen,
-				      dsaa_receive_seen_of(p->site, dsaa_wire_hash(h, i)));
+	case DSAA_MSG_AUDIT_STATES:
+		/* which of both follows from the versions of the session */
+		if ((m->type == DSAA_MSG_AUDIT_STATES) != takes_states(p))
+			return DSAA_R_PROTOCOL_ORDER;
+		if (ours)
+			take_hashes(e, p, h, p->audit_states);
 		break;
 	case DSAA_MSG_AUDIT_END:
 		p->audit_sweep = ours && !e->seen.overflow;
@@ -213,10 +265,21 @@ unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const st
 
 bool dsaa_audit_is_extra(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_flow *f)
 {
-	if (!p->audit_sweep || dsaa_seen_mark(&e->seen, dsaa_receive_seen_hash(p->site, f)))
+	uint64_t hash = dsaa_receive_seen_hash(p->site, f);
+	enum dsaa_seen_match match;
+	uint32_t digest;
+
+	if (!p->audit_sweep)
 		return false;
-	p->audit_found++;
-	return true;
+	if (p->audit_states) {
+		digest = dsaa_flow_state_digest(f, e->cfg.mark_mask, p->audit_rx_id);
+		match = dsaa_seen_match_state(&e->seen, hash, dsaa_seen_state(digest));
+	} else {
+		match = dsaa_seen_mark(&e->seen, hash) ? DSAA_SEEN_EQUAL : DSAA_SEEN_ABSENT;
+	}
+	p->audit_altered += match == DSAA_SEEN_DIFFERS;
+	p->audit_found += match == DSAA_SEEN_ABSENT;
+	return match == DSAA_SEEN_ABSENT;
 }
 
 /* Asks for what is missing, or for everything when that is less work. */
@@ -247,9 +310,14 @@ void dsaa_audit_compared(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (!p->audit_sweep)
 		return;
 	p->audit_sweep = false;
-	while (missing <= DSAA_AUDIT_WANT_MAX && dsaa_seen_next_unmarked(&e->seen, &at, &hash))
+	while (missing <= DSAA_AUDIT_WANT_MAX && dsaa_seen_next_unmarked(&e->seen, &at, &hash)) {
+		/* the owner compares only the bits that a set with states keeps */
+		if (p->audit_states)
+			hash &= ~DSAA_SEEN_STATE_MASK;
 		e->hashes[missing++] = dsaa_receive_seen_of(p->site, hash);
+	}
 	p->audit_differences = p->audit_found + missing;
+	p->audit_were_altered = p->audit_altered;
 	p->audit_repaired = p->audit_fixed; /* AUDIT_FLOWS add theirs */
 	p->audit_at = e->now;
 	p->audits++;

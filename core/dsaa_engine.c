@@ -418,6 +418,7 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 	v->audit_at = p->audit_at;
 	v->audit_differences = p->audit_differences;
 	v->audit_repaired = p->audit_repaired;
+	v->audit_altered = p->audit_were_altered;
 	v->audits = p->audits;
 	v->sessions = p->sessions;
 	return true;

@@ -205,6 +205,7 @@ struct dsaa_peer_view {
 	bool audit_done;
 	struct dsaa_mono audit_at;
 	uint64_t audit_differences, audit_repaired;
+	uint64_t audit_altered; /* of the differences */
 	uint64_t audits; /* finished since the daemon's start */
 	uint64_t sessions; /* how many came up so far */
 };

@@ -119,10 +119,12 @@ struct dsaa_peer {
 	bool audit_tx;		   /* it is being told our hashes */
 	struct dsaa_mono audit_tx_at; /* when the next one is due */
 	bool audit_rx, audit_sweep; /* its hashes come in; the comparison is due */
+	bool audit_states; /* they come with states, so the set has them, too */
 	uint32_t audit_rx_id;
-	uint64_t audit_found, audit_fixed; /* of the running audit */
+	/* of the running audit: not the owner's, deleted so far, altered */
+	uint64_t audit_found, audit_fixed, audit_altered;
 	struct dsaa_mono audit_at;
-	uint64_t audit_differences, audit_repaired, audits;
+	uint64_t audit_differences, audit_repaired, audit_were_altered, audits;
 
 	/* counters */
 	uint64_t sent, received, applied, swept;
@@ -191,6 +193,7 @@ struct dsaa_engine {
 	uint32_t wanted_id;
 	uint32_t audit_id;
 	uint64_t hashes[DSAA_HASHES_PER_MSG_MAX];
+	uint32_t states[DSAA_STATES_PER_MSG_MAX]; /* beside the hashes that are told */
 	unsigned hash_count;
 	bool bulk_again; /* events were lost: everybody needs a bulk */
 	struct dsaa_mono bulk_last; /* when the last dump for a bulk began: a pace */
@@ -302,6 +305,9 @@ void dsaa_receive_tick(struct dsaa_engine *e, struct dsaa_peer *p);
 /* dsaa_audit.c */
 /* True while records of P must be remembered as named by its owner. */
 bool dsaa_audit_running(const struct dsaa_peer *p);
+/* P speaks of the connection with key hash HASH while its audit runs: no leftover, not missing. */
+void dsaa_audit_named(struct dsaa_engine *e, const struct dsaa_peer *p, uint64_t hash,
+		      bool deleted);
 /* Is an audit to be told, compared or answered now? Then what the dump is for, and of which site. */
 enum dsaa_purpose dsaa_audit_due(struct dsaa_engine *e, dsaa_site_id *site);
 void dsaa_audit_begin(struct dsaa_engine *e);
@@ -314,7 +320,7 @@ void dsaa_audit_answer_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
 /* Sends what is in the writer. */
 void dsaa_audit_answer_flush(struct dsaa_engine *e);
 void dsaa_audit_answer_end(struct dsaa_engine *e);
-/* True when replica F was not named: it must go. */
+/* True when replica F was not named: it must go. One that was altered counts as missing. */
 bool dsaa_audit_is_extra(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_flow *f);
 /* The comparison is done: ask for what is missing. */
 void dsaa_audit_compared(struct dsaa_engine *e, struct dsaa_peer *p);

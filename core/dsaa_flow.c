@@ -60,6 +60,26 @@ static uint64_t load_be64(const uint8_t *p)
 	return v;
 }
 
+static struct sip sip_begin(uint64_t seed)
+{
+	uint64_t k1 = ~rotl(seed, 32);
+
+	return (struct sip){ seed ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
+			     seed ^ UINT64_C(0x6c7967656e657261),
+			     k1 ^ UINT64_C(0x7465646279746573) };
+}
+
+/* After WORDS words. */
+static uint64_t sip_end(struct sip *s, unsigned words)
+{
+	sip_word(s, (uint64_t)words * 8 << 56);
+	s->v2 ^= 0xff;
+	sip_round(s);
+	sip_round(s);
+	sip_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
 /*
  * SipHash-1-3 (Aumasson and Bernstein) over six words: a peer's traffic
  * chooses the keys, so a weak hash would let it choose the buckets. The words
@@ -67,9 +87,7 @@ static uint64_t load_be64(const uint8_t *p)
  */
 uint64_t dsaa_flow_key_hash(const struct dsaa_flow *f, uint64_t seed)
 {
-	uint64_t k1 = ~rotl(seed, 32);
-	struct sip s = { seed ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
-			 seed ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573) };
+	struct sip s = sip_begin(seed);
 
 	sip_word(&s, load_be64(f->orig.src));
 	sip_word(&s, load_be64(f->orig.src + 8));
@@ -77,12 +95,7 @@ uint64_t dsaa_flow_key_hash(const struct dsaa_flow *f, uint64_t seed)
 	sip_word(&s, load_be64(f->orig.dst + 8));
 	sip_word(&s, (uint64_t)f->orig.sport << 48 | (uint64_t)f->orig.dport << 32 |
 			     (uint64_t)f->zone << 16 | (uint64_t)f->family << 8 | f->proto);
-	sip_word(&s, UINT64_C(40) << 56);
-	s.v2 ^= 0xff;
-	sip_round(&s);
-	sip_round(&s);
-	sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	return sip_end(&s, 5);
 }
 
 static bool tuple_equal(const struct dsaa_tuple *a, const struct dsaa_tuple *b)
@@ -159,6 +172,65 @@ static uint32_t nat_bits(const struct dsaa_flow *f)
 	}
 	return (snat ? DSAA_FLOW_SNAT : 0) | (dnat ? DSAA_FLOW_DNAT : 0);
 }
+
+/* ------------------------------------------------------------------ state digest */
+
+/* What every site knows of a connection's progress; the numbers are the specification's. */
+enum progress { OPENING = 0, ESTABLISHED = 1, CLOSING = 2 };
+
+/* By the kernel's numbers of TCP states; SYN_SENT2 stands behind CLOSE. */
+static enum progress tcp_progress(const struct dsaa_flow *f)
+{
+	if (f->tcp_state >= 4 && f->tcp_state <= 8)
+		return CLOSING;
+	return f->status & DSAA_FLOW_ASSURED ? ESTABLISHED : OPENING;
+}
+
+/* CLOSED, SHUTDOWN_*; HEARTBEAT_SENT (8) opens another path of an association. */
+static enum progress sctp_progress(const struct dsaa_flow *f)
+{
+	if (f->sctp_state >= 5 && f->sctp_state <= 7)
+		return CLOSING;
+	return f->status & DSAA_FLOW_ASSURED ? ESTABLISHED : OPENING;
+}
+
+static uint64_t protocol_word(const struct dsaa_flow *f)
+{
+	enum progress p;
+
+	switch (f->proto) {
+	case DSAA_PROTO_TCP:
+		p = tcp_progress(f);
+		/* the window scales are known once both ends have said theirs */
+		return p != ESTABLISHED ? p :
+					  (uint64_t)f->tcp_wscale[0] << 16 |
+						  (uint64_t)f->tcp_wscale[1] << 8 | p;
+	case DSAA_PROTO_SCTP:
+		return sctp_progress(f);
+	case DSAA_PROTO_DCCP:
+		return f->status & DSAA_FLOW_ASSURED ? ESTABLISHED : OPENING;
+	default:
+		return f->status & DSAA_FLOW_SEEN_REPLY;
+	}
+}
+
+uint32_t dsaa_flow_state_digest(const struct dsaa_flow *f, uint32_t mark_mask, uint64_t seed)
+{
+	struct sip s = sip_begin(seed ^ DSAA_DIGEST_SEED);
+	uint64_t hash;
+
+	sip_word(&s, load_be64(f->reply.src));
+	sip_word(&s, load_be64(f->reply.src + 8));
+	sip_word(&s, load_be64(f->reply.dst));
+	sip_word(&s, load_be64(f->reply.dst + 8));
+	sip_word(&s, (uint64_t)f->reply.sport << 48 | (uint64_t)f->reply.dport << 32 |
+			     (f->mark & ~mark_mask));
+	sip_word(&s, (uint64_t)(f->status & DSAA_FLOW_ASSURED) << 32 | protocol_word(f));
+	hash = sip_end(&s, 6);
+	return (uint32_t)(hash ^ hash >> 32);
+}
+
+/* ------------------------------------------------------------------ NAT */
 
 void dsaa_flow_derive_nat(struct dsaa_flow *f)
 {

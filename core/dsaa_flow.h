@@ -101,6 +101,16 @@ const char *dsaa_flow_key_invalid(const struct dsaa_flow *f);
  */
 const char *dsaa_flow_invalid(const struct dsaa_flow *f);
 
+/*
+ * Digest of what a replica of F must have besides its key, so that one that
+ * was altered is found: NAT, the user's bits of the mark (outside of
+ * MARK_MASK), whether an answer was seen and it is assured, and the state of
+ * its protocol as far as every site learns it. SEED changes from time to time:
+ * two states that are taken for one are not the next time. The specification
+ * (section 6) has the same list.
+ */
+uint32_t dsaa_flow_state_digest(const struct dsaa_flow *f, uint32_t mark_mask, uint64_t seed);
+
 /* Sets the SNAT and DNAT bits of F->status from its tuples. */
 void dsaa_flow_derive_nat(struct dsaa_flow *f);
 

@@ -22,6 +22,7 @@ enum dsaa_limits {
 	DSAA_MSG_MAX = DSAA_MSG_HEADER_LEN + DSAA_MSG_BODY_MAX,
 	DSAA_FLOWS_PER_MSG_MAX = 128,
 	DSAA_HASHES_PER_MSG_MAX = 8000,
+	DSAA_STATES_PER_MSG_MAX = 5000,
 	DSAA_RECORD_LEN_MAX = 480,	 /* one encoded flow record */
 
 	/* compacted log of changed connections */

@@ -126,7 +126,10 @@ static void start_apply(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_pu
 static void note_named(struct dsaa_engine *e, const struct dsaa_peer *p,
 		       const struct dsaa_record *r)
 {
-	if (!p->bulk_rx && !p->want_sweep && !dsaa_audit_running(p))
+	if (dsaa_audit_running(p))
+		dsaa_audit_named(e, p, dsaa_flow_key_hash(&r->flow, DSAA_DIGEST_SEED),
+				 r->op == DSAA_OP_DELETE);
+	if (!p->bulk_rx && !p->want_sweep)
 		return;
 	if (r->op == DSAA_OP_DELETE)
 		dsaa_seen_mark(&e->seen, dsaa_receive_seen_hash(p->site, &r->flow));
@@ -224,7 +227,8 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 	case DSAA_OWNER_TAKE:
 		if (ours)
 			give_up_own(e, &op->existing);
-		return is_of_earlier(op) ? DSAA_APPLY_REPLACE : DSAA_APPLY_UPDATE;
+		/* ours goes on seeing packets until it is gone, and an update leaves what they did */
+		return ours || is_of_earlier(op) ? DSAA_APPLY_REPLACE : DSAA_APPLY_UPDATE;
 	case DSAA_OWNER_REPLACE:
 		if (ours)
 			give_up_own(e, &op->existing);

@@ -87,3 +87,61 @@ bool dsaa_seen_next_unmarked(const struct dsaa_seen *s, uint32_t *at, uint64_t *
 	}
 	return false;
 }
+
+/* ------------------------------------------------------------------ with a state */
+
+static uint64_t state_value(uint64_t hash)
+{
+	return hash & ~DSAA_SEEN_STATE_MASK ? hash & ~DSAA_SEEN_STATE_MASK :
+					      DSAA_SEEN_STATE_MASK + 1;
+}
+
+/* As seen_slot(), for a set of hashes with states. */
+static uint64_t *state_slot(const struct dsaa_seen *s, uint64_t hash)
+{
+	uint64_t value = state_value(hash);
+	uint64_t mixed = (value ^ s->seed) * UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t at = (uint32_t)(mixed >> 32) & (s->capacity - 1);
+
+	while (s->slots[at] != 0 && (s->slots[at] & ~DSAA_SEEN_STATE_MASK) != value)
+		at = (at + 1) & (s->capacity - 1);
+	return &s->slots[at];
+}
+
+void dsaa_seen_add_state(struct dsaa_seen *s, uint64_t hash, uint32_t state)
+{
+	uint64_t *slot = state_slot(s, hash);
+
+	if (!*slot && s->used >= s->capacity / 4 * 3) {
+		s->overflow = true;
+		return;
+	}
+	if (!*slot)
+		s->used++;
+	else if (!(*slot & DSAA_SEEN_STATE_MASK & ~UINT64_C(1)))
+		state = 0;
+	*slot = state_value(hash) | (*slot & 1) | state << 1;
+}
+
+enum dsaa_seen_match dsaa_seen_match_state(struct dsaa_seen *s, uint64_t hash, uint32_t state)
+{
+	uint64_t *slot = state_slot(s, hash);
+	uint32_t there = (*slot & DSAA_SEEN_STATE_MASK) >> 1;
+
+	if (!*slot)
+		return DSAA_SEEN_ABSENT;
+	if (there && there != state)
+		return DSAA_SEEN_DIFFERS;
+	*slot |= 1;
+	return DSAA_SEEN_EQUAL;
+}
+
+bool dsaa_seen_mark_state(struct dsaa_seen *s, uint64_t hash)
+{
+	uint64_t *slot = state_slot(s, hash);
+
+	if (!*slot)
+		return false;
+	*slot |= 1;
+	return true;
+}

@@ -32,6 +32,31 @@ bool dsaa_seen_mark(struct dsaa_seen *s, uint64_t hash);
  * at the end. Start with 0. Bit 0 of what comes out is cleared.
  */
 bool dsaa_seen_next_unmarked(const struct dsaa_seen *s, uint32_t *at, uint64_t *hash);
+
+/*
+ * Sets whose hashes carry a digest of what they stand for. A set holds only
+ * such hashes or none: bits 12 to 63 are the hash, bits 1 to 11 the digest,
+ * where 0 means "any".
+ */
+#define DSAA_SEEN_STATE_MASK UINT64_C(0xfff)
+
+/* Of any 32-bit digest the part that a set keeps; never 0. */
+static inline uint32_t dsaa_seen_state(uint32_t digest)
+{
+	return 1 + digest % 2047;
+}
+/* Adds HASH with STATE (0: any); of a hash that is there already "any" stays or becomes the state. */
+void dsaa_seen_add_state(struct dsaa_seen *s, uint64_t hash, uint32_t state);
+
+enum dsaa_seen_match {
+	DSAA_SEEN_ABSENT,
+	DSAA_SEEN_EQUAL, /* marked now */
+	DSAA_SEEN_DIFFERS, /* there, with another state: not marked */
+};
+enum dsaa_seen_match dsaa_seen_match_state(struct dsaa_seen *s, uint64_t hash, uint32_t state);
+/* Marks HASH, whatever its state; false when it is not in the set. */
+bool dsaa_seen_mark_state(struct dsaa_seen *s, uint64_t hash);
+
 /* HASH as the set compares it: bit 0 is not part of it. */
 static inline uint64_t dsaa_seen_value(uint64_t hash)
 {

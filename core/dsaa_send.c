@@ -94,7 +94,8 @@ static void note_left_behind(struct dsaa_engine *e, const struct dsaa_flow *f)
 	if (!owner || owner > DSAA_SITES_MAX || owner == e->cfg.local)
 		return;
 	p = &e->peer[owner];
-	if (!p->configured || p->state != DSAA_PEER_DEAD)
+	/* a site that is coming back has its word on its connections itself */
+	if (!p->configured || p->state != DSAA_PEER_DEAD || p->session >= DSAA_SESSION_OPEN)
 		return;
 	if (p->adopting)
 		p->adopt_again = true;

@@ -206,6 +206,7 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 		return dsaa_receive_message(e, p, m);
 	case DSAA_MSG_AUDIT_BEGIN:
 	case DSAA_MSG_AUDIT_HASHES:
+	case DSAA_MSG_AUDIT_STATES:
 	case DSAA_MSG_AUDIT_END:
 	case DSAA_MSG_AUDIT_WANT:
 		return dsaa_audit_message(e, p, m);

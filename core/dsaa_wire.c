@@ -17,6 +17,7 @@ enum {
 	FLOWS_LEN = 10,	     /* epoch, count */
 	BULK_FLOWS_LEN = 14, /* epoch, bulk id, count */
 	HASHES_LEN = 14,     /* audit id, count, one hash */
+	STATES_LEN = 18,     /* audit id, count, one hash with its state */
 	HELLO_LEN = 52,
 	HELLO_FOREIGN_LEN = 2, /* all that is read of another major version */
 	RECORD_LEN_MIN = 25,   /* a DELETE of IPv4, without its length field */
@@ -516,23 +517,38 @@ static void write_goodbye(struct dsaa_writer *w, const struct dsaa_msg *m)
 	dsaa_writer_u16(w, m->goodbye.reason);
 }
 
-/* BEGIN and END name no hash, HASHES and WANT at least one. */
-static bool names_hashes(uint8_t type)
+/* How an audit's messages name hashes: BEGIN and END none, the others at least one. */
+static const struct naming {
+	uint8_t type;
+	uint8_t stride; /* bytes of one */
+	uint16_t max;
+} namings[] = {
+	{ DSAA_MSG_AUDIT_HASHES, 8, DSAA_HASHES_PER_MSG_MAX },
+	{ DSAA_MSG_AUDIT_WANT, 8, DSAA_HASHES_PER_MSG_MAX },
+	{ DSAA_MSG_AUDIT_STATES, 12, DSAA_STATES_PER_MSG_MAX },
+};
+
+static const struct naming *naming_of(uint8_t type)
 {
-	return type == DSAA_MSG_AUDIT_HASHES || type == DSAA_MSG_AUDIT_WANT;
+	for (size_t i = 0; i < sizeof(namings) / sizeof(namings[0]); i++)
+		if (namings[i].type == type)
+			return &namings[i];
+	return NULL;
 }
 
 static unsigned read_hashes(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
 {
+	const struct naming *n = naming_of(m->type);
 	struct dsaa_msg_hashes *h = &m->hashes;
 
 	(void)records;
 	h->audit_id = dsaa_reader_u32(r);
-	if (!names_hashes(m->type))
+	if (!n)
 		return DSAA_R_NONE;
 	h->count = dsaa_reader_u16(r);
-	if (!h->count || h->count > DSAA_HASHES_PER_MSG_MAX ||
-	    dsaa_reader_left(r) != (size_t)h->count * sizeof(uint64_t))
+	h->stride = n->stride;
+	if (!h->count || h->count > n->max ||
+	    dsaa_reader_left(r) != (size_t)h->count * n->stride)
 		return DSAA_R_MALFORMED;
 	h->bytes = r->data + r->pos;
 	dsaa_reader_skip(r, dsaa_reader_left(r));
@@ -542,19 +558,30 @@ static unsigned read_hashes(struct dsaa_reader *r, struct dsaa_msg *m, struct ds
 static void write_hashes(struct dsaa_writer *w, const struct dsaa_msg *m)
 {
 	dsaa_writer_u32(w, m->hashes.audit_id);
-	if (!names_hashes(m->type))
+	if (!naming_of(m->type))
 		return;
 	dsaa_writer_u16(w, m->hashes.count);
-	for (unsigned i = 0; i < m->hashes.count; i++)
+	for (unsigned i = 0; i < m->hashes.count; i++) {
 		dsaa_writer_u64(w, m->hashes.list[i]);
+		if (m->type == DSAA_MSG_AUDIT_STATES)
+			dsaa_writer_u32(w, m->hashes.states[i]);
+	}
 }
 
 uint64_t dsaa_wire_hash(const struct dsaa_msg_hashes *h, unsigned i)
 {
 	struct dsaa_reader r;
 
-	dsaa_reader_init(&r, h->bytes + i * sizeof(uint64_t), sizeof(uint64_t));
+	dsaa_reader_init(&r, h->bytes + i * h->stride, sizeof(uint64_t));
 	return dsaa_reader_u64(&r);
+}
+
+uint32_t dsaa_wire_state(const struct dsaa_msg_hashes *h, unsigned i)
+{
+	struct dsaa_reader r;
+
+	dsaa_reader_init(&r, h->bytes + i * h->stride + sizeof(uint64_t), sizeof(uint32_t));
+	return dsaa_reader_u32(&r);
 }
 
 /* ------------------------------------------------------------------ table (2.2) */
@@ -582,6 +609,7 @@ static const struct message_type {
 	[DSAA_MSG_AUDIT_END] = { 4, 4, read_hashes, write_hashes },
 	[DSAA_MSG_AUDIT_WANT] = { HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 	[DSAA_MSG_AUDIT_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
+	[DSAA_MSG_AUDIT_STATES] = { STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 };
 
 static const struct message_type *type_of(uint8_t type)
@@ -623,7 +651,10 @@ unsigned dsaa_wire_decode(const uint8_t *buf, size_t len, struct dsaa_msg *m,
 	flags = dsaa_reader_u8(&r);
 	dsaa_reader_skip(&r, 4);
 	t = type_of(out.type);
-	if (!t && out.type >= DSAA_MSG_SKIPPABLE) {
+	if (out.type >= DSAA_MSG_SKIPPABLE && (!t || flags != 0)) {
+		/* one that we know, but not with such flags, is not that one */
+		if (t)
+			out.type = DSAA_MSG_SKIPPED;
 		*m = out;
 		return DSAA_R_NONE;
 	}

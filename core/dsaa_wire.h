@@ -14,7 +14,7 @@
 
 #define DSAA_WIRE_MAGIC 0xd5aa
 #define DSAA_WIRE_MAJOR 1
-#define DSAA_WIRE_MINOR 0
+#define DSAA_WIRE_MINOR 1
 
 /* Message types. Types >= 128 may be skipped by a receiver that does not know them. */
 enum dsaa_msg_type {
@@ -35,6 +35,8 @@ enum dsaa_msg_type {
 	DSAA_MSG_AUDIT_WANT = 15,
 	DSAA_MSG_AUDIT_FLOWS = 16,
 	DSAA_MSG_SKIPPABLE = 128,
+	DSAA_MSG_AUDIT_STATES = 130, /* since 1.1, in place of AUDIT_HASHES */
+	DSAA_MSG_SKIPPED = 255,	     /* never sent: one that is known, but not with such flags */
 };
 
 enum dsaa_record_op {
@@ -94,12 +96,20 @@ struct dsaa_msg_bulk {
 	uint64_t rejected; /* DONE: handled, but not in the kernel (conflicts not counted) */
 };
 
-/* Hashes of keys (dsaa_flow_key_hash with DSAA_DIGEST_SEED) that an audit names. */
+/*
+ * Hashes of keys (dsaa_flow_key_hash with DSAA_DIGEST_SEED) that an audit
+ * names; STATES has a digest of the state (dsaa_flow_state_digest with the
+ * audit's number as seed) with each.
+ */
 struct dsaa_msg_hashes {
 	uint32_t audit_id;
-	uint16_t count;	      /* HASHES, WANT: 1..DSAA_HASHES_PER_MSG_MAX; BEGIN, END: 0 */
+	/* HASHES, WANT: 1..DSAA_HASHES_PER_MSG_MAX; STATES: 1..DSAA_STATES_PER_MSG_MAX; BEGIN,
+	 * END: 0 */
+	uint16_t count;
+	uint8_t stride;	      /* decoding: bytes of one */
 	const uint8_t *bytes; /* decoding: borrowed from the message; see dsaa_wire_hash() */
 	const uint64_t *list; /* encoding: of the caller */
+	const uint32_t *states; /* encoding STATES: of the caller */
 };
 
 struct dsaa_msg_goodbye {
@@ -116,7 +126,7 @@ struct dsaa_msg {
 		struct dsaa_msg_ack ack;
 		struct dsaa_msg_bulk bulk; /* BEGIN (only bulk_id), END, DONE */
 		struct dsaa_msg_goodbye goodbye;
-		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, END, WANT */
+		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, STATES, END, WANT */
 	};
 };
 
@@ -128,6 +138,8 @@ size_t dsaa_wire_encode(uint8_t *buf, size_t cap, const struct dsaa_msg *m);
 
 /* The hash number I of a decoded message. */
 uint64_t dsaa_wire_hash(const struct dsaa_msg_hashes *h, unsigned i);
+/* The digest of the state beside it, of AUDIT_STATES only. */
+uint32_t dsaa_wire_state(const struct dsaa_msg_hashes *h, unsigned i);
 
 /* Builds a FLOWS, BULK_FLOWS or AUDIT_FLOWS message record by record. */
 struct dsaa_flows_writer {

@@ -441,6 +441,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	json_object_object_add(o, "lastBulk", bulk);
 	json_object_int_add(audit, "differences", v.audit_differences);
 	json_object_int_add(audit, "repaired", v.audit_repaired);
+	json_object_int_add(audit, "altered", v.audit_altered);
 	json_object_boolean_add(audit, "done", v.audit_done);
 	json_object_int_add(audit, "audits", v.audits);
 	if (v.audit_done)
@@ -511,10 +512,10 @@ static void sync_peer_text(struct vty *vty, unsigned s)
 		vty_out(vty, "  last bulk: none\n");
 	if (v.audit_done)
 		vty_out(vty,
-			"  last audit: %s ago, %" PRIu64 " differences, %" PRIu64
-			" repaired; %" PRIu64 " audits\n",
-			age_text(v.audit_at, age), v.audit_differences, v.audit_repaired,
-			v.audits);
+			"  last audit: %s ago, %" PRIu64 " differences (%" PRIu64
+			" altered), %" PRIu64 " repaired; %" PRIu64 " audits\n",
+			age_text(v.audit_at, age), v.audit_differences, v.audit_altered,
+			v.audit_repaired, v.audits);
 	else
 		vty_out(vty, "  last audit: none\n");
 }

@@ -183,15 +183,48 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 }
 
 /*
- * A connection reports that it is there (NEW; RELATED is the same for an
- * expected one), that it is established (ASSURED) and that it is gone.
+ * What a connection reports: that it is there (RELATED is NEW of an expected
+ * one), established (ASSURED), gone; and the rare changes that its replicas
+ * must follow. What a TCP connection does between the first packet and
+ * ASSURED only costs: whoever takes it over sees the handshake repeated.
  */
+#define EVENTS_TCP                                                                                \
+	(1u << IPCT_NEW | 1u << IPCT_RELATED | 1u << IPCT_DESTROY | 1u << IPCT_ASSURED |          \
+	 1u << IPCT_HELPER | 1u << IPCT_MARK | 1u << IPCT_SEQADJ | 1u << IPCT_LABEL)
+/* Once it closes, a replica that still says ESTABLISHED would outlive a takeover by days. */
+#define EVENTS_TCP_CLOSING (EVENTS_TCP | 1u << IPCT_PROTOINFO)
+/* Without a handshake the first answer is all that tells that a connection is one. */
+#define EVENTS_OTHER (EVENTS_TCP_CLOSING | 1u << IPCT_REPLY)
+
+/* The mask counts when the packet has passed, so it holds for the change that this FIN makes. */
+static void add_closing_events(struct dsaa_nft *t)
+{
+	const uint8_t closing = TCP_FIN | TCP_RST, none = 0;
+
+	dsaa_nft_rule(t, correct);
+	when_proto(t, DSAA_PROTO_TCP);
+	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, sizeof(closing));
+	dsaa_nft_and(t, &closing, sizeof(closing));
+	dsaa_nft_is_not(t, &none, sizeof(none));
+	dsaa_nft_event_mask(t, EVENTS_TCP_CLOSING);
+	dsaa_nft_rule_end(t);
+}
+
 static void add_events(struct dsaa_nft *t)
 {
+	const uint8_t tcp = DSAA_PROTO_TCP;
+
 	dsaa_nft_rule(t, correct);
 	when_state(t, STATE_NEW | STATE_RELATED);
-	dsaa_nft_event_mask(t, 1u << IPCT_NEW | 1u << IPCT_RELATED | 1u << IPCT_DESTROY |
-				       1u << IPCT_ASSURED);
+	when_proto(t, tcp);
+	dsaa_nft_event_mask(t, EVENTS_TCP);
+	dsaa_nft_rule_end(t);
+
+	dsaa_nft_rule(t, correct);
+	when_state(t, STATE_NEW | STATE_RELATED);
+	dsaa_nft_meta(t, NFT_META_L4PROTO);
+	dsaa_nft_is_not(t, &tcp, sizeof(tcp));
+	dsaa_nft_event_mask(t, EVENTS_OTHER);
 	dsaa_nft_rule_end(t);
 }
 
@@ -300,6 +333,8 @@ static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 	dsaa_nft_chain(t, offer_pool);
 	dsaa_nft_set_ifnames(t, ifaces, c->iface, c->ifaces);
 	dsaa_nft_base_chain(t, correct, NF_INET_PRE_ROUTING, PRIO_CORRECT);
+	if (status->event_mask)
+		add_closing_events(t);
 	add_ours(t, c);
 	if (status->event_mask)
 		add_events(t);

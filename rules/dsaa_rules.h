@@ -8,8 +8,11 @@
  *	raw (prerouting, -300), raw_out (output, -300)
  *	    the tunnel's packets from and to the peers are not tracked
  *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
- *	    established and ours: left alone, after one rule
- *	    new connections report new, related, assured and destroy only
+ *	    TCP that closes reports its changes of state from now on
+ *	    established and ours: left alone, after two rules
+ *	    new connections report new, related, assured, destroy, and changes
+ *	    of mark, label, helper and sequence numbers; other protocols than
+ *	    TCP the first answer and their states as well
  *	    from a peer (by the TUN device; by the fast path, with a site's
  *	    address as Ethernet source): what has no entry or a foreign one -> queue
  *	    not from a correction interface: left alone

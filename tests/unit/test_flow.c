@@ -190,6 +190,63 @@ static void test_nat(void)
 	CHECK(f.status == DSAA_FLOW_DNAT);
 }
 
+#define STATE(f) dsaa_flow_state_digest(&(f), 0xff000000u, 7)
+
+/* What makes a replica an altered one, and what does not. */
+static void test_state_digest(void)
+{
+	struct dsaa_flow f = flow_make(4, DSAA_PROTO_TCP, 1), g;
+	uint32_t was;
+
+	f.status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	f.tcp_state = 3;
+	f.mark = 0x00000042;
+	was = STATE(f);
+	CHECK(dsaa_flow_state_digest(&f, 0xff000000u, 8) != was);
+	g = f;
+	g.mark |= 0x05000000; /* the owner's bits */
+	g.timeout_s = 99;
+	g.start_ns = 5;
+	g.id = 6;
+	g.tcp_flags[0] = 0x08;
+	CHECK(STATE(g) == was);
+	g = f;
+	g.mark = 0x43;
+	CHECK(STATE(g) != was);
+	g = f;
+	g.reply.dport++;
+	CHECK(STATE(g) != was);
+	g = f;
+	g.reply.dst[3]++;
+	CHECK(STATE(g) != was);
+	g = f;
+	g.tcp_wscale[1] = 3;
+	CHECK(STATE(g) != was);
+	g = f;
+	g.status = DSAA_FLOW_SEEN_REPLY;
+	CHECK(STATE(g) != was);
+	g.tcp_state = 1; /* a handshake is a handshake, whatever of it was seen where */
+	was = STATE(g);
+	g.tcp_state = 2;
+	g.status = 0;
+	g.tcp_wscale[0] = 7;
+	CHECK(STATE(g) == was);
+	g.tcp_state = 4;
+	was = STATE(g);
+	g.tcp_state = 7;
+	CHECK(STATE(g) == was);
+	g = f;
+	g.tcp_state = 8;
+	CHECK(STATE(g) != STATE(f));
+	f = g = flow_make(6, DSAA_PROTO_UDP, 2);
+	g.status = DSAA_FLOW_SEEN_REPLY;
+	CHECK(STATE(g) != STATE(f));
+	f = g = flow_make(6, DSAA_PROTO_SCTP, 2);
+	f.sctp_state = 4;
+	g.sctp_state = 7;
+	CHECK(STATE(g) != STATE(f));
+}
+
 static bool is_grace(uint32_t timeout_s)
 {
 	return timeout_s >= DSAA_ADOPTED_GRACE_S &&
@@ -254,6 +311,7 @@ int main(void)
 	test_bad_addresses();
 	test_bad_fields();
 	test_nat();
+	test_state_digest();
 	test_timeouts();
 	test_grace_is_spread();
 	return TEST_END();

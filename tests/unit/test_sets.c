@@ -143,6 +143,49 @@ static void test_special(void)
 		      rows[i].special);
 }
 
+/* Hashes with a state: equal, other, any; what is altered is not marked, so it is asked for. */
+static void test_seen_states(void)
+{
+	static uint64_t slots[1024];
+	struct dsaa_seen s;
+	uint64_t hash, asked = 0;
+	uint32_t at = 0;
+
+	dsaa_seen_init(&s, slots, 1024, 5);
+	for (uint64_t i = 1; i <= 700; i++)
+		dsaa_seen_add_state(&s, i << 12 | 0x5a5, dsaa_seen_state((uint32_t)(i * 77)));
+	CHECK(s.used == 700 && !s.overflow);
+	for (uint64_t i = 1; i <= 700; i++) {
+		uint32_t state = dsaa_seen_state((uint32_t)(i * 77));
+
+		/* the lowest bits of the hash are not compared */
+		CHECK(dsaa_seen_match_state(&s, i << 12, state % 2047 + 1) == DSAA_SEEN_DIFFERS);
+		if (i % 2)
+			CHECK(dsaa_seen_match_state(&s, i << 12 | 0xa5a, state) == DSAA_SEEN_EQUAL);
+	}
+	CHECK(dsaa_seen_match_state(&s, UINT64_C(701) << 12, 1) == DSAA_SEEN_ABSENT);
+	/* any: told before or after the state */
+	dsaa_seen_add_state(&s, UINT64_C(2) << 12, 0);
+	dsaa_seen_add_state(&s, UINT64_C(2) << 12, 9);
+	CHECK(dsaa_seen_match_state(&s, UINT64_C(2) << 12, 1234) == DSAA_SEEN_EQUAL);
+	CHECK(dsaa_seen_mark_state(&s, UINT64_C(4) << 12));
+	CHECK(!dsaa_seen_mark_state(&s, UINT64_C(900) << 12));
+	while (dsaa_seen_next_unmarked(&s, &at, &hash)) {
+		CHECK((hash >> 12) % 2 == 0 && hash >> 12 != 2 && hash >> 12 != 4);
+		asked++;
+	}
+	CHECK(asked == 348);
+	/* a hash of nothing but low bits has a place, too; a full set says so */
+	dsaa_seen_clear(&s);
+	dsaa_seen_add_state(&s, 3, 1);
+	CHECK(dsaa_seen_match_state(&s, 0xfff, 1) == DSAA_SEEN_EQUAL);
+	for (uint64_t i = 2; i < 800; i++)
+		dsaa_seen_add_state(&s, i << 12, 1);
+	CHECK(s.overflow);
+	for (uint32_t d = 0; d < 5000; d++)
+		CHECK(dsaa_seen_state(d) >= 1 && dsaa_seen_state(d) <= 2047);
+}
+
 static void test_histogram(void)
 {
 	static struct dsaa_histogram h;
@@ -192,6 +235,7 @@ static void test_histogram_halves(void)
 int main(void)
 {
 	test_seen();
+	test_seen_states();
 	test_addrset_full();
 	test_addrset_families();
 	test_addrset_model();

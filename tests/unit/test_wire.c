@@ -151,8 +151,9 @@ static void test_messages(void)
 		size_t len = dsaa_wire_encode(buf, sizeof(buf), &m);
 		unsigned reason = 0;
 
-		if (type == DSAA_MSG_AUDIT_HASHES || type == DSAA_MSG_AUDIT_WANT)
-			continue; /* test_hashes */
+		if (type == DSAA_MSG_AUDIT_HASHES || type == DSAA_MSG_AUDIT_WANT ||
+		    type == DSAA_MSG_AUDIT_STATES)
+			continue; /* test_hashes, test_states */
 		if (type < DSAA_MSG_HELLO || type > DSAA_MSG_AUDIT_FLOWS || type == DSAA_MSG_FLOWS ||
 		    type == DSAA_MSG_BULK_FLOWS || type == DSAA_MSG_AUDIT_FLOWS) {
 			CHECK(len == 0);
@@ -373,11 +374,51 @@ static void test_hello_rules(void)
 	}
 }
 
+static void test_states(void)
+{
+	static uint64_t list[DSAA_STATES_PER_MSG_MAX + 1];
+	static uint32_t states[DSAA_STATES_PER_MSG_MAX + 1];
+	struct dsaa_msg m = { .type = DSAA_MSG_AUDIT_STATES }, got;
+	unsigned reason;
+	size_t len;
+
+	for (unsigned i = 0; i <= DSAA_STATES_PER_MSG_MAX; i++) {
+		list[i] = test_random();
+		states[i] = (uint32_t)test_random();
+	}
+	m.hashes.audit_id = 78;
+	m.hashes.list = list;
+	m.hashes.states = states;
+	for (unsigned count = 1; count <= DSAA_STATES_PER_MSG_MAX; count += 4999) {
+		bool same = true;
+
+		m.hashes.count = (uint16_t)count;
+		len = dsaa_wire_encode(buf, sizeof(buf), &m);
+		CHECK(len == DSAA_MSG_HEADER_LEN + 6 + 12 * count);
+		CHECK(dsaa_wire_frame(buf, len, &reason) == (long)len);
+		CHECK(dsaa_wire_decode(buf, len, &got, NULL) == DSAA_R_NONE);
+		CHECK(got.hashes.audit_id == 78 && got.hashes.count == count);
+		for (unsigned i = 0; i < count; i++)
+			same &= dsaa_wire_hash(&got.hashes, i) == list[i] &&
+				dsaa_wire_state(&got.hashes, i) == states[i];
+		CHECK(same);
+	}
+	/* the count is one off, and beyond the limit */
+	m.hashes.count = 3;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	buf[DSAA_MSG_HEADER_LEN + 5] = 2;
+	CHECK(decode(buf, len, &got) == DSAA_R_MALFORMED);
+	m.hashes.count = DSAA_STATES_PER_MSG_MAX + 1;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	CHECK(len > 0 && decode(buf, len, &got) == DSAA_R_MALFORMED);
+}
+
 static void test_type_rules(void)
 {
 	for (unsigned type = 0; type < 256; type++) {
 		struct dsaa_msg m = sample(DSAA_MSG_BULK_REQUEST), got;
-		bool known = type >= DSAA_MSG_HELLO && type <= DSAA_MSG_GOODBYE;
+		bool known = (type >= DSAA_MSG_HELLO && type <= DSAA_MSG_GOODBYE) ||
+			     type == DSAA_MSG_AUDIT_STATES;
 		size_t len = dsaa_wire_encode(buf, sizeof(buf), &m) + 3;
 
 		buf[2] = (uint8_t)type;
@@ -391,6 +432,11 @@ static void test_type_rules(void)
 	struct dsaa_msg m = sample(DSAA_MSG_KEEPALIVE), got;
 	size_t len = dsaa_wire_encode(buf, sizeof(buf), &m);
 
+	/* of a skippable type flags that only a newer version knows */
+	buf[2] = DSAA_MSG_AUDIT_STATES;
+	buf[3] = 1;
+	CHECK(decode(buf, len, &got) == DSAA_R_NONE && got.type == DSAA_MSG_SKIPPED);
+	buf[2] = DSAA_MSG_KEEPALIVE;
 	buf[3] = 1; /* reserved flags */
 	CHECK(decode(buf, len, &got) == DSAA_R_MALFORMED);
 	buf[3] = 0;
@@ -570,6 +616,7 @@ int main(void)
 	test_example();
 	test_messages();
 	test_hashes();
+	test_states();
 	test_flows_round_trip();
 	test_writer_limits();
 	test_frame();
