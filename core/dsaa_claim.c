@@ -50,6 +50,8 @@ void dsaa_claim_refused(struct dsaa_engine *e, const struct dsaa_peer *p,
 
 	if (!c) {
 		c = &e->claim[e->claim_next++ % DSAA_CLAIMS_MAX];
+		if (c->site)
+			dsaa_receive_hole(&e->peer[c->site]);
 		e->claims += !c->site;
 	}
 	*c = (struct dsaa_claim){ .site = p->site, .key = key, .obstacle = hash_of(obstacle) };
@@ -92,17 +94,23 @@ void dsaa_claim_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 			continue;
 		list[m.hashes.count++] = c->key;
 		c->at = dsaa_mono_add_ms(e->now, CLAIM_RETRY_MS);
-		if (++c->tries == CLAIM_TRIES_MAX)
+		if (++c->tries == CLAIM_TRIES_MAX) {
 			drop(e, c);
+			dsaa_receive_hole(p);
+		}
 	}
 	m.hashes.list = list;
 	if (m.hashes.count)
 		dsaa_act_message(e, p, &m);
 }
 
-void dsaa_claim_forget(struct dsaa_engine *e, const struct dsaa_peer *p)
+/* What is still claimed then only a bulk can bring. */
+void dsaa_claim_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 {
-	FOREACH_CLAIM (e, c)
-		if (c->site == p->site)
-			drop(e, c);
+	FOREACH_CLAIM (e, c) {
+		if (c->site != p->site)
+			continue;
+		drop(e, c);
+		dsaa_receive_hole(p);
+	}
 }

@@ -230,6 +230,7 @@ static void finish(struct dsaa_engine *e)
 	} else if (purpose == DSAA_FOR_SWEEP) {
 		p->want_sweep = false;
 		p->bulk_rx_swept = true;
+		p->holds = !p->holes;
 	} else if (purpose == DSAA_FOR_AUDIT_SWEEP) {
 		dsaa_audit_compared(e, p);
 	}

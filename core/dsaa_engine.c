@@ -32,7 +32,7 @@ struct dsaa_engine *dsaa_engine_init(void *mem, uint32_t log_entries, uint32_t s
 	dsaa_seen_init(&e->seen, at, seen_entries, seed);
 	dsaa_addrset_init(&e->local_addresses);
 	dsaa_seen_init(&e->wanted, e->wanted_slots, DSAA_AUDIT_WANT_SLOTS, seed);
-	e->epoch = epoch;
+	e->epoch = e->boot_epoch = epoch;
 	e->seed = seed;
 	e->now = e->started = now;
 	e->complete_reason = DSAA_R_NO_LOCAL_SITE;
@@ -138,7 +138,7 @@ static void configure(struct dsaa_engine *e, const struct dsaa_engine_config *cf
 	bool was_running = e->running;
 
 	if (policy_differs(&e->cfg, cfg))
-		e->bulk_again = true;
+		dsaa_send_bulk_again(e);
 	for (unsigned i = 1; i <= DSAA_SITES_MAX; i++) {
 		struct dsaa_peer *p = &e->peer[i];
 		bool wanted = cfg->site[i].configured && cfg->local && i != cfg->local;
@@ -195,9 +195,12 @@ static void tick(struct dsaa_engine *e)
 
 static void resync(struct dsaa_engine *e, dsaa_site_id site)
 {
-	DSAA_FOREACH_PEER (e, p)
-		if (!site || p->site == site)
-			dsaa_session_close(e, p, DSAA_R_RESYNC, true);
+	DSAA_FOREACH_PEER (e, p) {
+		if (site && p->site != site)
+			continue;
+		p->holds = p->in_step = false; /* everything anew, both ways */
+		dsaa_session_close(e, p, DSAA_R_RESYNC, true);
+	}
 }
 
 static void drain(struct dsaa_engine *e, bool on)
@@ -225,7 +228,7 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_OVERRUN:
 		e->overruns++;
-		e->bulk_again = true;
+		dsaa_send_bulk_again(e);
 		break;
 	case DSAA_EV_DUMP_FLOW:
 		dsaa_dump_flow(e, ev->flow);
@@ -421,6 +424,11 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 	v->audit_altered = p->audit_were_altered;
 	v->audits = p->audits;
 	v->sessions = p->sessions;
+	v->capabilities = p->capabilities;
+	v->bulks_sent = p->bulks_sent;
+	v->bulks_received = p->bulks_received;
+	v->resumes_sent = p->resumes_sent;
+	v->resumes_received = p->resumes_received;
 	return true;
 }
 

@@ -208,6 +208,9 @@ struct dsaa_peer_view {
 	uint64_t audit_altered; /* of the differences */
 	uint64_t audits; /* finished since the daemon's start */
 	uint64_t sessions; /* how many came up so far */
+	uint64_t capabilities; /* that both have */
+	/* how states were brought in step since the daemon's start: all of it, or only changes */
+	uint64_t bulks_sent, bulks_received, resumes_sent, resumes_received;
 };
 
 struct dsaa_engine_view {

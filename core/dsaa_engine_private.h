@@ -84,7 +84,8 @@ struct dsaa_peer {
 	uint32_t backoff_ms;
 	uint8_t next_address;
 	bool secure;
-	uint8_t minor;
+	uint8_t minor;		/* that both speak */
+	uint64_t capabilities;	/* that both have */
 	uint32_t hold_time_ms; /* the peer's */
 	bool peer_complete, peer_draining;
 	uint64_t sessions;
@@ -98,6 +99,14 @@ struct dsaa_peer {
 	struct dsaa_mono bulk_tx_started, bulk_tx_at;
 	uint32_t bulk_tx_ms, bulk_retry_ms;
 	bool ours_confirmed;
+	/*
+	 * It confirmed a bulk, and no other one is owed since: with BASE, the log's last when its
+	 * first session with that bulk began, it may go on from where it is. Outlives the session.
+	 */
+	bool in_step;
+	uint64_t base;
+	bool resuming;	    /* it went on so; its word that it has all up to resume_to is awaited */
+	uint64_t resume_to;
 	struct dsaa_inflight inflight[DSAA_INFLIGHT_MAX];
 	uint32_t inflight_head, inflight_count;
 	struct dsaa_histogram lag;
@@ -114,6 +123,16 @@ struct dsaa_peer {
 	bool bulk_done;
 	bool theirs_complete;
 	bool ask_bulk; /* our kernel did not take all of its changes: ask for everything */
+	/*
+	 * Our kernel holds all that it owned at RX_SEQ of EPOCH and nothing else of it. Outlives the
+	 * session: it is what our next HELLO claims.
+	 */
+	bool holds;
+	bool holes;		  /* since the last bulk began something of it was not taken */
+	bool told, told_holds; /* our HELLO of this session claimed that; it is still true */
+	uint64_t told_seq;
+	bool catching_up;		 /* it resumed, and has not yet told all up to catch_up_to */
+	uint64_t catch_up_to;
 
 	/* audit, dsaa_audit.c */
 	bool audit_tx;		   /* it is being told our hashes */
@@ -128,6 +147,7 @@ struct dsaa_peer {
 
 	/* counters */
 	uint64_t sent, received, applied, swept;
+	uint64_t bulks_sent, bulks_received, resumes_sent, resumes_received;
 	uint64_t rejected[DSAA_REASONS_MAX];
 	uint64_t session_applied, session_rejected; /* told in ACK */
 	uint64_t peer_applied, peer_rejected;
@@ -161,6 +181,7 @@ struct dsaa_engine {
 	struct dsaa_engine_config cfg;
 	struct dsaa_mono now, started;
 	uint64_t epoch, seed;
+	uint64_t boot_epoch; /* the first of this run: the log knows everything since */
 	bool running; /* a local site is known */
 	bool state_complete;
 	unsigned complete_reason;
@@ -261,7 +282,14 @@ void dsaa_session_received(struct dsaa_engine *e, struct dsaa_peer *p, struct ds
 void dsaa_session_tick(struct dsaa_engine *e, struct dsaa_peer *p);
 
 /* dsaa_send.c */
-void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p);
+/*
+ * The session begins: everything follows, or only what changed since KNOWN_EPOCH, KNOWN_SEQ (what
+ * the peer's HELLO claims to hold).
+ */
+void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p, uint64_t known_epoch,
+		     uint64_t known_seq);
+/* Changes were missed, or what is told of changed: nobody is up to date without a bulk. */
+void dsaa_send_bulk_again(struct dsaa_engine *e);
 void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f);
 void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p);
 void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_ack *ack);
@@ -296,6 +324,11 @@ static inline uint64_t dsaa_receive_seen_of(dsaa_site_id site, uint64_t hash)
 	return hash ^ site * UINT64_C(0x9e3779b97f4a7c16);
 }
 void dsaa_receive_reset(struct dsaa_peer *p);
+/* Something that P owns is not in our kernel: only a bulk or an audit can tell it again. */
+void dsaa_receive_hole(struct dsaa_peer *p);
+/* Handles RESUME; a reason other than NONE ends the session. */
+unsigned dsaa_receive_resume(struct dsaa_engine *e, struct dsaa_peer *p,
+			     const struct dsaa_msg_resume *m);
 /* Handles FLOWS, BULK_*; a reason other than NONE ends the session. */
 unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
 void dsaa_receive_applied(struct dsaa_engine *e);
@@ -337,7 +370,7 @@ void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle);
 void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p,
 			const struct dsaa_flow *f);
 void dsaa_claim_tick(struct dsaa_engine *e, struct dsaa_peer *p);
-void dsaa_claim_forget(struct dsaa_engine *e, const struct dsaa_peer *p);
+void dsaa_claim_forget(struct dsaa_engine *e, struct dsaa_peer *p);
 
 /* dsaa_dump.c */
 void dsaa_dump_schedule(struct dsaa_engine *e);

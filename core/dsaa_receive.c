@@ -26,12 +26,19 @@ void dsaa_receive_reset(struct dsaa_peer *p)
 	p->rx_seq = 0;
 	p->bulk_rx = p->bulk_rx_swept = p->want_sweep = false;
 	p->theirs_complete = p->ask_bulk = false;
+	p->holds = p->catching_up = false; /* until RESUME, or a bulk and its sweep, says so */
 	p->session_applied = p->session_rejected = 0;
 }
 
 uint64_t dsaa_receive_seen_hash(dsaa_site_id site, const struct dsaa_flow *f)
 {
 	return dsaa_receive_seen_of(site, dsaa_flow_key_hash(f, DSAA_DIGEST_SEED));
+}
+
+void dsaa_receive_hole(struct dsaa_peer *p)
+{
+	p->holds = false;
+	p->holes = true;
 }
 
 static void reject(struct dsaa_peer *p, unsigned reason)
@@ -44,6 +51,7 @@ static void reject(struct dsaa_peer *p, unsigned reason)
 static void reject_for_now(struct dsaa_peer *p, unsigned reason)
 {
 	reject(p, reason);
+	dsaa_receive_hole(p);
 	if (p->bulk_rx) {
 		p->bulk_rx_rejected++; /* BULK_DONE says so, and the peer repeats it */
 		return;
@@ -102,14 +110,25 @@ static void send_ack(struct dsaa_engine *e, struct dsaa_peer *p)
 	dsaa_act_message(e, p, &m);
 }
 
+/* All of what a resumed session had to make up for is in our kernel. */
+static void check_caught_up(struct dsaa_peer *p)
+{
+	if (!p->catching_up || p->rx_seq < p->catch_up_to)
+		return;
+	p->catching_up = false;
+	p->theirs_complete = p->synced_once = true;
+}
+
 static void start_apply(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_purpose purpose)
 {
 	struct dsaa_action *a;
 
 	if (!e->op_count) {
 		e->apply = DSAA_FOR_NOTHING;
-		if (purpose == DSAA_FOR_FLOWS)
+		if (purpose == DSAA_FOR_FLOWS) {
+			check_caught_up(p);
 			send_ack(e, p);
+		}
 		return;
 	}
 	e->apply = purpose;
@@ -339,7 +358,8 @@ static void bulk_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 	if (!in_use)
 		dsaa_seen_clear(&e->seen);
 	p->bulk_rx = true;
-	p->want_sweep = p->ask_bulk = false;
+	p->want_sweep = p->ask_bulk = p->holds = p->holes = p->catching_up = false;
+	p->bulks_received++;
 	p->bulk_rx_id = id;
 	p->bulk_rx_count = p->bulk_rx_digest = p->bulk_rx_rejected = 0;
 	p->bulk_rx_started = e->now;
@@ -369,6 +389,32 @@ static unsigned bulk_end(struct dsaa_engine *e, struct dsaa_peer *p, const struc
 	} else if (p->state == DSAA_PEER_SYNCING) {
 		p->reason = DSAA_R_BULK_INCOMPLETE;
 	}
+	return DSAA_R_NONE;
+}
+
+/*
+ * The peer goes on where the last session ended, as we claimed in our HELLO. It may begin later
+ * than there: what lies between came with the bulk that it confirmed.
+ */
+unsigned dsaa_receive_resume(struct dsaa_engine *e, struct dsaa_peer *p,
+			     const struct dsaa_msg_resume *m)
+{
+	struct dsaa_msg request = { .type = DSAA_MSG_BULK_REQUEST };
+
+	if (!p->told || m->from < p->told_seq || p->rx_seq || p->bulk_rx)
+		return DSAA_R_PROTOCOL_ORDER;
+	p->told = false;
+	p->rx_seq = m->from;
+	if (!p->told_holds) {
+		/* we adopted it after our HELLO */
+		dsaa_act_message(e, p, &request);
+		return DSAA_R_NONE;
+	}
+	p->holds = p->catching_up = true;
+	p->catch_up_to = m->to;
+	p->resumes_received++;
+	check_caught_up(p);
+	send_ack(e, p);
 	return DSAA_R_NONE;
 }
 

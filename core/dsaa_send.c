@@ -123,14 +123,52 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 	dsaa_log_put(&e->log, op, f, e->now);
 }
 
-void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p)
+void dsaa_send_bulk_again(struct dsaa_engine *e)
 {
-	p->cursor = dsaa_log_last(&e->log);
-	p->bulk_tx = DSAA_BULK_PENDING;
-	p->ours_confirmed = false;
+	e->bulk_again = true;
+	DSAA_FOREACH_PEER (e, p)
+		p->in_step = false;
+}
+
+static void owe_bulk(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	p->in_step = p->resuming = false;
+	p->base = p->cursor = dsaa_log_last(&e->log);
 	p->inflight_count = 0;
-	p->bulk_tx_at = e->now;
-	p->bulk_retry_ms = 0;
+}
+
+/*
+ * True when the peer, which claims to hold what this run owned at a sequence, lacks nothing but
+ * what the log still tells. What it was sent before BASE came with the bulk.
+ */
+static bool may_resume(const struct dsaa_engine *e, const struct dsaa_peer *p,
+		       uint64_t known_epoch, uint64_t from)
+{
+	return (p->capabilities & DSAA_CAP_RESUME) && p->in_step && known_epoch >= e->boot_epoch &&
+	       known_epoch <= e->epoch && dsaa_log_reaches(&e->log, from);
+}
+
+void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p, uint64_t known_epoch,
+		     uint64_t known_seq)
+{
+	uint64_t from = known_seq > p->base ? known_seq : p->base;
+	struct dsaa_msg m = { .type = DSAA_MSG_RESUME,
+			      .resume = { .from = from, .to = dsaa_log_last(&e->log) } };
+
+	p->ours_confirmed = false;
+	p->bulk_tx = DSAA_BULK_NONE;
+	if (may_resume(e, p, known_epoch, from) && dsaa_act_message(e, p, &m)) {
+		p->cursor = from;
+		p->inflight_count = 0;
+		p->resuming = true;
+		p->resume_to = m.resume.to;
+		p->resumes_sent++;
+	} else {
+		owe_bulk(e, p);
+		p->bulk_tx = DSAA_BULK_PENDING;
+		p->bulk_tx_at = e->now;
+		p->bulk_retry_ms = 0;
+	}
 	p->last_sent.us = 0; /* the peer shall hear our state at once */
 }
 
@@ -187,12 +225,11 @@ void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p)
 		return;
 	if (!dsaa_log_reaches(&e->log, p->cursor)) {
 		/* it fell off the log's end: only a bulk can tell it what it missed */
-		p->cursor = dsaa_log_last(&e->log);
-		p->inflight_count = 0;
+		owe_bulk(e, p);
 		if (p->bulk_tx == DSAA_BULK_NONE || p->bulk_tx == DSAA_BULK_ENDED)
 			p->bulk_tx = DSAA_BULK_PENDING;
 		else
-			e->bulk_again = true;
+			dsaa_send_bulk_again(e);
 	}
 	while (send_changes(e, p))
 		;
@@ -202,6 +239,10 @@ void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa
 {
 	p->peer_applied = ack->applied;
 	p->peer_rejected = ack->rejected;
+	if (p->resuming && ack->seq >= p->resume_to) {
+		p->resuming = false;
+		p->ours_confirmed = true;
+	}
 	while (p->inflight_count && p->inflight[p->inflight_head].last_seq <= ack->seq) {
 		struct dsaa_inflight *i = &p->inflight[p->inflight_head];
 
@@ -243,6 +284,7 @@ void dsaa_send_bulk_begin(struct dsaa_engine *e)
 		p->bulk_tx_id = e->bulk_id;
 		p->bulk_tx_count = p->bulk_tx_digest = 0;
 		p->bulk_tx_started = e->now;
+		p->bulks_sent++;
 	}
 }
 
@@ -336,6 +378,7 @@ static void repeat_bulk(struct dsaa_engine *e, struct dsaa_peer *p)
 void dsaa_send_bulk_requested(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	/* a bulk that P has not yet answered has what it misses: P asked before it saw its end */
+	p->in_step = p->resuming = false;
 	if (p->bulk_tx == DSAA_BULK_NONE)
 		repeat_bulk(e, p);
 }
@@ -348,6 +391,7 @@ void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struc
 	p->bulk_tx = DSAA_BULK_NONE;
 	if (b->count == p->bulk_tx_count && b->digest == p->bulk_tx_digest && !b->rejected) {
 		p->ours_confirmed = true;
+		p->in_step = !e->bulk_again;
 		return;
 	}
 	if (p->state == DSAA_PEER_SYNCING)

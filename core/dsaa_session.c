@@ -26,6 +26,7 @@ static void schedule_connect(struct dsaa_engine *e, struct dsaa_peer *p, bool re
 		p->backoff_ms = DSAA_RECONNECT_MAX_MS;
 }
 
+/* Tells what we hold of the peer's, if that is all of it: then it need not start from nothing. */
 static void send_hello(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	struct dsaa_msg m = {
@@ -39,9 +40,14 @@ static void send_hello(struct dsaa_engine *e, struct dsaa_peer *p)
 			.epoch = e->epoch,
 			.config_digest = e->cfg.config_digest,
 			.hold_time_ms = e->cfg.hold_time_ms,
+			.capabilities = DSAA_CAPABILITIES,
+			.known_epoch = p->holds ? p->epoch : 0,
+			.known_seq = p->holds ? p->rx_seq : 0,
 		},
 	};
 
+	p->told = p->told_holds = p->holds;
+	p->told_seq = m.hello.known_seq;
 	dsaa_act_message(e, p, &m);
 }
 
@@ -165,10 +171,11 @@ static unsigned receive_hello(struct dsaa_engine *e, struct dsaa_peer *p,
 	p->sessions++;
 	p->backoff_ms = DSAA_RECONNECT_MIN_MS;
 	p->minor = lower_minor(h->minor);
+	p->capabilities = h->capabilities & DSAA_CAPABILITIES;
 	p->hold_time_ms = h->hold_time_ms;
 	p->epoch = h->epoch;
 	dsaa_receive_reset(p);
-	dsaa_send_start(e, p);
+	dsaa_send_start(e, p, h->known_epoch, h->known_seq);
 	dsaa_site_session_changed(e, p, DSAA_R_NONE);
 	return DSAA_R_NONE;
 }
@@ -198,6 +205,8 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 	case DSAA_MSG_BULK_REQUEST:
 		dsaa_send_bulk_requested(e, p);
 		return DSAA_R_NONE;
+	case DSAA_MSG_RESUME:
+		return dsaa_receive_resume(e, p, &m->resume);
 	case DSAA_MSG_FLOWS:
 	case DSAA_MSG_BULK_BEGIN:
 	case DSAA_MSG_BULK_FLOWS:

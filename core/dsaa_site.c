@@ -32,6 +32,8 @@ static void set_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_
 	if (p->word == word)
 		return;
 	p->word = word;
+	if (word == DSAA_WORD_ADOPTED)
+		p->holds = p->told_holds = false; /* its connections move on here without it */
 	dsaa_act(e, DSAA_ACT_SITE_WORD, p->site)->word = word;
 }
 

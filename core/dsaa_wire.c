@@ -464,6 +464,20 @@ static void write_ack(struct dsaa_writer *w, const struct dsaa_msg *m)
 	dsaa_writer_u64(w, m->ack.rejected);
 }
 
+static unsigned read_resume(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	(void)records;
+	m->resume.from = dsaa_reader_u64(r);
+	m->resume.to = dsaa_reader_u64(r);
+	return m->resume.from <= m->resume.to ? DSAA_R_NONE : DSAA_R_MALFORMED;
+}
+
+static void write_resume(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u64(w, m->resume.from);
+	dsaa_writer_u64(w, m->resume.to);
+}
+
 /* BEGIN, END and DONE differ in how many of the fields they have. */
 static unsigned read_bulk(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
 {
@@ -609,6 +623,7 @@ static const struct message_type {
 	[DSAA_MSG_AUDIT_END] = { 4, 4, read_hashes, write_hashes },
 	[DSAA_MSG_AUDIT_WANT] = { HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 	[DSAA_MSG_AUDIT_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
+	[DSAA_MSG_RESUME] = { 16, 16, read_resume, write_resume },
 	[DSAA_MSG_AUDIT_STATES] = { STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 };
 

@@ -34,10 +34,15 @@ enum dsaa_msg_type {
 	DSAA_MSG_AUDIT_END = 14,
 	DSAA_MSG_AUDIT_WANT = 15,
 	DSAA_MSG_AUDIT_FLOWS = 16,
+	DSAA_MSG_RESUME = 17, /* since 1.1 */
 	DSAA_MSG_SKIPPABLE = 128,
 	DSAA_MSG_AUDIT_STATES = 130, /* since 1.1, in place of AUDIT_HASHES */
 	DSAA_MSG_SKIPPED = 255,	     /* never sent: one that is known, but not with such flags */
 };
+
+/* Bits of the HELLO's capabilities: what the sender can do, of the newer minor versions. */
+#define DSAA_CAP_RESUME (UINT64_C(1) << 0) /* a session that goes on where the last one ended */
+#define DSAA_CAPABILITIES DSAA_CAP_RESUME
 
 enum dsaa_record_op {
 	DSAA_OP_UPSERT = 1,
@@ -89,6 +94,12 @@ struct dsaa_msg_ack {
 	uint64_t rejected; /* in this session */
 };
 
+/* Instead of a bulk: the receiver holds everything, but for what changed behind FROM. */
+struct dsaa_msg_resume {
+	uint64_t from; /* sequence of the last change that it has */
+	uint64_t to;   /* ... and of the last one that there was */
+};
+
 struct dsaa_msg_bulk {
 	uint32_t bulk_id;
 	uint64_t count;	  /* END: flows sent; DONE: flows handled */
@@ -126,6 +137,7 @@ struct dsaa_msg {
 		struct dsaa_msg_ack ack;
 		struct dsaa_msg_bulk bulk; /* BEGIN (only bulk_id), END, DONE */
 		struct dsaa_msg_goodbye goodbye;
+		struct dsaa_msg_resume resume;
 		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, STATES, END, WANT */
 	};
 };

@@ -409,6 +409,17 @@ DEFPY(show_dsaa_uips, show_dsaa_uips_cmd, "show dsaa uips [json]$json",
 
 /* ------------------------------------------------------------------ show dsaa sync */
 
+/* How sessions began, since the daemon's start: with all connections, or with what had changed. */
+static void starts_json(struct json_object *o, const struct dsaa_peer_view *v)
+{
+	json_object_int_add(o, "bulksSent", v->bulks_sent);
+	json_object_int_add(o, "bulksReceived", v->bulks_received);
+	json_object_int_add(o, "resumesSent", v->resumes_sent);
+	json_object_int_add(o, "resumesReceived", v->resumes_received);
+	json_object_int_add(o, "minorVersion", v->peer_minor);
+	json_object_boolean_add(o, "canResume", v->capabilities & DSAA_CAP_RESUME);
+}
+
 static void sync_peer_json(struct json_object *peers, unsigned s)
 {
 	struct json_object *o = object_at(peers, s), *bulk = json_object_new_object();
@@ -439,6 +450,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	json_object_int_add(bulk, "sentMsec", v.bulk_sent_ms);
 	json_object_int_add(bulk, "swept", v.swept);
 	json_object_object_add(o, "lastBulk", bulk);
+	starts_json(o, &v);
 	json_object_int_add(audit, "differences", v.audit_differences);
 	json_object_int_add(audit, "repaired", v.audit_repaired);
 	json_object_int_add(audit, "altered", v.audit_altered);
@@ -510,6 +522,10 @@ static void sync_peer_text(struct vty *vty, unsigned s)
 			v.bulk_flows, v.bulk_ms / 1000.0, age_text(v.bulk_at, age), v.swept);
 	else
 		vty_out(vty, "  last bulk: none\n");
+	vty_out(vty,
+		"  sessions: %" PRIu64 "; bulks sent %" PRIu64 ", received %" PRIu64
+		"; resumed by us %" PRIu64 ", by the peer %" PRIu64 "\n",
+		v.sessions, v.bulks_sent, v.bulks_received, v.resumes_sent, v.resumes_received);
 	if (v.audit_done)
 		vty_out(vty,
 			"  last audit: %s ago, %" PRIu64 " differences (%" PRIu64

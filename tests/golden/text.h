@@ -59,6 +59,7 @@ static inline const char *text_type(uint8_t type)
 		[DSAA_MSG_AUDIT_END] = "AUDIT_END",
 		[DSAA_MSG_AUDIT_WANT] = "AUDIT_WANT",
 		[DSAA_MSG_AUDIT_FLOWS] = "AUDIT_FLOWS",
+		[DSAA_MSG_RESUME] = "RESUME",
 	};
 
 	return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "SKIPPABLE";
@@ -157,6 +158,9 @@ static inline void text_message(struct text *t, const struct dsaa_msg *m)
 				 m->bulk.digest);
 		if (m->type == DSAA_MSG_BULK_DONE)
 			text_add(t, " rejected %" PRIu64, m->bulk.rejected);
+		break;
+	case DSAA_MSG_RESUME:
+		text_add(t, " from %" PRIu64 " to %" PRIu64, m->resume.from, m->resume.to);
 		break;
 	case DSAA_MSG_AUDIT_BEGIN:
 	case DSAA_MSG_AUDIT_HASHES:

@@ -78,6 +78,12 @@ def check_numbers():
     check("minor", version[2], re.search(r"DSAA_WIRE_MINOR (\d+)", WIRE_H)[1])
 
 
+def check_capabilities():
+    spec = re.findall(r"^(\d+) +([A-Z]+) +1\.\d+ ", SPEC, re.M)
+    code = re.findall(r"DSAA_CAP_(\w+) \(UINT64_C\(1\) << (\d+)\)", WIRE_H)
+    check("capabilities", spec, [(bit, name) for name, bit in code])
+
+
 def check_example():
     text = re.search(r"3\.6 Example.*?::\n\n(.*?)\n\n", SPEC, re.S)[1]
     code = re.search(r"example\[\] = \{(.*?)\}", read("tests/unit/test_wire.c"), re.S)[1]
@@ -107,6 +113,7 @@ def check_ownership():
 check_messages()
 check_attributes()
 check_numbers()
+check_capabilities()
 check_example()
 check_ownership()
 print(f"{sum(RESULTS)} passed, {len(RESULTS) - sum(RESULTS)} failed")

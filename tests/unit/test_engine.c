@@ -486,6 +486,291 @@ static void test_audit_of_a_flushed_table(void)
 	world_free(&w);
 }
 
+/* ------------------------------------------------------------------ resuming */
+
+enum { RESUME_KNOWN = 300, RESUME_LOG = 1 << 10 }; /* connections before the cut; the log of world.h */
+
+/* Two sites in step, site 1 with RESUME_KNOWN connections; then the link is cut. */
+static void begin_cut(void)
+{
+	begin(2);
+	w.site[1].cfg.hold_time_ms = w.site[2].cfg.hold_time_ms = 60000;
+	boot_all();
+	for (unsigned n = 0; n < RESUME_KNOWN; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, false));
+	world_run_ms(&w, 500);
+	CHECK(view(1, 2).bulks_sent == 1 && view(2, 1).bulks_received == 1);
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+}
+
+/* What happens at site 1 meanwhile: some end, some change, some begin. */
+static void change_while_cut(void)
+{
+	for (unsigned n = 0; n < 100; n++) {
+		world_close(&w, 1, world_flow(n * 2, 1, false));
+		world_open(&w, 1, world_flow((100 + n) * 2, 1, true));
+		world_open(&w, 1, world_flow((RESUME_KNOWN + n) * 2, 1, true));
+	}
+	world_run_ms(&w, 100);
+}
+
+static void heal(void)
+{
+	w.cut[1][2] = w.cut[2][1] = false;
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && world_state(&w, 2, 1) == DSAA_PEER_UP);
+	CHECK(w.site[2].used == w.site[1].used && world_agrees(&w));
+	for (unsigned i = 0; i < w.site[1].used; i++) {
+		const struct dsaa_flow *f = &w.site[1].table[i], *r = world_find(&w.site[2], f);
+
+		CHECK(r && r->status == f->status);
+	}
+}
+
+static bool resumed(int from, int to)
+{
+	return view(from, to).resumes_sent == 1 && view(to, from).resumes_received == 1 &&
+	       view(from, to).bulks_sent == 1 && view(to, from).bulks_received == 1;
+}
+
+static void test_resume_tells_only_what_changed(void)
+{
+	uint64_t sent;
+
+	begin_cut();
+	change_while_cut();
+	sent = view(1, 2).flows_sent;
+	heal();
+	CHECK(resumed(1, 2) && resumed(2, 1));
+	CHECK(view(1, 2).flows_sent - sent == 300);
+	/* and once more, with nothing to tell */
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	heal();
+	CHECK(view(1, 2).resumes_sent == 2 && view(1, 2).bulks_sent == 1);
+	CHECK(view(1, 2).flows_sent - sent == 300);
+	world_free(&w);
+}
+
+/* What was on its way when the link was cut comes again, and is not counted as stale. */
+static void test_resume_repeats_what_was_on_its_way(void)
+{
+	begin_cut();
+	heal();
+	w.cut[1][2] = true; /* sent, and never received */
+	change_while_cut();
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	w.cut[2][1] = true;
+	world_run_ms(&w, 500);
+	heal();
+	CHECK(view(1, 2).bulks_sent == 1);
+	CHECK(view(2, 1).flows_rejected[DSAA_R_STALE] == 0);
+	world_free(&w);
+}
+
+/* The log reaches back as far as it has entries, deletions included, and not one further. */
+static void test_resume_ends_where_the_log_ends(void)
+{
+	for (unsigned changes = RESUME_LOG - 2; changes <= RESUME_LOG + 2; changes++) {
+		begin_cut();
+		world_close(&w, 1, world_flow(0, 1, false)); /* the first that is forgotten */
+		for (unsigned n = 1; n < changes; n++)
+			world_open(&w, 1, world_flow((RESUME_KNOWN + n) * 2, 1, true));
+		heal();
+		CHECK(resumed(1, 2) == (changes <= RESUME_LOG));
+		CHECK(view(1, 2).resumes_sent == (changes <= RESUME_LOG));
+		world_free(&w);
+	}
+}
+
+/* The same connections again and again: the log holds each once, but its places are used up. */
+static void test_resume_after_much_of_the_same(void)
+{
+	begin_cut();
+	world_close(&w, 1, world_flow(0, 1, false));
+	for (unsigned n = 0; n < 5 * RESUME_LOG; n++)
+		world_open(&w, 1, world_flow(2 + n % 7 * 2, 1, n % 2));
+	heal();
+	CHECK(!resumed(1, 2)); /* the deletion is no longer told */
+	world_free(&w);
+}
+
+/* What the bulk brought need not be in the log any more. */
+static void test_resume_behind_a_bulk(void)
+{
+	begin(2);
+	w.site[1].cfg.hold_time_ms = w.site[2].cfg.hold_time_ms = 60000;
+	world_boot(&w, 1);
+	for (unsigned n = 0; n < 2 * RESUME_LOG; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	world_boot(&w, 2);
+	world_run_ms(&w, 1000);
+	CHECK(w.site[2].used == 2 * RESUME_LOG);
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	world_close(&w, 1, world_flow(2, 1, true));
+	heal();
+	CHECK(resumed(1, 2));
+	world_free(&w);
+}
+
+/* The bulk is confirmed, but what it did not name is not yet swept. */
+static void test_no_resume_before_the_sweep(void)
+{
+	struct dsaa_flow f = world_flow(0, 1, false);
+
+	begin_cut();
+	heal();
+	world_drop_entry(&w.site[1], world_find(&w.site[1], &f)); /* and nobody heard of it */
+	world_feed(&w, 1, &(struct dsaa_event){ .type = DSAA_EV_OVERRUN });
+	for (int i = 0; i < 300 && view(1, 2).bulks_sent < 2; i++) {
+		w.now.us += 10000;
+		world_tick_site(&w, 1);
+		world_receive(&w, 2, 1);
+	}
+	/* site 2 receives, and gets no turn to sweep */
+	for (int i = 0; i < 5; i++) {
+		world_receive(&w, 1, 2);
+		world_receive(&w, 2, 1);
+	}
+	CHECK(view(1, 2).ours_confirmed && world_owner(&w, 2, &f) == 1);
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	heal();
+	CHECK(view(2, 1).bulks_received == 3);
+	world_free(&w);
+}
+
+static void test_no_resume_after_a_restart(void)
+{
+	for (int s = 1; s <= 2; s++) {
+		begin_cut();
+		w.now.us += 1;
+		world_boot(&w, s); /* the daemon; its kernel keeps the table */
+		change_while_cut();
+		heal();
+		CHECK(view(1, 2).resumes_sent == 0 && view(1, 2).bulks_sent >= 1);
+		CHECK(view(2, 1).resumes_received == 0);
+		world_free(&w);
+	}
+}
+
+static void test_no_resume_of_half_a_bulk(void)
+{
+	begin_cut();
+	w.site[1].room = 0;
+	w.cut[1][2] = w.cut[2][1] = false;
+	world_feed(&w, 1, &(struct dsaa_event){ .type = DSAA_EV_RESYNC });
+	world_run_ms(&w, 1000);
+	w.site[1].room = WORLD_PIPE;
+	for (int i = 0; i < 100 && view(1, 2).bulks_sent < 2; i++) {
+		/* until it has begun; its end is never received */
+		w.now.us += 10000;
+		world_tick_site(&w, 2);
+		world_receive(&w, 2, 1);
+		world_tick_site(&w, 1);
+		w.pipe[1][2].len -= w.pipe[1][2].len > 100 ? 100 : 0;
+		world_receive(&w, 1, 2);
+	}
+	CHECK(view(1, 2).bulks_sent == 2);
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	change_while_cut();
+	heal();
+	CHECK(view(1, 2).resumes_sent == 0 && view(1, 2).bulks_sent == 3);
+	world_free(&w);
+}
+
+static void test_no_resume_after_lost_events(void)
+{
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+	struct dsaa_flow f = world_flow(0, 1, false);
+
+	begin_cut();
+	world_drop_entry(&w.site[1], world_find(&w.site[1], &f)); /* and nobody heard of it */
+	world_feed(&w, 1, &lost);
+	world_run_ms(&w, 1500);
+	heal();
+	CHECK(view(1, 2).resumes_sent == 0 && view(1, 2).bulks_sent == 2);
+	CHECK(resumed(2, 1)); /* the other way nothing was lost */
+	world_free(&w);
+}
+
+/* The one that called the other dead changed its entries: it needs them all anew. */
+static void test_no_resume_after_adoption(void)
+{
+	begin(2);
+	boot_all();
+	for (unsigned n = 0; n < 50; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	world_run_ms(&w, 100);
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_run_ms(&w, 4000);
+	CHECK(world_state(&w, 2, 1) == DSAA_PEER_DEAD);
+	w.cut[1][2] = w.cut[2][1] = false;
+	world_run_ms(&w, 6000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && world_agrees(&w));
+	CHECK(view(2, 1).resumes_received == 0);
+	world_free(&w);
+}
+
+/* A table that was full, or a connection that was kept from the peer, leaves a hole. */
+static void test_no_resume_with_holes(void)
+{
+	begin(2);
+	w.site[1].cfg.hold_time_ms = w.site[2].cfg.hold_time_ms = 60000;
+	boot_all();
+	w.site[2].limit = 10;
+	for (unsigned n = 0; n < 20; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	world_run_ms(&w, 100);
+	CHECK(view(2, 1).flows_rejected[DSAA_R_TABLE_FULL] == 10);
+	w.site[2].limit = WORLD_TABLE;
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	world_run_ms(&w, 2000);
+	CHECK(view(2, 1).resumes_received == 0 && view(2, 1).bulks_received == 2);
+	CHECK(w.site[2].used == 20 && world_agrees(&w));
+	/* now it holds all of it */
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	world_run_ms(&w, 2000);
+	CHECK(view(2, 1).resumes_received == 1 && view(2, 1).bulks_received == 2);
+	world_free(&w);
+}
+
+/* Whatever happens between and during sessions, a resumed one ends in step. */
+static void test_random_resumes_agree(void)
+{
+	uint64_t resumes = 0, bulks = 0;
+
+	for (unsigned seed = 1; seed <= 150; seed++) {
+		unsigned state = seed;
+
+		begin(2);
+		w.site[1].cfg.hold_time_ms = w.site[2].cfg.hold_time_ms = 60000;
+		w.site[1].cfg.audit_interval_ms = w.site[2].cfg.audit_interval_ms = 0;
+		boot_all();
+		for (int i = 0; i < 400; i++) {
+			unsigned r = (unsigned)rand_r(&state), s = 1 + r % 2;
+			/* each site its own: nothing to fight over */
+			struct dsaa_flow f = world_flow(((r >> 8) % 200 * 2 + s) * 2, 1,
+							(r >> 20) & 1);
+
+			if ((r >> 4) % 32 == 0)
+				world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+			else if ((r >> 4) % 32 < 4)
+				world_run_ms(&w, 10 + (int)(r >> 16) % 400);
+			else if ((r >> 4) % 32 < 12)
+				world_close(&w, (int)s, f);
+			else
+				world_open(&w, (int)s, f);
+		}
+		world_run_ms(&w, 4000);
+		CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+		CHECK(world_agrees(&w));
+		resumes += view(1, 2).resumes_sent + view(2, 1).resumes_sent;
+		bulks += view(1, 2).bulks_sent + view(2, 1).bulks_sent;
+		world_free(&w);
+	}
+	CHECK(resumes > 2 * bulks);
+}
+
 static void random_step(unsigned *seed)
 {
 	unsigned r = (unsigned)rand_r(seed);
@@ -550,6 +835,18 @@ int main(void)
 	test_audit_repairs();
 	test_audit_under_change();
 	test_audit_of_a_flushed_table();
+	test_resume_tells_only_what_changed();
+	test_resume_repeats_what_was_on_its_way();
+	test_resume_ends_where_the_log_ends();
+	test_resume_after_much_of_the_same();
+	test_resume_behind_a_bulk();
+	test_no_resume_before_the_sweep();
+	test_no_resume_after_a_restart();
+	test_no_resume_of_half_a_bulk();
+	test_no_resume_after_lost_events();
+	test_no_resume_after_adoption();
+	test_no_resume_with_holes();
+	test_random_resumes_agree();
 	test_random_worlds_agree();
 	return TEST_END();
 }

@@ -181,11 +181,12 @@ static void test_begins_anew_while_swept(void)
 	struct dsaa_flow f = world_flow(1, 5, true), dumped;
 	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = &dumped };
 	struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE, .ok = true };
+	struct dsaa_event resync = { .type = DSAA_EV_RESYNC };
 
 	begin(2);
 	world_open(&w, 2, f);
 	world_run_ms(&w, 50);
-	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	world_feed(&w, 1, &resync); /* a bulk, and no resumed session, finds it */
 	world_close(&w, 2, f);
 	w.site[1].dump_waits = 2;
 	world_run_ms(&w, 1000);

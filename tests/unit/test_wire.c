@@ -66,6 +66,9 @@ static struct dsaa_msg sample(uint8_t type)
 		m.bulk.count = 1000000;
 		m.bulk.digest = UINT64_C(0xabcdef0123456789);
 		break;
+	case DSAA_MSG_RESUME:
+		m.resume = (struct dsaa_msg_resume){ 5, UINT64_MAX };
+		break;
 	case DSAA_MSG_GOODBYE:
 		m.goodbye.reason = DSAA_R_PEER_STOPPING;
 		break;
@@ -144,6 +147,17 @@ static void test_hashes(void)
 	CHECK(decode(buf, len, &got) == DSAA_R_MALFORMED);
 }
 
+static void test_resume_goes_forward(void)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_RESUME, .resume = { .from = 7, .to = 7 } }, got;
+	size_t len = dsaa_wire_encode(buf, sizeof(buf), &m);
+
+	CHECK(decode(buf, len, &got) == DSAA_R_NONE);
+	m.resume.to = 6;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	CHECK(decode(buf, len, &got) == DSAA_R_MALFORMED);
+}
+
 static void test_messages(void)
 {
 	for (unsigned type = 0; type < 256; type++) {
@@ -154,7 +168,7 @@ static void test_messages(void)
 		if (type == DSAA_MSG_AUDIT_HASHES || type == DSAA_MSG_AUDIT_WANT ||
 		    type == DSAA_MSG_AUDIT_STATES)
 			continue; /* test_hashes, test_states */
-		if (type < DSAA_MSG_HELLO || type > DSAA_MSG_AUDIT_FLOWS || type == DSAA_MSG_FLOWS ||
+		if (type < DSAA_MSG_HELLO || type > DSAA_MSG_RESUME || type == DSAA_MSG_FLOWS ||
 		    type == DSAA_MSG_BULK_FLOWS || type == DSAA_MSG_AUDIT_FLOWS) {
 			CHECK(len == 0);
 			continue;
@@ -615,6 +629,7 @@ int main(void)
 {
 	test_example();
 	test_messages();
+	test_resume_goes_forward();
 	test_hashes();
 	test_states();
 	test_flows_round_trip();
