@@ -52,11 +52,35 @@ void sim_check_action(struct sim_world *w, int s, const struct dsaa_action *a)
 
 /* ------------------------------------------------------------------ what an operation may touch */
 
+static uint32_t version(const struct dsaa_flow *f)
+{
+	return f->mark & SIM_VERSION_MASK;
+}
+
 /*
- * Two rules: an entry of ours only gives way to a record that wins against it;
- * an entry of another site only to that site's own word, or to us when we
- * adopt it. What the operation knows of the entry must still be true, but for
- * what packets do between two system calls.
+ * Record R is older than replica THERE, which is what its living owner has. (Ownership may have
+ * gone to and fro while sites were cut off, and what came back be older.)
+ */
+static bool is_stale(struct sim_world *w, int s, const struct dsaa_flow *r,
+		     const struct dsaa_flow *there)
+{
+	unsigned owner = dsaa_mark_owner(there->mark, SIM_MARK_MASK);
+	const struct dsaa_flow *own;
+
+	if (!owner || owner != dsaa_mark_owner(r->mark, SIM_MARK_MASK) ||
+	    !dsaa_flow_key_equal(there, r) || version(r) >= version(there) ||
+	    w->tampered[s][sim_flow_number(there)])
+		return false;
+	own = sim_kernel_find_key(&w->site[owner].kernel, there);
+	return own && !dsaa_mark_owner(own->mark, SIM_MARK_MASK) && version(own) >= version(there);
+}
+
+/*
+ * Three rules: an entry of ours only gives way to a record that wins against
+ * it; an entry of another site only to that site's own word, or to us when we
+ * adopt it; and no word that is older than what is there changes anything.
+ * What the operation knows of the entry must still be true, but for what
+ * packets do between two system calls.
  */
 void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 {
@@ -89,6 +113,64 @@ void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 	if (d != DSAA_OWNER_TAKE && d != DSAA_OWNER_REPLACE)
 		sim_fail(w, "site %d gives connection %d of %u to %u against the rule", s,
 			 sim_flow_number(there), owner, sender);
+	if (is_stale(w, s, &op->flow, there))
+		sim_fail(w, "site %d: an older record changes connection %d of %u", s,
+			 sim_flow_number(there), owner);
+}
+
+/* ------------------------------------------------------------------ two living owners */
+
+/*
+ * Each holds what the other told, and each hears the other. Then both may own a connection for as
+ * long as the second word takes: a change on its way, or what was refused for a third site's sake
+ * (dsaa_claim.c asks again after a second), or a dump after an overrun.
+ */
+static bool in_touch(const struct sim_world *w, int a, int b)
+{
+	return w->site[a].daemon && w->site[b].daemon && !w->net.blocked[a][b] &&
+	       !w->net.blocked[b][a] &&
+	       w->site[a].engine->peer[b].state == DSAA_PEER_UP &&
+	       w->site[b].engine->peer[a].state == DSAA_PEER_UP;
+}
+
+/* The connections that S owns and tells others about. */
+static void find_owned(struct sim_world *w, int s, bool owned[SIM_FLOWS_MAX])
+{
+	const struct dsaa_flow *f;
+	unsigned at = 0, reason;
+
+	memset(owned, 0, SIM_FLOWS_MAX * sizeof(owned[0]));
+	if (!w->site[s].daemon)
+		return;
+	while ((f = sim_kernel_next(&w->site[s].kernel, &at)))
+		if (dsaa_send_wanted(w->site[s].engine, f, &reason))
+			owned[sim_flow_number(f)] = true;
+}
+
+static void check_pair(struct sim_world *w, int a, int b, const bool *of_a, const bool *of_b)
+{
+	/* what somebody altered is the audit's to repair, in its own time */
+	bool touch = in_touch(w, a, b) && !(w->faults & SIM_FAULT_BEHIND);
+
+	for (unsigned n = 0; n < w->flows; n++) {
+		uint16_t *steps = &w->both_own[a][b][n];
+
+		*steps = touch && of_a[n] && of_b[n] ? *steps + SIM_CHECK_OWNERS_STEPS : 0;
+		if (*steps > SIM_BOTH_OWN_STEPS_MAX)
+			sim_fail(w, "sites %d and %d both own connection %u for %u ms", a, b, n,
+				 *steps * SIM_STEP_US / 1000);
+	}
+}
+
+void sim_check_owners(struct sim_world *w)
+{
+	static bool owned[SIM_SITES + 1][SIM_FLOWS_MAX];
+
+	for (int s = 1; s <= w->sites; s++)
+		find_owned(w, s, owned[s]);
+	for (int a = 1; a <= w->sites; a++)
+		for (int b = a + 1; b <= w->sites; b++)
+			check_pair(w, a, b, owned[a], owned[b]);
 }
 
 /* ------------------------------------------------------------------ when all is quiet */

@@ -20,8 +20,10 @@ void sim_net_init(struct sim_net *n, struct sim_random *random)
 
 static void release(struct sim_connection *c)
 {
-	free(c->pipe[0].buf);
-	free(c->pipe[1].buf);
+	for (int d = 0; d < 2; d++) {
+		free(c->pipe[d].buf);
+		free(c->pipe[d].old);
+	}
 	memset(c, 0, sizeof(*c));
 }
 

@@ -28,6 +28,8 @@ struct sim_pipe {
 	size_t arrived; /* of these, what the other end can read */
 	bool fin;	/* the sender closed: after LEN bytes the stream ends */
 	bool broken;	/* nothing more arrives; ARRIVED bytes are all */
+	uint8_t *old;	/* a message that was taken before */
+	size_t old_len;
 };
 
 /* What an end of a connection believes. */

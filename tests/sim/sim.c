@@ -4,7 +4,7 @@
  * things break, then silence, in which all living sites must come to agree,
  * and stay so.
  *
- *	SEEDS=n     how many (300)      SEED0=s    the first (1)
+ *	SEEDS=n     how many (3000)     SEED0=s    the first (1)
  *	FAULTS=m    bits of enum sim_fault that may be drawn (all)
  *	TRACE=1     tell what happens    KEY=n      ... to connection n
  *
@@ -110,7 +110,7 @@ static bool run(uint64_t seed, unsigned faults, struct totals *total)
 
 int main(void)
 {
-	unsigned long long seeds = number("SEEDS", 300), first = number("SEED0", 1);
+	unsigned long long seeds = number("SEEDS", 3000), first = number("SEED0", 1);
 	unsigned faults = (unsigned)number("FAULTS", SIM_FAULTS_ALL);
 	unsigned long long failed = 0;
 	struct totals total = { 0 };

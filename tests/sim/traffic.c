@@ -8,6 +8,9 @@
  * opens them, with SNAT to one address and port that two of them share, with
  * DNAT, without; TCP and UDP; IPv4 and IPv6; UDP whose answers may come first
  * (reversed entries); and some that are not to be replicated.
+ *
+ * The user's bits of an entry's mark count every change that packets make,
+ * over all connections: what is older is smaller.
  */
 #include <string.h>
 
@@ -63,6 +66,11 @@ static struct dsaa_flow opened(unsigned n, int s)
 	return f;
 }
 
+static void put_version(struct sim_world *w, struct dsaa_flow *f)
+{
+	f->mark = (f->mark & SIM_MARK_MASK) | (++w->version & SIM_VERSION_MASK);
+}
+
 /* Something about ENTRY moves, as a packet in this direction moves it. True when it did. */
 static bool progress(struct sim_world *w, struct dsaa_flow *f, bool reply)
 {
@@ -85,16 +93,19 @@ static bool progress(struct sim_world *w, struct dsaa_flow *f, bool reply)
 	} else if (f->status & DSAA_FLOW_SEEN_REPLY && !reply && sim_random_once_in(r, 2)) {
 		f->status |= DSAA_FLOW_ASSURED;
 	}
-	/* a rule of the operator's marks it */
-	if (sim_random_once_in(r, 10))
-		f->mark = (f->mark & SIM_MARK_MASK) | sim_random_below(r, 4);
-	return memcmp(&before, f, sizeof(before)) != 0;
+	/* or a rule of the operator's marks it */
+	return memcmp(&before, f, sizeof(before)) != 0 || sim_random_once_in(r, 10);
 }
 
 static void pass(struct sim_world *w, int s, struct dsaa_flow *f, bool reply)
 {
+	unsigned owner = dsaa_mark_owner(f->mark, SIM_MARK_MASK);
+
 	if (!progress(w, f, reply))
 		return;
+	/* what a site that is cut off does to a replica is no word of its owner */
+	if (!owner || (int)owner == s)
+		put_version(w, f);
 	sim_say_flow(w, s, "packet", f);
 	sim_kernel_changed(&w->site[s].kernel, f);
 }
@@ -137,7 +148,7 @@ static void has_entry(struct sim_world *w, int s, struct dsaa_flow *f, bool repl
 static void packet(struct sim_world *w, int s, unsigned n, bool reply)
 {
 	struct sim_site *site = &w->site[s];
-	struct dsaa_flow f = opened(n, s), reversed = f;
+	struct dsaa_flow f = opened(n, s), reversed;
 	struct dsaa_flow *there = sim_kernel_find(&site->kernel, &f, &f.orig);
 
 	if (there) {
@@ -146,6 +157,8 @@ static void packet(struct sim_world *w, int s, unsigned n, bool reply)
 	}
 	if (reply && !may_be_reversed(n))
 		return;
+	put_version(w, &f);
+	reversed = f;
 	if (reply) {
 		reversed.orig = f.reply;
 		reversed.reply = f.orig;

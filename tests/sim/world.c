@@ -108,6 +108,17 @@ static void send_data(struct sim_world *w, int s, const struct dsaa_action *a)
 			 sim_net_room(&w->net, s, a->site));
 }
 
+/* dsaad crashes before its next action. */
+static bool crashes(struct sim_world *w, int s)
+{
+	if (!w->busy || !(w->faults & SIM_FAULT_DAEMON) ||
+	    !sim_random_once_in(&w->random, SIM_CRASH_ONCE_IN))
+		return false;
+	sim_world_stop(w, s, false);
+	w->site[s].boot_us = w->now.us + sim_random_range(&w->random, 10, 1000) * 1000;
+	return true;
+}
+
 static void apply(struct sim_world *w, int s, struct dsaa_action *a)
 {
 	static const char *const kinds[] = { "create", "update", "replace", "lookup", "delete" };
@@ -118,6 +129,9 @@ static void apply(struct sim_world *w, int s, struct dsaa_action *a)
 		sim_fail(w, "site %d: more than 8 rounds of APPLY", s);
 	for (unsigned i = 0; i < a->count && !w->failed; i++) {
 		char what[40];
+
+		if (crashes(w, s))
+			break;
 
 		sim_check_apply(w, s, &a->ops[i]);
 		sim_kernel_apply(&site->kernel, &a->ops[i]);
@@ -148,6 +162,8 @@ void sim_world_feed(struct sim_world *w, int s, struct dsaa_event *ev)
 	sim_check_engine(w, s);
 	while (n < DSAA_ACTIONS_MAX && dsaa_engine_next_action(site->engine, &acts[n])) {
 		sim_check_action(w, s, &acts[n]);
+		if (crashes(w, s))
+			return;
 		if (acts[n].type == DSAA_ACT_SEND)
 			send_data(w, s, &acts[n]);
 		else if (acts[n].type == DSAA_ACT_APPLY)
@@ -157,7 +173,7 @@ void sim_world_feed(struct sim_world *w, int s, struct dsaa_event *ev)
 	}
 	if (to_apply.count)
 		apply(w, s, &to_apply);
-	for (unsigned i = 0; i < n && !w->failed; i++)
+	for (unsigned i = 0; i < n && !w->failed && site->daemon; i++)
 		act(w, s, &acts[i]);
 }
 
@@ -192,9 +208,36 @@ static void end_comes_up(struct sim_world *w, int s, int peer, struct sim_connec
 		old->broken_us[!end] = w->now.us + 1;
 		if (sim_random_once_in(&w->random, 2))
 			tell_disconnected(w, s, peer, DSAA_R_TRANSPORT_LOST);
+		if (!w->site[s].daemon)
+			return;
 	}
 	c->end[sim_net_end(c, s)] = SIM_END_UP;
 	tell_room(w, s, peer);
+	sim_world_feed(w, s, &ev);
+}
+
+/* A message that changes nothing when it comes twice, however late: FLOWS, ACK, KEEPALIVE. */
+static bool may_come_again(uint8_t type)
+{
+	return type == DSAA_MSG_FLOWS || type == DSAA_MSG_ACK || type == DSAA_MSG_KEEPALIVE;
+}
+
+/* LEN bytes of P were taken; some message that was taken before comes once more. */
+static void comes_again(struct sim_world *w, int s, int peer, struct sim_pipe *p, size_t len)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = (dsaa_site_id)peer };
+
+	if (may_come_again(p->buf[2]) && (!p->old || sim_random_once_in(&w->random, 3))) {
+		free(p->old);
+		p->old = malloc(len);
+		memcpy(p->old, p->buf, len);
+		p->old_len = len;
+	}
+	if (!p->old || !sim_random_once_in(&w->random, 8))
+		return;
+	ev.data = p->old;
+	ev.len = p->old_len;
+	sim_say(w, "site %d: type %u of %d once more", s, p->old[2], peer);
 	sim_world_feed(w, s, &ev);
 }
 
@@ -211,6 +254,10 @@ static void end_receives(struct sim_world *w, int s, int peer, struct sim_connec
 		sim_world_feed(w, s, &ev);
 		if (!ev.consumed || !p->arrived)
 			return; /* more is needed, or the engine closed it */
+		if (w->faults & SIM_FAULT_AGAIN)
+			comes_again(w, s, peer, p, ev.consumed);
+		if (!p->arrived)
+			return;
 		memmove(p->buf, p->buf + ev.consumed, p->len - ev.consumed);
 		p->len -= ev.consumed;
 		p->arrived -= ev.consumed;
@@ -382,6 +429,8 @@ void sim_world_step(struct sim_world *w)
 		site_step(w, s);
 	if (!w->failed)
 		network_step(w);
+	if (!w->failed && w->steps % SIM_CHECK_OWNERS_STEPS == 0)
+		sim_check_owners(w);
 }
 
 /* ------------------------------------------------------------------ life and death of a site */

@@ -19,13 +19,18 @@ enum {
 	SIM_STEP_US = 10000,
 	SIM_FLOWS_MAX = 160, /* connections that clients may have */
 	SIM_MARK_MASK = 0xff000000,
+	SIM_CRASH_ONCE_IN = 5000, /* actions and operations */
+	SIM_CHECK_OWNERS_STEPS = 10,
+	SIM_BOTH_OWN_STEPS_MAX = 300,
+	SIM_VERSION_MASK = 0x00ffffff, /* the user's bits of the mark, see traffic.c */
 };
 
 /* What may go wrong in a run; each seed draws a set of these. */
 enum sim_fault {
 	SIM_FAULT_CUT = 1 << 0,	      /* a connection breaks at any byte */
 	SIM_FAULT_PARTITION = 1 << 1, /* nothing passes, in one direction or both */
-	SIM_FAULT_DAEMON = 1 << 2,    /* dsaad crashes, or is restarted; the table stays */
+	SIM_FAULT_DAEMON = 1 << 2,    /* dsaad crashes, at any action, or is restarted; the table
+					 stays */
 	SIM_FAULT_ROUTER = 1 << 3,    /* the router loses power; the table is empty */
 	SIM_FAULT_OVERRUN = 1 << 4,   /* conntrack events are lost */
 	SIM_FAULT_FULL = 1 << 5,      /* a table is full for a while */
@@ -35,7 +40,8 @@ enum sim_fault {
 	SIM_FAULT_OPERATOR = 1 << 9,  /* resync, drain, audit */
 	SIM_FAULT_SLOW = 1 << 10,     /* little room in the send buffers, slow network */
 	SIM_FAULT_BEHIND = 1 << 11,   /* replicas removed, altered, added behind the daemon's back */
-	SIM_FAULTS_ALL = (1 << 12) - 1,
+	SIM_FAULT_AGAIN = 1 << 12,    /* changes are told once more, late */
+	SIM_FAULTS_ALL = (1 << 13) - 1,
 };
 
 struct sim_site {
@@ -68,6 +74,9 @@ struct sim_world {
 	bool probes, bfd;
 	bool tampered[SIM_SITES + 1][SIM_FLOWS_MAX]; /* with the replica at this site */
 	bool busy;	      /* clients send, things break */
+	uint32_t version;     /* of the last change of any connection by its packets */
+	/* for how long two sites that are in touch have both owned a connection, in steps */
+	uint16_t both_own[SIM_SITES + 1][SIM_SITES + 1][SIM_FLOWS_MAX];
 	int64_t heal_us[SIM_SITES + 1][SIM_SITES + 1]; /* when a blocked direction opens */
 	uint64_t steps, records_sent;
 	/* failure */
@@ -110,6 +119,8 @@ void sim_faults_heal(struct sim_world *w);
 void sim_check_engine(struct sim_world *w, int s);
 void sim_check_action(struct sim_world *w, int s, const struct dsaa_action *a);
 void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op);
+/* Every SIM_CHECK_OWNERS_STEPS. */
+void sim_check_owners(struct sim_world *w);
 /* True when all living sites agree; else why not is in WHY. */
 bool sim_check_agree(struct sim_world *w, char *why, size_t len);
 
