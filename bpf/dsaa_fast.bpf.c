@@ -302,12 +302,12 @@ static __always_inline bool is_reassembled(struct __sk_buff *skb, __u32 ifindex)
 }
 
 /*
- * To the interface it came in from originally. Two kinds take the TUN device instead: packets for
+ * To the interface it came in from originally. Two kinds take the TAP device instead: packets for
  * an interface without Ethernet header come in from there; reassembled IPv6 is handed to the
  * queue thread that reads there, because nobody in the kernel cuts IPv6 that is forwarded.
  */
 static __always_inline int deliver(struct __sk_buff *skb, const struct dsaa_fast_iface *iface,
-				   const struct dsaa_fast_control *c, __u32 site)
+				   const struct dsaa_fast_control *c, __u32 site, __u8 number)
 {
 	__u64 flags = BPF_F_INGRESS;
 	__u32 to = iface->ifindex;
@@ -323,6 +323,9 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct dsaa_fast
 		}
 	}
 	count_received(skb, site);
+	/* the queue thread reads in the source where it belongs */
+	if (!flags && bpf_skb_store_bytes(skb, ETH_ALEN + 3, &number, sizeof(number), 0))
+		return drop(skb, DSAA_R_TUN_FAILED);
 	if (!to || bpf_skb_store_bytes(skb, 0, iface->mac, sizeof(iface->mac), 0))
 		return drop(skb, DSAA_R_TUN_FAILED);
 	/* all of it: the operator's marks on the outer packet are none of the inner one's */
@@ -351,7 +354,7 @@ static __always_inline int from_peer(struct __sk_buff *skb, const struct dsaa_fa
 		count_received(skb, site);
 		return drop(skb, reason);
 	}
-	return deliver(skb, iface, c, site);
+	return deliver(skb, iface, c, site, number);
 }
 
 SEC("tc")

@@ -30,6 +30,7 @@
 #include "bpf/dsaa_fast_net.h"
 #include "bpf/dsaa_fast_shared.h"
 #include "bpf/dsaa_fast_skel.h"
+#include "core/dsaa_encap.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -515,6 +516,8 @@ static bool get_port(struct dsaa_fast *f, uint32_t ifindex, struct dsaa_fast_por
 	return bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.ports), &ifindex, port) == 0;
 }
 
+static const uint8_t tap_mac[] = DSAA_MAC_PREFIX;
+
 /* Interface number N of the configuration, in maps and with its filter. */
 static void serve_iface(struct dsaa_fast *f, const struct dsaa_fast_config *c, unsigned n,
 			struct dsaa_fast_status *st)
@@ -534,6 +537,9 @@ static void serve_iface(struct dsaa_fast *f, const struct dsaa_fast_config *c, u
 	iface.ethernet = d.ethernet;
 	memcpy(iface.mac, d.mac, sizeof(iface.mac));
 	if (!d.ethernet) {
+		/* that of the TAP device, through which its packets come in */
+		memset(iface.mac, 0, sizeof(iface.mac));
+		memcpy(iface.mac, tap_mac, sizeof(tap_mac));
 		complain(st, in->name, "has no Ethernet header, so the slow path serves it");
 		put(f->skel->maps.ifaces, n, &iface);
 		return;
@@ -607,7 +613,7 @@ static const char *config_wrong(const struct dsaa_fast_config *c)
 	if (c->peers > DSAA_SITES_MAX || c->ifaces > DSAA_IFACES_MAX)
 		return "more sites or interfaces than the limits allow";
 	if (!memchr(c->tun_name, '\0', sizeof(c->tun_name)))
-		return "the TUN device's name is too long";
+		return "the TAP device's name is too long";
 	for (i = 0; i < c->ifaces; i++)
 		if (!c->iface[i].name[0] || !memchr(c->iface[i].name, '\0', DSAA_FAST_NAME_LEN))
 			return "an interface has no name";

@@ -63,7 +63,7 @@ struct dsaa_fast_config {
 	uint32_t mark_mask;		   /* dsaa_mark_mask_valid() */
 	uint16_t tunnel_port;		   /* UDP, both ends */
 	bool observe;			   /* count, touch nothing */
-	char tun_name[DSAA_FAST_NAME_LEN]; /* the slow path's TUN device */
+	char tun_name[DSAA_FAST_NAME_LEN]; /* the slow path's TAP device */
 
 	unsigned peers;
 	struct dsaa_fast_peer peer[DSAA_SITES_MAX];

@@ -45,7 +45,7 @@ struct dsaa_fast_control {
 	__u32 mark_shift; /* of the lowest bit in the mask */
 	__u32 local_site;
 	__u32 vx_ifindex;  /* the VXLAN device */
-	__u32 tun_ifindex; /* the TUN device of the slow path, 0: none */
+	__u32 tun_ifindex; /* the TAP device of the slow path, 0: none */
 	__u32 observe;	   /* count what would be carried, touch nothing */
 };
 
@@ -66,7 +66,7 @@ struct dsaa_fast_site {
 struct dsaa_fast_iface {
 	__u32 ifindex; /* 0: not here */
 	__u8 mac[6];
-	__u8 ethernet; /* 0: has no Ethernet header; delivered through the TUN device */
+	__u8 ethernet; /* 0: has no Ethernet header; delivered through the TAP device */
 	__u8 unused;
 };
 

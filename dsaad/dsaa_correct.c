@@ -100,7 +100,6 @@ static void make_rules_config(struct dsaa_rules_config *c)
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
 	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
-	c->fast_path = dsaa_correct_fast_running();
 	c->ifaces = caught_interfaces(names);
 	for (unsigned i = 0; i < c->ifaces; i++)
 		strlcpy(c->iface[i], names[i], sizeof(c->iface[i]));

@@ -71,7 +71,7 @@ static struct log_ref dsaa_errors[] = {
 	{
 		.code = EC_DSAA_TUNNEL,
 		.title = "The correction tunnel cannot be opened",
-		.description = "The UDP socket or the TUN device of the correction tunnel cannot be opened.",
+		.description = "The UDP socket or the TAP device of the correction tunnel cannot be opened.",
 		.suggestion = "Check that the tunnel's port is free and that /dev/net/tun exists.",
 	},
 	{

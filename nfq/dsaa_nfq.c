@@ -156,7 +156,8 @@ static void plan_status(struct dsaa_nfq *nfq, const struct dsaa_nfq_plan *plan)
 	memset(st, 0, sizeof(*st));
 	st->tun_ifindex = nfq->tun.ifindex;
 	st->links = plan->sockets;
-	snprintf(st->why, sizeof(st->why), "%s", nfq->tun.why);
+	snprintf(st->why, sizeof(st->why), "%s",
+		 nfq->tun.why[0] ? nfq->tun.why : nfq->steer.why);
 	for (i = 0; i < plan->sockets; i++) {
 		if (plan->socket[i]->fd >= 0)
 			st->links_ready++;
@@ -201,7 +202,7 @@ static bool open_parts(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *confi
 		snprintf(err, errlen, "no memory");
 		return false;
 	}
-	/* the TUN device first: a packet is never read before it can be told from a peer's */
+	/* the TAP device first: a packet is never read before it can be told from a peer's */
 	if (!dsaa_nfq_tun_open(&nfq->tun, config->tun_name, config->tun_device_fd, err, errlen))
 		return false;
 	if (!dsaa_nfq_reconfigure(nfq, config, err, errlen))
@@ -265,6 +266,7 @@ bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *co
 
 	if (!plan)
 		return false;
+	dsaa_nfq_steer_apply(&nfq->steer, nfq->tun.ifindex, config);
 	pthread_mutex_lock(&nfq->lock);
 	if (!plan_links(nfq, plan)) {
 		plan_free(plan);
@@ -456,6 +458,6 @@ void dsaa_nfq_status(struct dsaa_nfq *nfq, struct dsaa_nfq_status *status)
 	*status = nfq->status;
 	pthread_mutex_unlock(&nfq->lock);
 	if (if_nametoindex(nfq->tun.name) != nfq->tun.ifindex)
-		snprintf(status->why, sizeof(status->why), "somebody removed the TUN device %s",
+		snprintf(status->why, sizeof(status->why), "somebody removed the TAP device %s",
 			 nfq->tun.name);
 }

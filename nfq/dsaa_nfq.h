@@ -2,11 +2,11 @@
 /*
  * The slow path of correction: queued packets are judged and either let go,
  * dropped, or carried to their owner inside UDP (core/dsaa_encap.h); packets
- * that peers carried here are checked and handed to the stack through a TUN
- * device. Edge: knows core, libmnl and the kernel's interfaces.
+ * that peers carried here are checked and handed to the stack on the interface
+ * where they came in first, by way of a TAP device. Edge: knows core, libmnl and the kernel's interfaces.
  *
  *	queues --> judge --> UDP to the owner, or to every living peer
- *	UDP <- peers --> check --> TUN device --> the stack
+ *	UDP <- peers --> check --> TAP device --> original interface --> the stack
  *
  * Threads: one thread of the caller runs dsaa_nfq_run(). dsaa_nfq_reconfigure,
  * dsaa_nfq_counters, dsaa_nfq_counters_clear and dsaa_nfq_status may be called
@@ -77,7 +77,7 @@ struct dsaa_nfq_config {
 	uint16_t hold_ms;	/* what a packet of unknown connection may wait for its state */
 	/*
 	 * the kernel's fast path has the port and receives: here packets are only sent, and what it
-	 * puts into the TUN device (reassembled IPv6) comes back as fragments
+	 * puts into the TAP device (reassembled IPv6) comes back as fragments
 	 */
 	bool send_only;
 	char tun_name[DSAA_NFQ_NAME_LEN]; /* fixed at open */
@@ -101,7 +101,7 @@ struct dsaa_nfq_config {
 };
 
 /*
- * Opens queues, tunnel sockets and the TUN device (created when it is not
+ * Opens queues, tunnel sockets and the TAP device (created when it is not
  * there; it goes when the object is closed, or the process ends). CONFIG is
  * copied. Returns NULL with a sentence in ERR.
  */

@@ -9,12 +9,12 @@
  *	3. it says that it goes from that peer to us	RX_STRANGER
  *	4. the logical interface is known		RX_UNKNOWN_INTERFACE
  *	5. second chance: the connection is ours	RX_NOT_OURS
- *	6. the TUN device takes it			TUN_FAILED
+ *	6. the TAP device takes it			TUN_FAILED
  *
  * The kernel hands over a train of equal datagrams as one; segments of a TCP
  * connection that follow each other go on as one large packet.
  *
- * What passes is RX_DELIVERED. Behind the TUN device the rules send packets
+ * What passes is RX_DELIVERED. Behind the TAP device the rules send packets
  * of no entry, or of a foreign one, back to the queue, where they are refused.
  */
 #include "nfq/dsaa_nfq_private.h"
@@ -79,11 +79,12 @@ static void count_received(struct dsaa_nfq *nfq, dsaa_site_id site, size_t len)
 	dsaa_nfq_add(&nfq->tally.peer[site].bytes_received, len);
 }
 
-/* DSAA_R_NONE: passed to the TUN device, which counts. */
+/* DSAA_R_NONE: passed to the TAP device, which counts. */
 static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 		     const struct dsaa_nfq_datagram *d)
 {
 	const struct dsaa_nfq_peer *peer;
+	struct dsaa_nfq_origin origin;
 	struct dsaa_encap e;
 	unsigned reason = check(nfq, s, d, &e, &peer);
 	uint8_t *inner = (uint8_t *)d->data + DSAA_ENCAP_LEN;
@@ -96,7 +97,8 @@ static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 	count_received(nfq, peer->site, len);
 	if (e.second_chance && !is_ours(nfq, inner, len))
 		return DSAA_R_RX_NOT_OURS;
-	dsaa_nfq_tun_deliver(&nfq->tun, inner, len, nfq->plan->mtu[e.iface - 1]);
+	origin = (struct dsaa_nfq_origin){ (uint8_t)e.iface, peer->site };
+	dsaa_nfq_tun_deliver(&nfq->tun, origin, inner, len, nfq->plan->mtu[e.iface - 1]);
 	return DSAA_R_NONE;
 }
 

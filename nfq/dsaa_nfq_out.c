@@ -251,7 +251,7 @@ static bool any_peer_alive(const struct dsaa_nfq *nfq)
 	return false;
 }
 
-/* By the TUN device, or delivered on the interface where it came in first. */
+/* By the TAP device, or delivered on the interface where it came in first. */
 static bool is_from_peer(const struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
 	return p->indev == nfq->tun.ifindex || p->queue == DSAA_QUEUE_PEER ||
@@ -415,7 +415,8 @@ static void count(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
 	if (p->held || (is_from_peer(nfq, p) && p->accept))
 		return;
-	if (p->indev == nfq->tun.ifindex)
+	/* the fast path counts what it delivers itself */
+	if (is_from_peer(nfq, p) && !nfq->plan->config.send_only)
 		dsaa_nfq_add(&nfq->tally.taken_back, 1);
 	dsaa_nfq_add(&nfq->tally.reason[p->reason], 1);
 }

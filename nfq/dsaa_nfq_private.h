@@ -12,6 +12,7 @@
 #endif
 
 #include <netinet/in.h>
+#include <linux/netlink.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -179,7 +180,28 @@ bool dsaa_nfq_join_add(struct dsaa_nfq_join *j, uint8_t *ip, size_t len);
  */
 size_t dsaa_nfq_join_head(const struct dsaa_nfq_join *j, uint8_t head[DSAA_NFQ_JOIN_HEAD]);
 
-/* ------------------------------------------------------------------ TUN (dsaa_nfq_tun.c) */
+/* ------------------------------------------------------------------ steering (dsaa_nfq_steer.c) */
+
+/* What sends the frames in the TAP device on to their original interfaces. */
+struct dsaa_nfq_steer {
+	bool qdisc;
+	unsigned to[DSAA_IFACES_MAX]; /* ifindex by logical interface; 0: they stay */
+	char why[128]; /* what could not be set up; empty when all is well */
+};
+
+/* Puts up a filter for each Ethernet interface of C that is there, on the device DEVICE. */
+void dsaa_nfq_steer_apply(struct dsaa_nfq_steer *s, unsigned device,
+			  const struct dsaa_nfq_config *c);
+/* Sends MSG, in a buffer of LEN bytes, by rtnetlink and takes the answer. 0 or -1 with errno. */
+int dsaa_nfq_rtnetlink(struct nlmsghdr *msg, size_t len);
+
+/* ------------------------------------------------------------------ TAP (dsaa_nfq_tun.c) */
+
+/* Where a packet came in first: tells frames in the TAP device apart. */
+struct dsaa_nfq_origin {
+	uint8_t iface; /* logical interface */
+	dsaa_site_id site;
+};
 
 struct dsaa_nfq_tun {
 	int fd;
@@ -188,6 +210,7 @@ struct dsaa_nfq_tun {
 	char why[128]; /* what could not be set up; empty when all is well */
 
 	struct dsaa_nfq_join join;  /* segments that wait to be written as one packet */
+	struct dsaa_nfq_origin origin; /* of what is written now, and of these segments */
 	uint64_t delivered, failed; /* packets since somebody set them to 0 */
 };
 
@@ -200,7 +223,8 @@ void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun);
  * where it is. It may be changed. MTU is that of the interface it came in from: a longer packet
  * was put together from fragments, and goes on as fragments.
  */
-void dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu);
+void dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, struct dsaa_nfq_origin origin, uint8_t *data,
+			  size_t len, unsigned mtu);
 void dsaa_nfq_tun_flush(struct dsaa_nfq_tun *tun);
 /* Reads what the fast path put into the device, by way of BUF (one slot), and hands it back cut. */
 void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf);
@@ -239,7 +263,7 @@ struct dsaa_nfq_plan {
 /* Counters as they are kept; the view is made of them. */
 struct dsaa_nfq_tally {
 	_Atomic uint64_t reason[DSAA_REASONS_MAX];
-	_Atomic uint64_t taken_back; /* delivered, then refused behind the TUN device */
+	_Atomic uint64_t taken_back; /* delivered, then refused behind the TAP device */
 	_Atomic uint64_t waiting, hold_full;
 	struct {
 		_Atomic uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
@@ -249,6 +273,7 @@ struct dsaa_nfq_tally {
 struct dsaa_nfq {
 	struct dsaa_nfq_queues queues;
 	struct dsaa_nfq_tun tun;
+	struct dsaa_nfq_steer steer; /* of the thread that configures */
 	const struct dsaa_nfq_words *words;
 	dsaa_nfq_find find;
 	void *find_arg;

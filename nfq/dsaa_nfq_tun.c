@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The TUN device by which corrected packets enter the stack. No route leads
+ * The TAP device by which corrected packets enter the stack. No route leads
  * there; what can be read from it was put there by the fast path, to be cut.
+ *
+ * Its frames carry the number of the logical interface and the site in their
+ * Ethernet source, 02:d5:aa:INTERFACE:00:SITE: dsaa_nfq_steer.c sends them on
+ * to the interface where they came in first, and the rules tell by it that
+ * they came from a peer. Without Ethernet header there they stay here.
  *
  * A packet that was put together from fragments where it arrived is longer
  * than the link it came from. It goes on as fragments: IPv4 is left to the
@@ -21,12 +26,15 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 
 enum {
-	TUN_MTU = 65535,
+	/* the most that a TAP device takes */
+	TUN_MTU = 65535 - ETH_HLEN,
 	IP6_HEADER = 40,
 	IP6_FRAGMENT_HEADER = 8,
 	IP6_HOPBYHOP = 0,
@@ -42,6 +50,8 @@ enum {
 
 /* RFC 7600: the IPv4 dummy address. Without one, loose rp_filter drops what comes in here. */
 static const uint8_t dummy_address[4] = { 192, 0, 0, 8 };
+/* The device's own Ethernet address: what is sent to another one is not for this host. */
+static const uint8_t own_mac[ETH_ALEN] = { 0x02, 0xd5, 0xaa };
 
 /* ------------------------------------------------------------------ set-up */
 
@@ -92,25 +102,6 @@ static void set_sysctls(struct dsaa_nfq_tun *tun)
 	}
 }
 
-/* Sends MSG, in a buffer of LEN bytes, by rtnetlink and takes the answer. 0 or -1 with errno. */
-static int talk(struct nlmsghdr *msg, size_t len)
-{
-	struct mnl_socket *sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int rc = -1;
-
-	if (!sock)
-		return -1;
-	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_sendto(sock, msg, msg->nlmsg_len) > 0) {
-		ssize_t n = mnl_socket_recvfrom(sock, msg, len);
-
-		if (n > 0)
-			rc = mnl_cb_run(msg, n, 0, mnl_socket_get_portid(sock), NULL, NULL);
-	}
-	mnl_socket_close(sock);
-	return rc < 0 ? -1 : 0;
-}
-
 /* Gives the device its address; it may be there from before. */
 static bool add_address(unsigned ifindex)
 {
@@ -127,7 +118,7 @@ static bool add_address(unsigned ifindex)
 	ifa->ifa_index = ifindex;
 	mnl_attr_put(msg, IFA_LOCAL, sizeof(dummy_address), dummy_address);
 	mnl_attr_put(msg, IFA_ADDRESS, sizeof(dummy_address), dummy_address);
-	return talk(msg, sizeof(buf)) == 0 || errno == EEXIST;
+	return dsaa_nfq_rtnetlink(msg, sizeof(buf)) == 0 || errno == EEXIST;
 }
 
 static void delete_link(unsigned ifindex)
@@ -141,7 +132,7 @@ static void delete_link(unsigned ifindex)
 	ifi = mnl_nlmsg_put_extra_header(msg, sizeof(*ifi));
 	ifi->ifi_family = AF_UNSPEC;
 	ifi->ifi_index = (int)ifindex;
-	talk(msg, sizeof(buf)); /* gone already is as good */
+	dsaa_nfq_rtnetlink(msg, sizeof(buf)); /* gone already is as good */
 }
 
 static bool set_link(struct dsaa_nfq_tun *tun)
@@ -153,15 +144,19 @@ static bool set_link(struct dsaa_nfq_tun *tun)
 	if (fd < 0)
 		return false;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", tun->name);
+	ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(ifr.ifr_hwaddr.sa_data, own_mac, sizeof(own_mac));
+	if (ioctl(fd, SIOCSIFHWADDR, &ifr) < 0)
+		complain(tun, "its Ethernet address", "02:d5:aa:00:00:00");
 	ifr.ifr_mtu = TUN_MTU;
 	if (ioctl(fd, SIOCSIFMTU, &ifr) < 0)
-		complain(tun, "mtu", "65535");
+		complain(tun, "mtu", "65521");
 	if (ioctl(fd, SIOCGIFINDEX, &ifr) == 0) {
 		tun->ifindex = ifr.ifr_ifindex;
 		if (!add_address(tun->ifindex))
 			complain(tun, "its address", "192.0.0.8");
 		ok = ioctl(fd, SIOCGIFFLAGS, &ifr) == 0;
-		ifr.ifr_flags |= IFF_UP;
+		ifr.ifr_flags |= IFF_UP | IFF_NOARP;
 		ok = ok && ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
 	}
 	close(fd);
@@ -176,7 +171,7 @@ static bool attach(int fd, const char *name)
 	if (ioctl(fd, TUNGETIFF, &ifr) == 0)
 		return strncmp(ifr.ifr_name, name, sizeof(ifr.ifr_name)) == 0;
 	memset(&ifr, 0, sizeof(ifr));
-	ifr.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
+	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	return ioctl(fd, TUNSETIFF, &ifr) == 0;
 }
@@ -195,13 +190,13 @@ bool dsaa_nfq_tun_open(struct dsaa_nfq_tun *tun, const char *name, int device_fd
 		return false;
 	}
 	if (!attach(tun->fd, name)) {
-		snprintf(err, errlen, "TUN device %s cannot be made: %s", name, strerror(errno));
+		snprintf(err, errlen, "TAP device %s cannot be made: %s", name, strerror(errno));
 		dsaa_nfq_tun_close(tun);
 		return false;
 	}
 	set_sysctls(tun);
 	if (!set_link(tun)) {
-		snprintf(err, errlen, "TUN device %s cannot be set up: %s", name, strerror(errno));
+		snprintf(err, errlen, "TAP device %s cannot be set up: %s", name, strerror(errno));
 		dsaa_nfq_tun_close(tun);
 		return false;
 	}
@@ -221,11 +216,24 @@ void dsaa_nfq_tun_close(struct dsaa_nfq_tun *tun)
 
 /* ------------------------------------------------------------------ delivery */
 
-/* Writes a packet in COUNT parts, of which the first is its struct virtio_net_hdr. */
-static bool put_parts(const struct dsaa_nfq_tun *tun, const struct iovec *parts, int count)
+enum {
+	PARTS_BEFORE = 2 /* struct virtio_net_hdr and the Ethernet header */
+};
+
+/* Writes a packet in COUNT parts, of which the first two are filled in here. */
+static bool put_parts(const struct dsaa_nfq_tun *tun, struct virtio_net_hdr *vnet,
+		      struct iovec *parts, int count)
 {
+	struct ethhdr eth = { .h_source = DSAA_MAC_PREFIX };
+	const uint8_t *ip = parts[PARTS_BEFORE].iov_base;
 	ssize_t n;
 
+	memcpy(eth.h_dest, own_mac, sizeof(eth.h_dest));
+	eth.h_source[3] = tun->origin.iface;
+	eth.h_source[5] = tun->origin.site;
+	eth.h_proto = htons(ip[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
+	parts[0] = (struct iovec){ vnet, sizeof(*vnet) };
+	parts[1] = (struct iovec){ &eth, sizeof(eth) };
 	do
 		n = writev(tun->fd, parts, count);
 	while (n < 0 && errno == EINTR);
@@ -235,9 +243,9 @@ static bool put_parts(const struct dsaa_nfq_tun *tun, const struct iovec *parts,
 static bool put(const struct dsaa_nfq_tun *tun, const uint8_t *data, size_t len)
 {
 	struct virtio_net_hdr plain = { 0 };
-	const struct iovec parts[2] = { { &plain, sizeof(plain) }, { (void *)data, len } };
+	struct iovec parts[PARTS_BEFORE + 1] = { [PARTS_BEFORE] = { (void *)data, len } };
 
-	return put_parts(tun, parts, 2);
+	return put_parts(tun, &plain, parts, PARTS_BEFORE + 1);
 }
 
 static void count(struct dsaa_nfq_tun *tun, bool good)
@@ -251,20 +259,21 @@ static void count(struct dsaa_nfq_tun *tun, bool good)
 /* Two segments or more, as one packet whose segments and checksum the kernel makes when it must. */
 static bool put_joined(const struct dsaa_nfq_tun *tun, const struct dsaa_nfq_join *j)
 {
-	struct iovec parts[2 + DSAA_NFQ_JOIN_MAX];
+	struct iovec parts[PARTS_BEFORE + 1 + DSAA_NFQ_JOIN_MAX];
 	struct virtio_net_hdr vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
 	uint8_t head[DSAA_NFQ_JOIN_HEAD];
+	size_t len;
 
 	vnet.gso_type = j->first[0] >> 4 == 4 ? VIRTIO_NET_HDR_GSO_TCPV4
 					      : VIRTIO_NET_HDR_GSO_TCPV6;
-	vnet.hdr_len = dsaa_nfq_join_head(j, head);
+	len = dsaa_nfq_join_head(j, head);
+	vnet.hdr_len = ETH_HLEN + len;
 	vnet.gso_size = j->each;
-	vnet.csum_start = j->ip;
+	vnet.csum_start = ETH_HLEN + j->ip;
 	vnet.csum_offset = TCP_CHECKSUM;
-	parts[0] = (struct iovec){ &vnet, sizeof(vnet) };
-	parts[1] = (struct iovec){ head, vnet.hdr_len };
-	memcpy(parts + 2, j->data, j->count * sizeof(j->data[0]));
-	return put_parts(tun, parts, 2 + (int)j->count);
+	parts[PARTS_BEFORE] = (struct iovec){ head, len };
+	memcpy(parts + PARTS_BEFORE + 1, j->data, j->count * sizeof(j->data[0]));
+	return put_parts(tun, &vnet, parts, PARTS_BEFORE + 1 + (int)j->count);
 }
 
 static bool put_segment(const struct dsaa_nfq_tun *tun, const struct dsaa_nfq_join *j, unsigned i)
@@ -360,8 +369,19 @@ static bool deliver_fragments6(struct dsaa_nfq_tun *tun, const uint8_t *ip, size
 	return true;
 }
 
-void dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, unsigned mtu)
+/* Packets of another origin are written from here on. */
+static void set_origin(struct dsaa_nfq_tun *tun, struct dsaa_nfq_origin origin)
 {
+	if (tun->origin.iface == origin.iface && tun->origin.site == origin.site)
+		return;
+	dsaa_nfq_tun_flush(tun);
+	tun->origin = origin;
+}
+
+void dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, struct dsaa_nfq_origin origin, uint8_t *data,
+			  size_t len, unsigned mtu)
+{
+	set_origin(tun, origin);
 	if (len <= mtu && dsaa_nfq_join_add(&tun->join, data, len))
 		return;
 	dsaa_nfq_tun_flush(tun);
@@ -379,17 +399,22 @@ void dsaa_nfq_tun_deliver(struct dsaa_nfq_tun *tun, uint8_t *data, size_t len, u
 void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf)
 {
 	struct virtio_net_hdr vnet;
-	const struct iovec parts[2] = { { &vnet, sizeof(vnet) }, { buf, DSAA_NFQ_SLOT } };
+	struct ethhdr eth;
+	const struct iovec parts[3] = { { &vnet, sizeof(vnet) },
+					{ &eth, sizeof(eth) },
+					{ buf, DSAA_NFQ_SLOT } };
 	unsigned i;
 	ssize_t n;
 
 	for (i = 0; i < DSAA_NFQ_BATCH; i++) {
-		/* no offload was asked for: the header never has anything to say */
-		n = readv(tun->fd, parts, 2) - (ssize_t)sizeof(vnet);
+		/* no offload was asked for: the first header never has anything to say */
+		n = readv(tun->fd, parts, 3) - (ssize_t)(sizeof(vnet) + sizeof(eth));
 		if (n <= 0)
 			return;
 		/* anything else is the stack's own, such as a report of multicast groups */
-		if (n > IP6_MTU_MIN && buf[0] >> 4 == 6)
-			deliver_fragments6(tun, buf, n);
+		if (n <= IP6_MTU_MIN || buf[0] >> 4 != 6 || memcmp(eth.h_source, own_mac, 3) != 0)
+			continue;
+		set_origin(tun, (struct dsaa_nfq_origin){ eth.h_source[3], eth.h_source[5] });
+		deliver_fragments6(tun, buf, n);
 	}
 }

@@ -17,6 +17,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "core/dsaa_encap.h"
 #include "core/dsaa_flow.h"
 #include "core/dsaa_owner.h"
 #include "rules/dsaa_nft.h"
@@ -127,10 +128,13 @@ static void when_from(struct dsaa_nft *t, const char name[DSAA_RULES_NAME_LEN])
 	dsaa_nft_is(t, padded, sizeof(padded));
 }
 
-/* The Ethernet source is a site's address (core/dsaa_encap.h): the fast path delivered it. */
+/*
+ * The Ethernet source is a site's address (core/dsaa_encap.h): it came from a peer, and was
+ * delivered on the interface where it came in first.
+ */
 static void when_from_site(struct dsaa_nft *t)
 {
-	static const uint8_t prefix[5] = { 0x02, 0xd5, 0xaa, 0x00, 0x00 };
+	static const uint8_t prefix[] = DSAA_MAC_PREFIX;
 
 	dsaa_nft_payload(t, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, sizeof(prefix));
 	dsaa_nft_is(t, prefix, sizeof(prefix));
@@ -344,12 +348,10 @@ static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 	dsaa_nft_goto(t, from_peer);
 	dsaa_nft_rule_end(t);
 
-	if (c->fast_path) {
-		dsaa_nft_rule(t, correct);
-		when_from_site(t);
-		dsaa_nft_goto(t, from_peer);
-		dsaa_nft_rule_end(t);
-	}
+	dsaa_nft_rule(t, correct);
+	when_from_site(t);
+	dsaa_nft_goto(t, from_peer);
+	dsaa_nft_rule_end(t);
 
 	dsaa_nft_rule(t, correct);
 	dsaa_nft_meta(t, NFT_META_IIFNAME);

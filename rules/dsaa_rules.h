@@ -13,8 +13,8 @@
  *	    new connections report new, related, assured, destroy, and changes
  *	    of mark, label, helper and sequence numbers; other protocols than
  *	    TCP the first answer and their states as well
- *	    from a peer (by the TUN device; by the fast path, with a site's
- *	    address as Ethernet source): what has no entry or a foreign one -> queue
+ *	    from a peer (by the TAP device, or with a site's address as Ethernet
+ *	    source): what has no entry or a foreign one -> queue
  *	    not from a correction interface: left alone
  *	    a foreign site's number in the mark -> queue of that site, no bypass
  *	    second chance: INVALID, TCP NEW without SYN, NEW to a foreign NAT
@@ -42,8 +42,6 @@ struct dsaa_rules_config {
 	uint16_t queue_base;	/* queues base .. base + DSAA_QUEUES - 1 */
 	uint16_t tunnel_port;	/* UDP */
 	char tun_name[DSAA_RULES_NAME_LEN];
-	/* the fast path delivers what came from peers to the interface where it came in first */
-	bool fast_path;
 	/* packets that come in here are looked at */
 	char iface[DSAA_IFACES_MAX][DSAA_RULES_NAME_LEN];
 	unsigned ifaces;

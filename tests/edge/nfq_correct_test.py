@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Correction with real packets: rules, queue thread, tunnel and TUN device of two sites.
+"""Correction with real packets: rules, queue thread, tunnel and TAP device of two sites.
 
     client --- eth0 r1 eth1 --- server      packets of the client go through r1, which does SNAT to its
         \\---- eth0 r2 eth1 ----/            pool; everything that the server sends goes to r2
@@ -12,6 +12,7 @@ chance has to do. Run as root; without root it is skipped. The argument is the p
 
 import ctypes
 import os
+import re
 import select
 import shutil
 import signal
@@ -147,7 +148,7 @@ def build():
         for n in "12":
             at("r" + n, "ip route add %s via %s" % (f["C"], f["c" + n][0]))
             at("r" + n, "ip route add %s via %s" % (f["S"], f["s" + n][0]))
-    # a strict filter for all: the TUN device must pass nevertheless
+    # a strict filter for all: the TAP device must pass nevertheless
     at("r1", "sysctl -qw net.ipv4.conf.all.rp_filter=1")
     load("r1", SNAT % (FAMILIES[4]["C"], FAMILIES[4]["P"], FAMILIES[6]["C"], FAMILIES[6]["P"]))
 
@@ -665,7 +666,7 @@ def test_reconfigure(one, two):
 
 
 def large_packets():
-    """What entered the stack of r1 by the TUN device."""
+    """What entered the stack of r1 by the TAP device."""
     return int(at("r1", "cat /sys/class/net/dsaa0/statistics/rx_packets"))
 
 
@@ -685,6 +686,39 @@ def test_trains(one, two):
             entered = large_packets() - before
             check(entered < sent // 2, "MTU %d: of %d segments %d entered the stack alone" % (mtu, sent, entered))
         at("r2", "conntrack -D -p tcp --orig-port-dst 7101", may_fail=True)
+
+
+SEEN = """
+table inet seen {
+ chain forward {
+  type filter hook forward priority -5
+  iifname "eth1" counter comment "eth1"
+  iifname "dsaa0" counter comment "dsaa0"
+ }
+}
+"""
+
+
+def test_interface(one):
+    """What peers carried to r1 enters by the interface where it would have come in, or by dsaa0 when the kernel cannot do that."""
+
+    def traffic(base, entered):
+        at("r1", "nft add table inet seen")
+        at("r1", "nft delete table inet seen")
+        load("r1", SEEN)
+        for version, f in FAMILIES.items():
+            check(udp_echo(f, base + version, 8000, True) is True, "IPv%d: UDP by %s" % (version, entered))
+            check(tcp_transfer(f, base + version, 300000, True, 7102) is True, "IPv%d: TCP by %s" % (version, entered))
+        text = at("r1", "nft list table inet seen")
+        packets = {name: int(n) for n, name in re.findall(r'counter packets (\d+) bytes \d+ comment "([^"]*)"', text)}
+        for name, n in packets.items():
+            check((n > 4) == (name == entered), "by %s: %s" % (entered, packets))
+
+    traffic(31300, "eth1")
+    at("r1", "tc filter del dev dsaa0 parent ffff:")
+    traffic(31310, "dsaa0")
+    at("r1", "nft delete table inet seen")
+    at("r2", "conntrack -F")
 
 
 def test_overload(two):
@@ -741,7 +775,7 @@ def test_masks(program):
         at("r2", "conntrack -D -p udp --orig-port-src 4300")
         check(one.quit() == "ok" and two.quit() == "ok", "quit")
     check("dsaa" not in at("r1", "nft list tables"), "the table is left over")
-    check("dsaa0" not in at("r1", "ip link"), "the TUN device is left over")
+    check("dsaa0" not in at("r1", "ip link"), "the TAP device is left over")
 
 
 def test_unprivileged(program):
@@ -760,7 +794,7 @@ def test_unprivileged(program):
         check(udp_echo(f, 4400, 3000, True) is True, "not root: UDP")
     check(one.counter("delivered", 2) == 2, "not root: %s" % one.counters())
     at("r1", "ip link del dsaa0")
-    check("removed the TUN device" in one.say("status"), "a removed device: " + one.say("status"))
+    check("removed the TAP device" in one.say("status"), "a removed device: " + one.say("status"))
     check(udp_echo(FAMILIES[4], 4401, 50, True) == "no answer", "an answer without a device")
     check(one.counter("deliver-failed", 1) == 1, "a removed device: %s" % one.counters())
     check(one.quit() == "ok" and two.quit() == "ok", "quit")
@@ -781,6 +815,7 @@ def run_all(program):
     test_reconfigure(one, two)
     test_trains(one, two)
     test_overload(two)
+    test_interface(one)
     test_queue_gone(two)
     check(one.quit() == "ok", "quit of r1")
     test_unprivileged(program)

@@ -177,7 +177,7 @@ static bool load_fast(char *err, size_t errlen)
 	if (!fast)
 		return false;
 	make_fast_config();
-	nfq_config.send_only = rules_config.fast_path = true;
+	nfq_config.send_only = true;
 	for (i = 0; i < 2 * DSAA_LOCAL_ADDRESSES_MAX; i++)
 		if (addresses.slots[i].addr.family)
 			dsaa_fast_address(fast, &addresses.slots[i].addr, true);
