@@ -6,7 +6,8 @@
  * or when its time is over, and then it does not wait again.
  *
  * Its entry is looked for after 1, 2, 4, ... milliseconds: a look costs some
- * microseconds, and state that has not come at once takes longer.
+ * microseconds, and state that has not come at once takes longer. When one has
+ * its entry, all of its connection go, in their order.
  *
  * Bounded: DSAA_NFQ_HELD_MAX packets, DSAA_NFQ_HELD_BYTES bytes; what finds no
  * room is judged at once, and counted. The queue thread.
@@ -45,11 +46,15 @@ bool dsaa_nfq_hold_add(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p)
 	memcpy(copy, p->data, p->len);
 	p->held = true;
 	h = &hold->held[hold->count++];
+	memset(h, 0, sizeof(*h));
 	h->packet = *p;
 	h->packet.data = copy;
 	h->since_ms = dsaa_nfq_now_ms();
 	h->due_ms = h->since_ms + nfq->plan->config.hold_ms;
 	h->look_ms = h->since_ms + 1;
+	h->over = false;
+	/* what cannot be read has no entry to look for: all 0 */
+	dsaa_packet_parse(copy, p->len, &h->parsed);
 	hold->bytes += p->len;
 	tell_waiting(nfq);
 	return true;
@@ -76,22 +81,35 @@ int dsaa_nfq_hold_timeout(const struct dsaa_nfq *nfq, int timeout_ms)
 	return timeout_ms >= 0 && (uint64_t)timeout_ms < first ? timeout_ms : (int)first;
 }
 
-/* Whether H waits no longer. */
-static bool is_over(struct dsaa_nfq *nfq, struct dsaa_nfq_held *h, uint64_t now)
+static bool same_connection(const struct dsaa_packet *a, const struct dsaa_packet *b)
 {
-	unsigned owner;
+	return a->family == b->family && a->tuple_proto == b->tuple_proto &&
+	       memcmp(&a->tuple, &b->tuple, sizeof(a->tuple)) == 0;
+}
 
-	if (now >= h->due_ms)
-		return true;
-	if (now < h->look_ms)
-		return false;
-	/* as long again as it has waited so far */
-	h->look_ms = 2 * now - h->since_ms;
-	return dsaa_nfq_find_entry(nfq, &h->packet, &owner) == 1;
+/* Sees which wait no longer. */
+static void look(struct dsaa_nfq *nfq, uint64_t now)
+{
+	struct dsaa_nfq_hold *hold = nfq->hold;
+	unsigned i, j, owner;
+
+	for (i = 0; i < hold->count; i++) {
+		struct dsaa_nfq_held *h = &hold->held[i];
+
+		h->over |= now >= h->due_ms;
+		if (h->over || now < h->look_ms)
+			continue;
+		/* as long again as it has waited so far */
+		h->look_ms = 2 * now - h->since_ms + 1;
+		if (dsaa_nfq_find_entry(nfq, &h->packet, &owner) != 1)
+			continue;
+		for (j = 0; j < hold->count; j++)
+			hold->held[j].over |= same_connection(&hold->held[j].parsed, &h->parsed);
+	}
 }
 
 /* Moves the packets that wait no longer to nfq->packets; their order stays. How many. */
-static unsigned take_over(struct dsaa_nfq *nfq, uint64_t now)
+static unsigned take_over(struct dsaa_nfq *nfq)
 {
 	struct dsaa_nfq_hold *hold = nfq->hold;
 	unsigned i, kept = 0, taken = 0;
@@ -99,7 +117,7 @@ static unsigned take_over(struct dsaa_nfq *nfq, uint64_t now)
 	for (i = 0; i < hold->count; i++) {
 		struct dsaa_nfq_held *h = &hold->held[i];
 
-		if (taken < DSAA_NFQ_BATCH && is_over(nfq, h, now)) {
+		if (taken < DSAA_NFQ_BATCH && h->over) {
 			hold->bytes -= h->packet.len;
 			h->packet.waited = true;
 			nfq->packets[taken++] = h->packet;
@@ -116,14 +134,13 @@ static unsigned take_over(struct dsaa_nfq *nfq, uint64_t now)
 void dsaa_nfq_hold_serve(struct dsaa_nfq *nfq)
 {
 	const uint8_t *copy[DSAA_NFQ_BATCH];
-	uint64_t now;
 	unsigned n, i;
 
 	if (!nfq->hold->count)
 		return;
-	now = dsaa_nfq_now_ms();
+	look(nfq, dsaa_nfq_now_ms());
 	do {
-		n = take_over(nfq, now);
+		n = take_over(nfq);
 		for (i = 0; i < n; i++)
 			copy[i] = nfq->packets[i].data;
 		dsaa_nfq_judge(nfq, n);

@@ -236,6 +236,8 @@ struct dsaa_nfq_held {
 	struct dsaa_nfq_packet packet; /* its data is a copy, owned */
 	uint64_t since_ms, due_ms;     /* when it came, when it is judged at the latest */
 	uint64_t look_ms;	       /* when its entry is looked for next */
+	bool over;		       /* it waits no longer */
+	struct dsaa_packet parsed;     /* tells its connection */
 };
 
 struct dsaa_nfq_hold {
