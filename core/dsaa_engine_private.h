@@ -7,7 +7,7 @@
  *	dsaa_session.c  the conversation with one peer: hello to goodbye
  *	dsaa_send.c     our connections towards the peers: log, bulk
  *	dsaa_receive.c  the peers' connections into our kernel
- *	dsaa_claim.c    records that a third site's entry kept out
+ *	dsaa_claim.c    replicas that we should have and have not
  *	dsaa_dump.c     the one running kernel dump and what it is for
  *	dsaa_audit.c    is what the peers hold of us what we have
  */
@@ -133,6 +133,7 @@ struct dsaa_peer {
 	uint64_t told_seq;
 	bool catching_up;		 /* it resumed, and has not yet told all up to catch_up_to */
 	uint64_t catch_up_to;
+	struct dsaa_mono lost_many_at; /* when to ask for more replicas that vanished than claims hold */
 
 	/* audit, dsaa_audit.c */
 	bool audit_tx;		   /* it is being told our hashes */
@@ -153,7 +154,7 @@ struct dsaa_peer {
 	uint64_t peer_applied, peer_rejected;
 };
 
-/* A record that was refused because of another site's entry, see dsaa_claim.c. */
+/* A record that is asked for, now or later: see dsaa_claim.c. */
 struct dsaa_claim {
 	dsaa_site_id site;	/* that claims it; 0: free */
 	uint8_t tries;
@@ -332,6 +333,8 @@ unsigned dsaa_receive_resume(struct dsaa_engine *e, struct dsaa_peer *p,
 /* Handles FLOWS, BULK_*; a reason other than NONE ends the session. */
 unsigned dsaa_receive_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
 void dsaa_receive_applied(struct dsaa_engine *e);
+/* What we hold of P is not complete: it is asked to tell everything again. */
+void dsaa_receive_ask_bulk(struct dsaa_peer *p);
 /* Asks for what our kernel could not take. */
 void dsaa_receive_tick(struct dsaa_engine *e, struct dsaa_peer *p);
 
@@ -364,12 +367,15 @@ void dsaa_audit_forget(struct dsaa_engine *e, struct dsaa_peer *p);
 /* CLAIMED of P was refused, because OBSTACLE, a third site's or ours, stands in its place. */
 void dsaa_claim_refused(struct dsaa_engine *e, const struct dsaa_peer *p,
 			const struct dsaa_flow *claimed, const struct dsaa_flow *obstacle);
+/* REPLICA, P's, vanished from our kernel, and not by our hand. */
+void dsaa_claim_lost(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_flow *replica);
 /* OBSTACLE has gone, or become ours: who was refused because of it is asked again. */
 void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle);
 /* P's F is in the table, or P has given it up. */
 void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p,
 			const struct dsaa_flow *f);
 void dsaa_claim_tick(struct dsaa_engine *e, struct dsaa_peer *p);
+/* P tells everything anew, or nothing any more: what was to be asked of it is forgotten. */
 void dsaa_claim_forget(struct dsaa_engine *e, struct dsaa_peer *p);
 
 /* dsaa_dump.c */

@@ -56,6 +56,11 @@ static void reject_for_now(struct dsaa_peer *p, unsigned reason)
 		p->bulk_rx_rejected++; /* BULK_DONE says so, and the peer repeats it */
 		return;
 	}
+	dsaa_receive_ask_bulk(p);
+}
+
+void dsaa_receive_ask_bulk(struct dsaa_peer *p)
+{
 	p->theirs_complete = false;
 	p->ask_bulk = true;
 }
@@ -358,6 +363,7 @@ static void bulk_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 	if (!in_use)
 		dsaa_seen_clear(&e->seen);
 	p->bulk_rx = true;
+	dsaa_claim_forget(e, p); /* the bulk names it all */
 	p->want_sweep = p->ask_bulk = p->holds = p->holes = p->catching_up = false;
 	p->bulks_received++;
 	p->bulk_rx_id = id;

@@ -103,6 +103,15 @@ static void note_left_behind(struct dsaa_engine *e, const struct dsaa_flow *f)
 		p->adopting = true;
 }
 
+/* A replica went, and not by our hand: its owner may want to tell it again. */
+static void note_lost(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	unsigned owner = dsaa_mark_owner(f->mark, e->cfg.mark_mask);
+
+	if (owner && owner <= DSAA_SITES_MAX && e->peer[owner].configured)
+		dsaa_claim_lost(e, &e->peer[owner], f);
+}
+
 void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f)
 {
 	unsigned reason;
@@ -117,6 +126,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 			e->skipped[reason]++;
 		else if (op == DSAA_OP_UPSERT)
 			note_left_behind(e, f);
+		else if (reason == DSAA_R_NOT_OWNER)
+			note_lost(e, f);
 		return;
 	}
 	e->own_events++;

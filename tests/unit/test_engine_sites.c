@@ -89,6 +89,61 @@ static void test_winner_that_ends_at_once(void)
 	world_free(&w);
 }
 
+/* Somebody deletes replicas: few are asked for one by one, many by a bulk. */
+static void test_deleted_replicas_come_back(void)
+{
+	enum { FEW = 3, MANY = 400 };
+
+	begin(2);
+	for (unsigned i = 0; i < MANY; i++)
+		world_open(&w, 1, world_flow(i, 5, true));
+	world_run_ms(&w, 200);
+	for (unsigned i = 0; i < FEW; i++)
+		world_close(&w, 2, world_flow(i, 5, true));
+	world_run_ms(&w, 3000);
+	CHECK(world_agrees(&w));
+	CHECK(view(2, 1).bulk_flows == 0);
+	for (unsigned i = 0; i < MANY; i++)
+		world_close(&w, 2, world_flow(i, 5, true));
+	world_run_ms(&w, 8000);
+	CHECK(world_agrees(&w));
+	CHECK(view(2, 1).bulk_flows == MANY);
+	world_free(&w);
+}
+
+/* They go while there is no session: resuming it would not bring them back. */
+static void test_deleted_without_a_session(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(2);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 200);
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	world_close(&w, 2, f);
+	world_run_ms(&w, 3000);
+	CHECK(world_agrees(&w) && world_owner(&w, 2, &f) == 1);
+	world_free(&w);
+}
+
+/* The replica ended by itself, a little earlier than its owner: nothing is asked for. */
+static void test_replica_that_ends_first(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(2);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 50);
+	world_close(&w, 2, f);
+	world_run_ms(&w, 1000);
+	CHECK(world_owner(&w, 2, &f) == -1);
+	world_close(&w, 1, f);
+	world_run_ms(&w, 5000);
+	CHECK(world_agrees(&w) && world_owner(&w, 2, &f) == -1);
+	CHECK(view(1, 2).flows_sent == 2); /* its begin and its end */
+	world_free(&w);
+}
+
 /* A change that finds the table full is not forgotten, nor is the state called complete. */
 static void test_full_table_is_made_up_for(void)
 {
@@ -208,6 +263,9 @@ int main(void)
 	test_changed_while_adopted();
 	test_dead_while_connecting();
 	test_dead_while_coming_anew();
+	test_deleted_replicas_come_back();
+	test_deleted_without_a_session();
+	test_replica_that_ends_first();
 	test_full_table_is_made_up_for();
 	test_third_site_asks_again();
 	test_winner_that_ends_at_once();
