@@ -34,6 +34,7 @@ struct dsaa_ct_counters {
 	uint64_t vanished;   /* events not told: their entry had gone when it was read again */
 	uint64_t unreadable; /* messages that describe no flow that core takes */
 	uint64_t dumped;     /* entries read by dumps */
+	uint64_t lessened;   /* tries to create without a helper, labels or a master that is not here */
 	uint64_t applied[DSAA_APPLY_DELETE + 1][DSAA_APPLIED_ERROR + 1]; /* by kind and result */
 };
 

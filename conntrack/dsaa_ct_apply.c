@@ -83,7 +83,10 @@ static void add_get(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op,
 	struct nlmsghdr *nlh = begin(ct, r, op, IPCTNL_MSG_CT_GET, 0);
 
 	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, op->flow.family, op->flow.proto, t);
-	dsaa_ct_flow_put_zone(nlh, &op->flow);
+	if (t == &op->flow.reply)
+		dsaa_ct_flow_put_reply_zone(nlh, &op->flow);
+	else
+		dsaa_ct_flow_put_zone(nlh, &op->flow);
 	end(r, nlh);
 }
 
@@ -193,18 +196,36 @@ static void run(struct dsaa_ct *ct, struct round *r)
 	read_answers(ct, r);
 }
 
-/* The kernel changes no NAT of an entry: one that has another needs to be made anew. */
-static bool nat_differs(const struct dsaa_apply *op)
+/*
+ * The kernel changes neither NAT nor helper of an entry, nor the zone of its answers: one that has
+ * another needs to be made anew. A helper that is not told is kept.
+ */
+static bool must_be_new(const struct dsaa_apply *op)
 {
-	return op->existing.id && dsaa_flow_key_equal(&op->flow, &op->existing) &&
-	       memcmp(&op->flow.reply, &op->existing.reply, sizeof(op->flow.reply));
+	const struct dsaa_flow *f = &op->flow, *there = &op->existing;
+
+	return there->id && dsaa_flow_key_equal(f, there) &&
+	       (memcmp(&f->reply, &there->reply, sizeof(f->reply)) ||
+		dsaa_flow_reply_zone(f) != dsaa_flow_reply_zone(there) ||
+		(f->helper[0] && memcmp(f->helper, there->helper, sizeof(f->helper))));
+}
+
+/* This kernel was asked for that helper before, and has it not. */
+static bool lacks_helper(const struct dsaa_ct *ct, const char name[DSAA_HELPER_MAX])
+{
+	for (unsigned i = 0; i < ct->no_helpers; i++)
+		if (!memcmp(ct->no_helper[i], name, DSAA_HELPER_MAX))
+			return true;
+	return false;
 }
 
 /* What a successful operation of this kind is, unless an answer says otherwise. */
-static void presume(struct dsaa_apply *op)
+static void presume(struct dsaa_ct *ct, struct dsaa_apply *op)
 {
 	op->error = 0;
-	if (op->kind == DSAA_APPLY_UPDATE && nat_differs(op))
+	if (op->flow.helper[0] && lacks_helper(ct, op->flow.helper))
+		memset(op->flow.helper, 0, sizeof(op->flow.helper));
+	if (op->kind == DSAA_APPLY_UPDATE && must_be_new(op))
 		op->kind = DSAA_APPLY_REPLACE;
 	op->result = op->kind == DSAA_APPLY_LOOKUP ? DSAA_APPLIED_ABSENT : DSAA_APPLIED_OK;
 }
@@ -254,10 +275,64 @@ static void update_without_status(struct dsaa_ct *ct, struct dsaa_apply *ops, un
 		    op->error != EBUSY)
 			continue;
 		op->existing.status |= op->flow.status;
-		presume(op);
+		presume(ct, op);
 		add_update(ct, &r, op);
 	}
 	run(ct, &r);
+}
+
+/* Takes from F what this kernel, or this namespace, may be without. False when nothing is left. */
+static bool leave_out(struct dsaa_ct *ct, struct dsaa_apply *op)
+{
+	struct dsaa_flow *f = &op->flow;
+
+	/* its master has gone, or is not replicated: it lives on without */
+	if (op->error == ENOENT && f->has & DSAA_HAS_MASTER) {
+		f->has &= (uint8_t)~DSAA_HAS_MASTER;
+		memset(&f->master, 0, sizeof(f->master));
+		f->master_proto = 0;
+		return true;
+	}
+	if (f->has & DSAA_HAS_LABELS) {
+		f->has &= (uint8_t)~DSAA_HAS_LABELS;
+		memset(f->labels, 0, sizeof(f->labels));
+		return true;
+	}
+	if (!f->helper[0])
+		return false;
+	if (ct->no_helpers < DSAA_CT_NO_HELPERS_MAX && op->error == EOPNOTSUPP)
+		memcpy(ct->no_helper[ct->no_helpers++], f->helper, DSAA_HELPER_MAX);
+	memset(f->helper, 0, sizeof(f->helper));
+	return true;
+}
+
+/*
+ * A connection without its helper, labels or master is better than none: what failed with one of
+ * them is tried without. Each turn leaves one more out.
+ */
+static void create_with_less(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
+{
+	struct round r = { 0 };
+
+	for (unsigned turn = 0; turn < 3; turn++) {
+		r.len = r.count = 0;
+		for (unsigned i = 0; i < count; i++) {
+			struct dsaa_apply *op = &ops[i];
+
+			if ((op->kind != DSAA_APPLY_CREATE && op->kind != DSAA_APPLY_REPLACE) ||
+			    (op->result != DSAA_APPLIED_ERROR && op->result != DSAA_APPLIED_ABSENT) ||
+			    !leave_out(ct, op))
+				continue;
+			/* what a REPLACE deletes first is gone by now */
+			op->error = 0;
+			op->result = DSAA_APPLIED_OK;
+			add_create(ct, &r, op);
+			ct->counters.lessened++;
+		}
+		if (!r.count)
+			return;
+		run(ct, &r);
+	}
 }
 
 void dsaa_ct_get(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
@@ -265,7 +340,7 @@ void dsaa_ct_get(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 	struct round r = { 0 };
 
 	for (unsigned i = 0; i < count; i++) {
-		presume(&ops[i]);
+		presume(ct, &ops[i]);
 		add_get(ct, &r, &ops[i], &ops[i].flow.orig);
 	}
 	run(ct, &r);
@@ -276,11 +351,12 @@ static void apply_batch(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned cou
 	struct round r = { 0 };
 
 	for (unsigned i = 0; i < count; i++) {
-		presume(&ops[i]);
+		presume(ct, &ops[i]);
 		add_op(ct, &r, &ops[i]);
 	}
 	run(ct, &r);
 	update_without_status(ct, ops, count);
+	create_with_less(ct, ops, count);
 	find_obstacles(ct, ops, count);
 	for (unsigned i = 0; i < count; i++)
 		ct->counters.applied[ops[i].kind][ops[i].result]++;

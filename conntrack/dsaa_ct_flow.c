@@ -106,11 +106,9 @@ static void parse_proto(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t
 	}
 }
 
-/*
- * False for a zone of one direction only (CT --zone-orig): struct dsaa_flow
- * has one zone, so two such connections could have one key.
- */
-static bool parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto)
+/* ZONE is that of this direction only (CT --zone-orig), when it has one of its own. */
+static void parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto,
+			uint16_t *zone)
 {
 	const struct nlattr *a;
 
@@ -123,10 +121,10 @@ static bool parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t
 			parse_proto(a, t, proto);
 			break;
 		case CTA_TUPLE_ZONE:
-			return false;
+			*zone = get_be16(a);
+			break;
 		}
 	}
-	return true;
 }
 
 static uint8_t tcp_flags(const struct nlattr *a)
@@ -239,15 +237,92 @@ static uint64_t parse_start(const struct nlattr *nest)
 	return 0;
 }
 
-static bool parse_attr(const struct nlattr *a, struct dsaa_flow *f)
+static void parse_help(const struct nlattr *nest, struct dsaa_flow *f)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		const char *name = mnl_attr_get_payload(a);
+		size_t len = mnl_attr_get_payload_len(a);
+
+		if (mnl_attr_get_type(a) != CTA_HELP_NAME)
+			continue;
+		len = strnlen(name, len);
+		if (len < DSAA_HELPER_MAX)
+			memcpy(f->helper, name, len);
+	}
+	/* a name that core does not take is as good as none */
+	if (!dsaa_helper_name_valid(f->helper))
+		memset(f->helper, 0, sizeof(f->helper));
+}
+
+static void parse_seqadj(const struct nlattr *nest, struct dsaa_flow *f, unsigned direction)
+{
+	struct dsaa_seqadj *s = &f->seqadj[direction];
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest) {
+		switch (mnl_attr_get_type(a)) {
+		case CTA_SEQADJ_CORRECTION_POS:
+			s->position = get_be32(a);
+			break;
+		case CTA_SEQADJ_OFFSET_BEFORE:
+			s->before = (int32_t)get_be32(a);
+			break;
+		case CTA_SEQADJ_OFFSET_AFTER:
+			s->after = (int32_t)get_be32(a);
+			break;
+		}
+	}
+	f->has |= DSAA_HAS_SEQADJ;
+}
+
+static void parse_labels(const struct nlattr *a, struct dsaa_flow *f)
+{
+	static const uint8_t none[DSAA_LABELS_LEN];
+
+	if (!has_len(a, DSAA_LABELS_LEN) || !memcmp(mnl_attr_get_payload(a), none, sizeof(none)))
+		return;
+	memcpy(f->labels, mnl_attr_get_payload(a), DSAA_LABELS_LEN);
+	f->has |= DSAA_HAS_LABELS;
+}
+
+/* What few connections have. */
+static void parse_rare(const struct nlattr *a, struct dsaa_flow *f)
+{
+	uint16_t ignored;
+
+	switch (mnl_attr_get_type(a)) {
+	case CTA_HELP:
+		parse_help(a, f);
+		break;
+	case CTA_SEQ_ADJ_ORIG:
+		parse_seqadj(a, f, 0);
+		break;
+	case CTA_SEQ_ADJ_REPLY:
+		parse_seqadj(a, f, 1);
+		break;
+	case CTA_LABELS:
+		parse_labels(a, f);
+		break;
+	case CTA_TUPLE_MASTER:
+		parse_tuple(a, &f->master, &f->master_proto, &ignored);
+		f->has |= DSAA_HAS_MASTER;
+		break;
+	}
+}
+
+static void parse_attr(const struct nlattr *a, struct dsaa_flow *f)
 {
 	uint8_t ignored;
 
 	switch (mnl_attr_get_type(a)) {
 	case CTA_TUPLE_ORIG:
-		return parse_tuple(a, &f->orig, &f->proto);
+		parse_tuple(a, &f->orig, &f->proto, &f->zone);
+		break;
 	case CTA_TUPLE_REPLY:
-		return parse_tuple(a, &f->reply, &ignored);
+		parse_tuple(a, &f->reply, &ignored, &f->reply_zone);
+		break;
 	case CTA_STATUS:
 		f->status = parse_status(get_be32(a));
 		break;
@@ -264,13 +339,15 @@ static bool parse_attr(const struct nlattr *a, struct dsaa_flow *f)
 		f->id = get_be32(a);
 		break;
 	case CTA_ZONE:
-		f->zone = get_be16(a);
+		f->zone = f->reply_zone = get_be16(a);
 		break;
 	case CTA_TIMESTAMP:
 		f->start_ns = parse_start(a);
 		break;
+	default:
+		parse_rare(a, f);
+		break;
 	}
-	return true;
 }
 
 bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
@@ -283,10 +360,12 @@ bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*g) || nlh->nlmsg_len % MNL_ALIGNTO)
 		return false;
 	f->family = g->nfgen_family == AF_INET ? 4 : g->nfgen_family == AF_INET6 ? 6 : 0;
-	mnl_attr_for_each(a, nlh, sizeof(*g)) {
-		if (!parse_attr(a, f))
-			return false;
-	}
+	mnl_attr_for_each(a, nlh, sizeof(*g))
+		parse_attr(a, f);
+	if (f->zone != f->reply_zone)
+		f->has |= DSAA_HAS_REPLY_ZONE;
+	else
+		f->reply_zone = 0;
 	dsaa_flow_derive_nat(f);
 	return dsaa_flow_invalid(f) == NULL;
 }
@@ -324,8 +403,9 @@ static void put_proto(struct nlmsghdr *nlh, uint8_t proto, const struct dsaa_tup
 	}
 }
 
-void dsaa_ct_flow_put_tuple(struct nlmsghdr *nlh, uint16_t type, uint8_t family, uint8_t proto,
-			    const struct dsaa_tuple *t)
+/* ZONE: of this direction only; 0: none. */
+static void put_tuple_zone(struct nlmsghdr *nlh, uint16_t type, uint8_t family, uint8_t proto,
+			   const struct dsaa_tuple *t, uint16_t zone)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
 	struct nlattr *inner = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
@@ -341,13 +421,62 @@ void dsaa_ct_flow_put_tuple(struct nlmsghdr *nlh, uint16_t type, uint8_t family,
 	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
 	put_proto(nlh, proto, t);
 	mnl_attr_nest_end(nlh, inner);
+	if (zone)
+		put_be16(nlh, CTA_TUPLE_ZONE, zone);
 	mnl_attr_nest_end(nlh, nest);
+}
+
+void dsaa_ct_flow_put_tuple(struct nlmsghdr *nlh, uint16_t type, uint8_t family, uint8_t proto,
+			    const struct dsaa_tuple *t)
+{
+	put_tuple_zone(nlh, type, family, proto, t, 0);
 }
 
 void dsaa_ct_flow_put_zone(struct nlmsghdr *nlh, const struct dsaa_flow *f)
 {
 	if (f->zone)
 		put_be16(nlh, CTA_ZONE, f->zone);
+}
+
+void dsaa_ct_flow_put_reply_zone(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	if (dsaa_flow_reply_zone(f))
+		put_be16(nlh, CTA_ZONE, dsaa_flow_reply_zone(f));
+}
+
+static void put_seqadj(struct nlmsghdr *nlh, uint16_t type, const struct dsaa_seqadj *s)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+
+	put_be32(nlh, CTA_SEQADJ_CORRECTION_POS, s->position);
+	put_be32(nlh, CTA_SEQADJ_OFFSET_BEFORE, (uint32_t)s->before);
+	put_be32(nlh, CTA_SEQADJ_OFFSET_AFTER, (uint32_t)s->after);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+static void put_seqadjs(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	put_seqadj(nlh, CTA_SEQ_ADJ_ORIG, &f->seqadj[0]);
+	put_seqadj(nlh, CTA_SEQ_ADJ_REPLY, &f->seqadj[1]);
+}
+
+/* The rare parts of a new entry. */
+static void put_rare(struct nlmsghdr *nlh, const struct dsaa_flow *f)
+{
+	struct nlattr *nest;
+
+	if (f->helper[0]) {
+		nest = mnl_attr_nest_start(nlh, CTA_HELP);
+		mnl_attr_put_strz(nlh, CTA_HELP_NAME, f->helper);
+		mnl_attr_nest_end(nlh, nest);
+	}
+	if (f->has & DSAA_HAS_SEQADJ)
+		put_seqadjs(nlh, f);
+	if (f->has & DSAA_HAS_LABELS)
+		mnl_attr_put(nlh, CTA_LABELS, DSAA_LABELS_LEN, f->labels);
+	if (f->has & DSAA_HAS_MASTER)
+		dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_MASTER, f->family, f->master_proto,
+				       &f->master);
 }
 
 /*
@@ -476,15 +605,20 @@ static uint32_t kernel_status(uint32_t status)
 void dsaa_ct_flow_put_new(struct nlmsghdr *nlh, const struct dsaa_flow *f)
 {
 	struct dsaa_tuple reply = plain_reply(f);
+	bool split = f->has & DSAA_HAS_REPLY_ZONE;
 
-	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, f->family, f->proto, &f->orig);
-	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_REPLY, f->family, f->proto, &reply);
-	dsaa_ct_flow_put_zone(nlh, f);
+	put_tuple_zone(nlh, CTA_TUPLE_ORIG, f->family, f->proto, &f->orig, split ? f->zone : 0);
+	put_tuple_zone(nlh, CTA_TUPLE_REPLY, f->family, f->proto, &reply,
+		       split ? f->reply_zone : 0);
+	if (!split)
+		dsaa_ct_flow_put_zone(nlh, f);
 	put_be32(nlh, CTA_STATUS, kernel_status(f->status));
 	put_be32(nlh, CTA_TIMEOUT, f->timeout_s);
 	put_be32(nlh, CTA_MARK, f->mark);
 	put_protoinfo(nlh, f);
 	put_nats(nlh, f);
+	if (f->has || f->helper[0])
+		put_rare(nlh, f);
 }
 
 static bool protoinfo_equal(const struct dsaa_flow *a, const struct dsaa_flow *b)
@@ -505,11 +639,17 @@ void dsaa_ct_flow_put_update(struct nlmsghdr *nlh, const struct dsaa_flow *f,
 	dsaa_ct_flow_put_tuple(nlh, CTA_TUPLE_ORIG, f->family, f->proto, &f->orig);
 	dsaa_ct_flow_put_zone(nlh, f);
 	/* the kernel takes no bit back, and refuses a status without the expected bit of an
-	 * expected connection: say it only when it adds something */
+	 * expected connection: say it only when it adds something, and as the entry has it */
 	if ((status & news) != (existing->status & news))
-		put_be32(nlh, CTA_STATUS, kernel_status(status));
+		put_be32(nlh, CTA_STATUS,
+			 kernel_status(status) |
+				 (existing->has & DSAA_HAS_MASTER ? IPS_EXPECTED : 0));
 	put_be32(nlh, CTA_TIMEOUT, f->timeout_s);
 	put_be32(nlh, CTA_MARK, f->mark);
 	if (!protoinfo_equal(f, existing))
 		put_protoinfo(nlh, f);
+	if (f->has & DSAA_HAS_SEQADJ && memcmp(f->seqadj, existing->seqadj, sizeof(f->seqadj)))
+		put_seqadjs(nlh, f);
+	if (f->has & DSAA_HAS_LABELS && memcmp(f->labels, existing->labels, sizeof(f->labels)))
+		mnl_attr_put(nlh, CTA_LABELS, DSAA_LABELS_LEN, f->labels);
 }

@@ -11,8 +11,10 @@ enum {
 	DSAA_CT_EVENT_BUFFER = 32 << 20,  /* socket buffer: a burst of some 100k events */
 	DSAA_CT_COMMAND_BUFFER = 4 << 20, /* answers to a whole batch */
 	DSAA_CT_READ_LEN = 64 << 10,
-	/* the longest change is some 400 bytes; REPLACE makes two messages of one operation */
-	DSAA_CT_MESSAGE_MAX = 512,
+	/* the longest change is some 600 bytes; REPLACE makes two messages of one operation */
+	DSAA_CT_MESSAGE_MAX = 768,
+	/* names of helpers that this kernel turned out not to have */
+	DSAA_CT_NO_HELPERS_MAX = 8,
 	DSAA_CT_BATCH_LEN = 2 * DSAA_FLOWS_PER_MSG_MAX * DSAA_CT_MESSAGE_MAX,
 	/* events that are completed by one batch of look-ups */
 	DSAA_CT_EVENTS_PER_TURN = 64,
@@ -33,6 +35,8 @@ struct dsaa_ct {
 	uint32_t dump_seq;
 	struct dsaa_ct_counters counters;
 	bool timestamps; /* the kernel notes when connections begin */
+	char no_helper[DSAA_CT_NO_HELPERS_MAX][DSAA_HELPER_MAX];
+	unsigned no_helpers;
 	/* events read and not yet told, and the look-ups that complete some of them */
 	struct dsaa_ct_told event[DSAA_CT_EVENTS_PER_TURN];
 	struct dsaa_apply look[DSAA_CT_EVENTS_PER_TURN];

@@ -226,7 +226,11 @@ uint32_t dsaa_flow_state_digest(const struct dsaa_flow *f, uint32_t mark_mask, u
 	sip_word(&s, (uint64_t)f->reply.sport << 48 | (uint64_t)f->reply.dport << 32 |
 			     (f->mark & ~mark_mask));
 	sip_word(&s, (uint64_t)(f->status & DSAA_FLOW_ASSURED) << 32 | protocol_word(f));
-	hash = sip_end(&s, 6);
+	if (f->helper[0]) {
+		sip_word(&s, load_be64((const uint8_t *)f->helper));
+		sip_word(&s, load_be64((const uint8_t *)f->helper + 8));
+	}
+	hash = sip_end(&s, f->helper[0] ? 8 : 6);
 	return (uint32_t)(hash ^ hash >> 32);
 }
 
@@ -293,6 +297,42 @@ static const char *protocol_invalid(const struct dsaa_flow *f)
 	}
 }
 
+bool dsaa_helper_name_valid(const char name[DSAA_HELPER_MAX])
+{
+	unsigned len = 0;
+
+	while (len < DSAA_HELPER_MAX && name[len] > ' ' && name[len] <= '~')
+		len++;
+	if (!len || len == DSAA_HELPER_MAX)
+		return false;
+	for (; len < DSAA_HELPER_MAX; len++)
+		if (name[len])
+			return false;
+	return true;
+}
+
+static const char *master_invalid(const struct dsaa_flow *f)
+{
+	const char *why = tuple_invalid(f, &f->master);
+
+	if (!why && f->master_proto == f->proto && tuple_equal(&f->master, &f->orig))
+		return "a connection is its own master";
+	return why;
+}
+
+/* Most connections have none of them. */
+static const char *rare_parts_invalid(const struct dsaa_flow *f)
+{
+	if (f->has & ~(DSAA_HAS_MASTER | DSAA_HAS_SEQADJ | DSAA_HAS_LABELS | DSAA_HAS_REPLY_ZONE))
+		return "unknown parts";
+	if (f->helper[0] && !dsaa_helper_name_valid(f->helper))
+		return "the helper's name is none";
+	/* Linux gives both directions one zone, or one of them none */
+	if (f->has & DSAA_HAS_REPLY_ZONE && (f->zone == f->reply_zone || (f->zone && f->reply_zone)))
+		return "the directions' zones are no possible ones";
+	return f->has & DSAA_HAS_MASTER ? master_invalid(f) : NULL;
+}
+
 const char *dsaa_flow_invalid(const struct dsaa_flow *f)
 {
 	const char *why = dsaa_flow_key_invalid(f);
@@ -301,6 +341,8 @@ const char *dsaa_flow_invalid(const struct dsaa_flow *f)
 		why = tuple_invalid(f, &f->reply);
 	if (!why)
 		why = protocol_invalid(f);
+	if (!why && (f->has || f->helper[0]))
+		why = rare_parts_invalid(f);
 	if (why)
 		return why;
 	if (f->status & ~(uint32_t)STATUS_KNOWN)

@@ -43,10 +43,27 @@ enum dsaa_flow_status {
 	DSAA_FLOW_DNAT = 1 << 3, /* reply.src/sport is not orig.dst/dport */
 };
 
+/* How far one direction's sequence numbers were moved by a helper that changed what it carries. */
+struct dsaa_seqadj {
+	uint32_t position; /* of the last change */
+	int32_t before;	   /* offset of what stands before it */
+	int32_t after;
+};
+
+/* struct dsaa_flow.has: which of the rare parts a connection has; without its bit a part is zero */
+enum dsaa_flow_has {
+	DSAA_HAS_MASTER = 1 << 0,     /* it was expected by another connection */
+	DSAA_HAS_SEQADJ = 1 << 1,
+	DSAA_HAS_LABELS = 1 << 2,
+	DSAA_HAS_REPLY_ZONE = 1 << 3, /* its directions are in different zones */
+};
+
+enum { DSAA_HELPER_MAX = 16, DSAA_LABELS_LEN = 16 }; /* the name with its NUL */
+
 struct dsaa_flow {
 	uint8_t family; /* 4 or 6 */
 	uint8_t proto;	/* IANA protocol number */
-	uint16_t zone;
+	uint16_t zone;	/* of the original direction, and of both without DSAA_HAS_REPLY_ZONE */
 	struct dsaa_tuple orig;
 	struct dsaa_tuple reply; /* as in the table: with NAT applied */
 	uint32_t status;	 /* enum dsaa_flow_status */
@@ -66,6 +83,15 @@ struct dsaa_flow {
 	uint32_t sctp_vtag[2];
 	uint64_t dccp_handshake_seq;
 
+	/* the rare parts */
+	uint8_t has;		       /* enum dsaa_flow_has */
+	uint8_t master_proto;
+	uint16_t reply_zone;	       /* one of both zones is 0 */
+	char helper[DSAA_HELPER_MAX];  /* the helper's name, padded with NULs; empty: none */
+	uint8_t labels[DSAA_LABELS_LEN]; /* in the kernel's order */
+	struct dsaa_seqadj seqadj[2];  /* [0] original, [1] reply direction */
+	struct dsaa_tuple master;      /* its original tuple; family and zone are the same */
+
 	/* the kernel's CTA_ID; meaningful in one kernel only, never sent */
 	uint32_t id;
 };
@@ -76,6 +102,12 @@ struct dsaa_flow {
  */
 uint64_t dsaa_flow_key_hash(const struct dsaa_flow *f, uint64_t seed);
 #define DSAA_DIGEST_SEED UINT64_C(0x6473616164696765)
+
+/* The zone in which F's reply tuple stands. */
+static inline uint16_t dsaa_flow_reply_zone(const struct dsaa_flow *f)
+{
+	return f->has & DSAA_HAS_REPLY_ZONE ? f->reply_zone : f->zone;
+}
 
 /* True when the keys are equal. */
 bool dsaa_flow_key_equal(const struct dsaa_flow *a, const struct dsaa_flow *b);
@@ -93,11 +125,14 @@ bool dsaa_tuple_reverse(uint8_t proto, const struct dsaa_tuple *in, struct dsaa_
  */
 const char *dsaa_flow_key_invalid(const struct dsaa_flow *f);
 
+/* True when NAME of DSAA_HELPER_MAX bytes is one of a helper: printable, NULs to its end. */
+bool dsaa_helper_name_valid(const char name[DSAA_HELPER_MAX]);
+
 /*
  * Why a flow is not fit to be sent or injected, or NULL when it is: family
  * and protocol known, tuples' families consistent, no all-zero addresses, TCP
  * state in range, status flags only known ones and matching the tuples (SNAT
- * and DNAT derived). The text is a constant.
+ * and DNAT derived), the rare parts what their bits say. The text is a constant.
  */
 const char *dsaa_flow_invalid(const struct dsaa_flow *f);
 

@@ -28,6 +28,15 @@ enum {
 	ATTR_SCTP = 2,
 	ATTR_DCCP = 3,
 	ATTR_SKIPPABLE = 128,
+	ATTR_HELPER = 128,
+	ATTR_SEQADJ = 129,
+	ATTR_LABELS = 130,
+	ATTR_MASTER = 131,
+	ATTR_REPLY_ZONE = 132,
+	SEQADJ_LEN = 24,
+	MASTER_LEN4 = 13, /* protocol, tuple */
+	MASTER_LEN6 = 37,
+	REPLY_ZONE_LEN = 2,
 };
 
 /* ------------------------------------------------------------------ header (2.1) */
@@ -143,31 +152,7 @@ static const struct attribute *attribute_of(uint8_t proto)
 	return NULL;
 }
 
-/* Reads the rest of a record. WANTED is the attribute that it must carry, or NULL. */
-static bool read_attributes(struct dsaa_reader *r, struct dsaa_flow *f,
-			    const struct attribute *wanted)
-{
-	struct dsaa_reader value;
-	bool seen = false;
-	uint8_t type, len;
-
-	while (dsaa_reader_left(r) > 0) {
-		type = dsaa_reader_u8(r);
-		len = dsaa_reader_u8(r);
-		value = dsaa_reader_cut(r, len);
-		if (value.failed)
-			return false;
-		if (type >= ATTR_SKIPPABLE)
-			continue;
-		if (!wanted || type != wanted->type || len != wanted->len || seen)
-			return false;
-		wanted->read(&value, f);
-		seen = true;
-	}
-	return !r->failed && (seen || !wanted);
-}
-
-/* ------------------------------------------------------------------ records (3) */
+/* ------------------------------------------------------------------ rare parts (3.4) */
 
 static size_t addr_len(uint8_t family)
 {
@@ -190,6 +175,141 @@ static void read_tuple(struct dsaa_reader *r, uint8_t family, struct dsaa_tuple 
 	t->sport = dsaa_reader_u16(r);
 	t->dport = dsaa_reader_u16(r);
 }
+
+static void write_seqadj(struct dsaa_writer *w, const struct dsaa_flow *f)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		dsaa_writer_u32(w, f->seqadj[i].position);
+		dsaa_writer_u32(w, (uint32_t)f->seqadj[i].before);
+		dsaa_writer_u32(w, (uint32_t)f->seqadj[i].after);
+	}
+}
+
+static void read_seqadj(struct dsaa_reader *r, struct dsaa_flow *f)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		f->seqadj[i].position = dsaa_reader_u32(r);
+		f->seqadj[i].before = (int32_t)dsaa_reader_u32(r);
+		f->seqadj[i].after = (int32_t)dsaa_reader_u32(r);
+	}
+}
+
+static void begin_attribute(struct dsaa_writer *w, uint8_t type, size_t len)
+{
+	dsaa_writer_u8(w, type);
+	dsaa_writer_u8(w, (uint8_t)len);
+}
+
+static void write_rare_parts(struct dsaa_writer *w, const struct dsaa_flow *f)
+{
+	size_t helper = 0;
+
+	while (helper < DSAA_HELPER_MAX && f->helper[helper])
+		helper++;
+	if (helper) {
+		begin_attribute(w, ATTR_HELPER, helper);
+		dsaa_writer_bytes(w, (const uint8_t *)f->helper, helper);
+	}
+	if (f->has & DSAA_HAS_SEQADJ) {
+		begin_attribute(w, ATTR_SEQADJ, SEQADJ_LEN);
+		write_seqadj(w, f);
+	}
+	if (f->has & DSAA_HAS_LABELS) {
+		begin_attribute(w, ATTR_LABELS, DSAA_LABELS_LEN);
+		dsaa_writer_bytes(w, f->labels, DSAA_LABELS_LEN);
+	}
+	if (f->has & DSAA_HAS_MASTER) {
+		begin_attribute(w, ATTR_MASTER, f->family == 4 ? MASTER_LEN4 : MASTER_LEN6);
+		dsaa_writer_u8(w, f->master_proto);
+		write_tuple(w, f->family, &f->master);
+	}
+	if (f->has & DSAA_HAS_REPLY_ZONE) {
+		begin_attribute(w, ATTR_REPLY_ZONE, REPLY_ZONE_LEN);
+		dsaa_writer_u16(w, f->reply_zone);
+	}
+}
+
+/* Notes that F has PART; false when it was there already, or its length is not WANT. */
+static bool take_part(struct dsaa_flow *f, enum dsaa_flow_has part, size_t len, size_t want)
+{
+	if (f->has & part || len != want)
+		return false;
+	f->has |= (uint8_t)part;
+	return true;
+}
+
+/*
+ * Reads the value V of a skippable attribute, which an UPSERT may have once. False when it is one
+ * that we know, but not as it should be.
+ */
+static bool read_rare_part(struct dsaa_reader *v, uint8_t type, struct dsaa_flow *f)
+{
+	size_t len = dsaa_reader_left(v);
+
+	switch (type) {
+	case ATTR_HELPER:
+		if (f->helper[0] || !len || len >= DSAA_HELPER_MAX)
+			return false;
+		dsaa_reader_bytes(v, (uint8_t *)f->helper, len);
+		return dsaa_helper_name_valid(f->helper);
+	case ATTR_SEQADJ:
+		if (!take_part(f, DSAA_HAS_SEQADJ, len, SEQADJ_LEN))
+			return false;
+		read_seqadj(v, f);
+		return true;
+	case ATTR_LABELS:
+		if (!take_part(f, DSAA_HAS_LABELS, len, DSAA_LABELS_LEN))
+			return false;
+		dsaa_reader_bytes(v, f->labels, DSAA_LABELS_LEN);
+		return true;
+	case ATTR_MASTER:
+		if (!take_part(f, DSAA_HAS_MASTER, len,
+			       f->family == 4 ? MASTER_LEN4 : MASTER_LEN6))
+			return false;
+		f->master_proto = dsaa_reader_u8(v);
+		read_tuple(v, f->family, &f->master);
+		return true;
+	case ATTR_REPLY_ZONE:
+		if (!take_part(f, DSAA_HAS_REPLY_ZONE, len, REPLY_ZONE_LEN))
+			return false;
+		f->reply_zone = dsaa_reader_u16(v);
+		return true;
+	default:
+		return true;
+	}
+}
+
+/*
+ * Reads the rest of a record. WANTED is the attribute that it must carry, or NULL. A DELETE has
+ * none but those to skip.
+ */
+static bool read_attributes(struct dsaa_reader *r, struct dsaa_flow *f,
+			    const struct attribute *wanted, bool upsert)
+{
+	struct dsaa_reader value;
+	bool seen = false;
+	uint8_t type, len;
+
+	while (dsaa_reader_left(r) > 0) {
+		type = dsaa_reader_u8(r);
+		len = dsaa_reader_u8(r);
+		value = dsaa_reader_cut(r, len);
+		if (value.failed)
+			return false;
+		if (type >= ATTR_SKIPPABLE) {
+			if (upsert && !read_rare_part(&value, type, f))
+				return false;
+			continue;
+		}
+		if (!wanted || type != wanted->type || len != wanted->len || seen)
+			return false;
+		wanted->read(&value, f);
+		seen = true;
+	}
+	return !r->failed && (seen || !wanted);
+}
+
+/* ------------------------------------------------------------------ records (3) */
 
 /* True when F's reply tuple need not travel. */
 static bool without_nat(const struct dsaa_flow *f)
@@ -229,6 +349,8 @@ static void write_record(struct dsaa_writer *w, const struct dsaa_record *rec)
 			dsaa_writer_u8(w, attr->len);
 			attr->write(w, f);
 		}
+		if (f->has || f->helper[0])
+			write_rare_parts(w, f);
 	}
 	dsaa_writer_patch_u16(w, start, (uint16_t)(w->len - start - 2));
 }
@@ -244,7 +366,7 @@ static unsigned read_upsert(struct dsaa_reader *r, struct dsaa_flow *f, uint8_t 
 	f->mark = dsaa_reader_u32(r);
 	f->timeout_s = dsaa_reader_u32(r);
 	f->start_ns = dsaa_reader_u64(r);
-	if (!read_attributes(r, f, attribute_of(f->proto)))
+	if (!read_attributes(r, f, attribute_of(f->proto), true))
 		return DSAA_R_MALFORMED;
 	return dsaa_flow_invalid(f) ? DSAA_R_BAD_FLOW : DSAA_R_NONE;
 }
@@ -274,7 +396,7 @@ static unsigned read_record(struct dsaa_reader *r, struct dsaa_record *rec)
 		return DSAA_R_MALFORMED;
 	if (rec->op == DSAA_OP_UPSERT)
 		return read_upsert(r, f, flags);
-	if (flags != 0 || !read_attributes(r, f, NULL))
+	if (flags != 0 || !read_attributes(r, f, NULL, false))
 		return DSAA_R_MALFORMED;
 	return dsaa_flow_key_invalid(f) ? DSAA_R_BAD_FLOW : DSAA_R_NONE;
 }

@@ -14,7 +14,7 @@
 #include "conntrack/dsaa_ct_flow.h"
 #include "tests/unit/flows.h"
 
-enum { MESSAGE_MAX = 512, MUTATIONS = 200000 };
+enum { MESSAGE_MAX = 768, MUTATIONS = 200000 };
 
 static struct nlmsghdr *begin(void *buf, uint8_t family)
 {
@@ -77,6 +77,11 @@ static void test_what_is_written_is_read(void)
 		      !memcmp(f.tcp_flags, got.tcp_flags, 2));
 		CHECK(f.sctp_state == got.sctp_state && f.sctp_vtag[0] == got.sctp_vtag[0] &&
 		      f.sctp_vtag[1] == got.sctp_vtag[1]);
+		CHECK(f.has == got.has && !memcmp(f.helper, got.helper, sizeof(f.helper)) &&
+		      !memcmp(f.labels, got.labels, sizeof(f.labels)) &&
+		      !memcmp(f.seqadj, got.seqadj, sizeof(f.seqadj)) &&
+		      !memcmp(&f.master, &got.master, sizeof(f.master)) &&
+		      f.reply_zone == got.reply_zone);
 		CHECK(f.dccp_state == got.dccp_state && f.dccp_role == got.dccp_role &&
 		      f.dccp_handshake_seq == got.dccp_handshake_seq);
 	}
@@ -93,19 +98,25 @@ static void test_internal_tcp_flags_stay(void)
 	CHECK(got.tcp_flags[0] == 0x0f && got.tcp_flags[1] == 0x0f);
 }
 
-/* A zone of one direction only cannot be told by struct dsaa_flow: refused. */
-static void test_directional_zone_is_refused(void)
+/* A zone of one direction only: the other one is in none. */
+static void test_directional_zone(void)
 {
 	static _Alignas(8) char buf[MESSAGE_MAX];
 	struct dsaa_flow f = flow_make(4, DSAA_PROTO_UDP, 1), got;
-	struct nlmsghdr *nlh = message(buf, &f);
-	struct nlattr *nest;
 
-	CHECK(dsaa_ct_flow_parse(nlh, &got));
-	nest = mnl_attr_nest_start(nlh, CTA_TUPLE_ORIG);
-	mnl_attr_put_u16(nlh, CTA_TUPLE_ZONE, htons(7));
-	mnl_attr_nest_end(nlh, nest);
-	CHECK(!dsaa_ct_flow_parse(nlh, &got));
+	f.has = DSAA_HAS_REPLY_ZONE;
+	f.zone = 7;
+	CHECK(dsaa_ct_flow_parse(message(buf, &f), &got) && got.zone == 7);
+	CHECK(got.has == DSAA_HAS_REPLY_ZONE && got.reply_zone == 0);
+	f.zone = 0;
+	f.reply_zone = 9;
+	CHECK(dsaa_ct_flow_parse(message(buf, &f), &got) && got.zone == 0);
+	CHECK(got.has == DSAA_HAS_REPLY_ZONE && dsaa_flow_reply_zone(&got) == 9);
+	f.has = 0;
+	f.reply_zone = 0;
+	f.zone = 7;
+	CHECK(dsaa_ct_flow_parse(message(buf, &f), &got) && got.zone == 7 && !got.has);
+	CHECK(dsaa_flow_reply_zone(&got) == 7);
 }
 
 static void test_unknown_attributes_are_skipped(void)
@@ -187,7 +198,7 @@ int main(void)
 	test_longest_message_fits();
 	test_what_is_written_is_read();
 	test_internal_tcp_flags_stay();
-	test_directional_zone_is_refused();
+	test_directional_zone();
 	test_unknown_attributes_are_skipped();
 	test_a_message_without_tuples_is_none();
 	test_every_cut();

@@ -320,6 +320,186 @@ static void test_expected(void)
 	delete_by_lookup(&master);
 }
 
+/* Creates F and tells what stands in the table then. */
+static struct dsaa_flow created(const struct dsaa_flow *f)
+{
+	struct dsaa_apply op = one(DSAA_APPLY_CREATE, f, NULL);
+
+	CHECK(op.result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, f, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS);
+	return op.existing;
+}
+
+/* Helper and moved sequence numbers, told at the creation and in an update. */
+static void test_helper(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_TCP, 2600, 1), got, other;
+	struct dsaa_apply op;
+
+	f.orig.dport = 21;
+	plain_reply(&f);
+	memcpy(f.helper, "ftp", 3);
+	f.has = DSAA_HAS_SEQADJ;
+	f.seqadj[0] = (struct dsaa_seqadj){ 0x80000001, -3, 5 };
+	f.seqadj[1] = (struct dsaa_seqadj){ 77, 0, -1 };
+	got = created(&f);
+	if (!got.helper[0]) {
+		printf("this kernel has no FTP helper: not tested\n");
+		delete_by_lookup(&f);
+		return;
+	}
+	CHECK(!strcmp(got.helper, "ftp") && got.has == DSAA_HAS_SEQADJ);
+	CHECK(!memcmp(got.seqadj, f.seqadj, sizeof(f.seqadj)));
+	f.seqadj[0].after = 9;
+	CHECK(one(DSAA_APPLY_UPDATE, &f, &got).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	CHECK(op.existing.seqadj[0].after == 9 && op.existing.id == got.id);
+	/* an entry without the helper is made anew: the kernel gives none to one that is there */
+	delete_by_lookup(&f);
+	other = f;
+	memset(other.helper, 0, sizeof(other.helper));
+	got = created(&other);
+	CHECK(!got.helper[0]);
+	CHECK(one(DSAA_APPLY_UPDATE, &f, &got).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	CHECK(!strcmp(op.existing.helper, "ftp"));
+	delete_by_lookup(&f);
+	/* one that no kernel has: the connection lives without it, and it is asked for once */
+	memcpy(f.helper, "no-such", 8);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t before = dsaa_ct_counters(ct)->lessened;
+
+		got = created(&f);
+		CHECK(!got.helper[0] && same_entry(&f, &got));
+		CHECK(dsaa_ct_counters(ct)->lessened == before + (i == 0));
+		delete_by_lookup(&f);
+	}
+}
+
+static void test_labels(void)
+{
+	struct dsaa_flow f = flow4(IPPROTO_UDP, 2700, 1), got;
+	struct dsaa_apply op;
+
+	f.has = DSAA_HAS_LABELS;
+	f.labels[0] = 0x06;
+	f.labels[15] = 0x80;
+	/* no rule of the namespace uses labels: the rest of the connection stands */
+	got = created(&f);
+	CHECK(same_entry(&f, &got));
+	delete_by_lookup(&f);
+	if (system("nft add rule inet t c ct label set 127")) {
+		printf("nft knows no labels: not tested\n");
+		return;
+	}
+	got = created(&f);
+	CHECK(got.has == DSAA_HAS_LABELS && !memcmp(got.labels, f.labels, sizeof(f.labels)));
+	f.labels[3] = 0x10;
+	CHECK(one(DSAA_APPLY_UPDATE, &f, &got).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &f, NULL);
+	CHECK(!memcmp(op.existing.labels, f.labels, sizeof(f.labels)));
+	delete_by_lookup(&f);
+}
+
+/* A child with its master, in one batch; and one whose master is nowhere. */
+static void test_master(void)
+{
+	static struct dsaa_apply ops[2];
+	struct dsaa_flow master = flow4(IPPROTO_TCP, 2800, 1), child, got;
+
+	child = flow4(IPPROTO_TCP, 2801, 1);
+	child.orig.dport = 20;
+	child.status = 0;
+	child.tcp_state = 1;
+	plain_reply(&child);
+	child.has = DSAA_HAS_MASTER;
+	child.master_proto = IPPROTO_TCP;
+	child.master = master.orig;
+	ops[0] = (struct dsaa_apply){ .kind = DSAA_APPLY_CREATE, .flow = master };
+	ops[1] = (struct dsaa_apply){ .kind = DSAA_APPLY_CREATE, .flow = child };
+	dsaa_ct_apply(ct, ops, 2);
+	CHECK(ops[0].result == DSAA_APPLIED_OK && ops[1].result == DSAA_APPLIED_OK);
+	got = one(DSAA_APPLY_LOOKUP, &child, NULL).existing;
+	CHECK(got.has == DSAA_HAS_MASTER && got.master_proto == IPPROTO_TCP);
+	CHECK(!memcmp(&got.master, &master.orig, sizeof(master.orig)));
+	child.status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	child.tcp_state = 3;
+	CHECK(one(DSAA_APPLY_UPDATE, &child, &got).result == DSAA_APPLIED_OK);
+	got = one(DSAA_APPLY_LOOKUP, &child, NULL).existing;
+	CHECK(same_entry(&child, &got) && got.has == DSAA_HAS_MASTER);
+	delete_by_lookup(&child);
+	delete_by_lookup(&master);
+	got = created(&child);
+	CHECK(same_entry(&child, &got) && !got.has);
+	delete_by_lookup(&child);
+}
+
+/* CT --zone-orig, --zone-reply: found by both tuples, each in its own zone. */
+static void test_directional_zones(void)
+{
+	for (int reply = 0; reply <= 1; reply++) {
+		struct dsaa_flow f = flow4(IPPROTO_TCP, 2900, 1), plain, got, away;
+		struct dsaa_apply op;
+
+		f.has = DSAA_HAS_REPLY_ZONE;
+		f.zone = reply ? 0 : 7;
+		f.reply_zone = reply ? 7 : 0;
+		got = created(&f);
+		CHECK(same_entry(&f, &got) && got.has == DSAA_HAS_REPLY_ZONE);
+		CHECK(got.reply_zone == f.reply_zone);
+		CHECK(one(DSAA_APPLY_UPDATE, &f, &got).result == DSAA_APPLIED_OK);
+		/* by the reply tuple it is found in the zone of that direction */
+		away = f;
+		away.orig.sport++;
+		op = one(DSAA_APPLY_LOOKUP, &away, NULL);
+		CHECK(op.result == DSAA_APPLIED_EXISTS && dsaa_flow_key_equal(&op.existing, &f));
+		/* made anew for one whose answers are in the same zone */
+		plain = f;
+		plain.has = 0;
+		plain.reply_zone = 0;
+		CHECK(one(DSAA_APPLY_UPDATE, &plain, &got).result == DSAA_APPLIED_OK);
+		got = one(DSAA_APPLY_LOOKUP, &plain, NULL).existing;
+		CHECK(!got.has && got.zone == f.zone);
+		delete_by_lookup(&plain);
+	}
+}
+
+/* Protocols that conntrack knows by their addresses only, and those with ports of their own kind. */
+static void test_other_protocols(void)
+{
+	static const uint8_t without_ports[] = { 50, 51, 2, 89, 112, 4, 103 };
+
+	for (unsigned i = 0; i < sizeof(without_ports); i++) {
+		struct dsaa_flow f = flow4(without_ports[i], 0, 1);
+
+		f.orig.dport = f.reply.sport = 0;
+		round_trip(f);
+		put4(f.reply.dst, "203.0.113.1"); /* SNAT of an address */
+		round_trip(f);
+	}
+	round_trip(flow4(IPPROTO_UDPLITE, 1000, 1));
+	round_trip(flow6(IPPROTO_UDPLITE, 1000, 1));
+}
+
+static void test_dccp(void)
+{
+	struct dsaa_flow f = flow4(DSAA_PROTO_DCCP, 2150, 1), got;
+
+	f.dccp_state = 4; /* open */
+	f.dccp_role = 1;
+	f.dccp_handshake_seq = 0x123456789abc;
+	if (access("/proc/sys/net/netfilter/nf_conntrack_dccp_timeout_open", R_OK)) {
+		/* it knows such a connection by its addresses, as that of any other protocol */
+		printf("this kernel does not track DCCP's states: not tested\n");
+		return;
+	}
+	got = created(&f);
+	CHECK(same_entry(&f, &got));
+	CHECK(got.dccp_state == 4 && got.dccp_handshake_seq == f.dccp_handshake_seq);
+	delete_by_lookup(&f);
+}
+
 static void test_delete_takes_that_very_entry(void)
 {
 	struct dsaa_flow f = flow4(IPPROTO_UDP, 3000, 1);
@@ -614,6 +794,12 @@ int main(void)
 	test_round_trips();
 	test_sctp();
 	test_zones();
+	test_other_protocols();
+	test_dccp();
+	test_helper();
+	test_labels();
+	test_master();
+	test_directional_zones();
 	test_update();
 	test_update_of_nat();
 	test_nat_is_never_chosen();

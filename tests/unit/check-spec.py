@@ -60,6 +60,9 @@ def check_attributes():
         for kind, length, proto in re.findall(r"\{ (ATTR_\w+), (\d+), DSAA_PROTO_(\w+), ", WIRE_C)
     ]
     check("attributes", spec, code)
+    spec = re.findall(r"^(1[23]\d) +[\d, -]+ (?:helper|sequence|labels|master|zone)\b", SPEC, re.M)
+    code = [n for kind, n in re.findall(r"ATTR_(\w+) = (\d+)", WIRE_C) if int(n) >= 128 and kind != "SKIPPABLE"]
+    check("attributes of any protocol", spec, code)
 
 
 def check_numbers():

@@ -42,6 +42,38 @@ static inline void random_addr(uint8_t family, uint8_t addr[16])
 	addr[0] |= 1;
 }
 
+/* Gives F some of the rare parts. */
+static inline void flow_random_parts(struct dsaa_flow *f)
+{
+	static const char *const helpers[] = { "ftp", "sip-20000", "a", "fifteen-letters" };
+	unsigned which = (unsigned)test_random();
+
+	f->has = which & (DSAA_HAS_MASTER | DSAA_HAS_SEQADJ | DSAA_HAS_LABELS |
+			  DSAA_HAS_REPLY_ZONE);
+	if (which & 0x100)
+		memcpy(f->helper, helpers[which >> 9 & 3], strlen(helpers[which >> 9 & 3]));
+	if (f->has & DSAA_HAS_MASTER) {
+		f->master_proto = (uint8_t)test_random();
+		f->master = f->orig;
+		random_addr(f->family, f->master.src);
+		f->master.dport = (uint16_t)~f->orig.dport;
+	}
+	for (unsigned i = 0; f->has & DSAA_HAS_SEQADJ && i < 2; i++)
+		f->seqadj[i] = (struct dsaa_seqadj){ (uint32_t)test_random(),
+						     (int32_t)test_random(),
+						     (int32_t)test_random() };
+	for (unsigned i = 0; f->has & DSAA_HAS_LABELS && i < DSAA_LABELS_LEN; i++)
+		f->labels[i] = (uint8_t)test_random() | 1;
+	if (!(f->has & DSAA_HAS_REPLY_ZONE))
+		return;
+	if (!f->zone)
+		f->zone = 1;
+	if (which & 0x1000) {
+		f->reply_zone = f->zone;
+		f->zone = 0;
+	}
+}
+
 /* A valid connection of any protocol, half of them with NAT. */
 static inline struct dsaa_flow flow_random(void)
 {
@@ -87,6 +119,8 @@ static inline struct dsaa_flow flow_random(void)
 		f.dccp_role = (uint8_t)(test_random() % 2);
 		f.dccp_handshake_seq = test_random() >> 16;
 	}
+	if (test_random() % 4 == 0)
+		flow_random_parts(&f);
 	return f;
 }
 

@@ -486,6 +486,60 @@ static size_t append_attribute(size_t length, uint8_t type, uint8_t len)
 	return length + 2u + len;
 }
 
+/* What decoding says of a UDP record with attribute TYPE of LEN bytes VALUE, TIMES times. */
+static unsigned with_part(uint8_t type, const void *value, uint8_t len, unsigned times)
+{
+	size_t at = one_record(DSAA_OP_UPSERT, flow_make(4, DSAA_PROTO_UDP, 1));
+	struct dsaa_msg m;
+
+	while (times--) {
+		size_t end = append_attribute(at, type, len);
+
+		memcpy(buf + at + 2, value, len);
+		at = end;
+	}
+	return decode(buf, at, &m);
+}
+
+/* The rare parts: each once, with its length and a possible value. */
+static void test_rare_parts(void)
+{
+	static const uint8_t master[37] = { 6, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0, 2 };
+	static const uint8_t self[13] = { 17, 192, 0, 0, 1, 10, 0, 0, 2, 0, 1, 1, 187 };
+	static const uint8_t zone[4] = { 0, 9 }, zeroes[64];
+	static const char longest[] = "fifteen-letters", bad[] = "f\nt", gap[] = "f\0t";
+	static const struct {
+		uint8_t type, len;
+		const void *value;
+		unsigned want;
+	} parts[] = {
+		{ 128, 3, "ftp", DSAA_R_NONE },
+		{ 128, 15, longest, DSAA_R_NONE },
+		{ 128, 16, longest, DSAA_R_MALFORMED },
+		{ 128, 0, "", DSAA_R_MALFORMED },
+		{ 128, 3, bad, DSAA_R_MALFORMED },
+		{ 128, 3, gap, DSAA_R_MALFORMED },
+		{ 128, 3, "f t", DSAA_R_MALFORMED },
+		{ 129, 24, zeroes, DSAA_R_NONE },
+		{ 129, 23, zeroes, DSAA_R_MALFORMED },
+		{ 129, 25, zeroes, DSAA_R_MALFORMED },
+		{ 130, 16, zeroes, DSAA_R_NONE },
+		{ 130, 8, zeroes, DSAA_R_MALFORMED },
+		{ 131, 13, master, DSAA_R_NONE },
+		{ 131, 13, zeroes, DSAA_R_BAD_FLOW },
+		{ 131, 13, self, DSAA_R_BAD_FLOW },
+		{ 131, 37, master, DSAA_R_MALFORMED }, /* of IPv6 */
+		{ 132, 2, zone, DSAA_R_NONE },
+		{ 132, 2, zeroes, DSAA_R_BAD_FLOW }, /* the key's zone */
+		{ 132, 4, zone, DSAA_R_MALFORMED },
+	};
+
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		CHECK(with_part(parts[i].type, parts[i].value, parts[i].len, 1) == parts[i].want);
+		CHECK(with_part(parts[i].type, parts[i].value, parts[i].len, 2) != DSAA_R_NONE);
+	}
+}
+
 static void test_attributes(void)
 {
 	struct dsaa_flow udp = flow_make(4, DSAA_PROTO_UDP, 1), tcp = flow_make(4, DSAA_PROTO_TCP, 1);
@@ -495,16 +549,18 @@ static void test_attributes(void)
 	for (unsigned type = 0; type < 256; type++) {
 		for (unsigned size = 0; size < 256; size += 51) {
 			bool skipped = type >= 128;
+			/* of 128 to 132 none is of such a length */
+			bool unknown = type > 132;
 
 			len = append_attribute(one_record(DSAA_OP_UPSERT, udp), (uint8_t)type,
 					       (uint8_t)size);
-			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == skipped);
+			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == unknown);
 			len = append_attribute(one_record(DSAA_OP_DELETE, udp), (uint8_t)type,
 					       (uint8_t)size);
 			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == skipped);
 			len = append_attribute(one_record(DSAA_OP_UPSERT, tcp), (uint8_t)type,
 					       (uint8_t)size);
-			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == skipped);
+			CHECK((decode(buf, len, &m) == DSAA_R_NONE) == unknown);
 		}
 	}
 	/* TCP's own attribute: missing, twice, too short, too long */
@@ -640,6 +696,7 @@ int main(void)
 	test_hello_rules();
 	test_type_rules();
 	test_attributes();
+	test_rare_parts();
 	test_record_rules();
 	return TEST_END();
 }
