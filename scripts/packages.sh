@@ -18,11 +18,11 @@ LIBRARIES="libjson-c-dev libcap-dev libelf-dev libreadline-dev libpcre2-dev libc
 FAST_PATH="clang bpftool libbpf-dev"
 # Not used, but stock vtysh has the commands of the SNMP and RPKI modules, so the rebuilt one reads them from there.
 FRR="frr frr-pythontools frr-snmp frr-rpki-rtrlib"
-TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-ping nftables iptables conntrack tcpdump ethtool iperf3 curl
+TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-ping nftables iptables conntrack conntrackd tcpdump ethtool iperf3 curl
 	openssh-client openssh-server openssl debootstrap"
 
 # The units that these packages bring; whoever wants them enables them himself.
-UNITS="frr ssh"
+UNITS="frr ssh conntrackd"
 
 packages() {
 	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FRR $TESTS "$(libyang_dev)"
