@@ -6,6 +6,10 @@
  * none; changes go through another, whose port id marks the events that they
  * cause as ours; dumps have a third, because the kernel allows one per socket.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* recvmmsg() */
+#endif
+
 #include "conntrack/dsaa_conntrack.h"
 
 #include <arpa/inet.h>
@@ -14,9 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_compat.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -48,6 +54,25 @@ static struct mnl_socket *open_socket(unsigned groups, int rcvbuf)
 	return s;
 }
 
+/*
+ * The kernel shall not queue, nor wake us for, the events of changes that come from COMMAND_PORTID.
+ * One that takes no filter queues them, and keep_event() passes over them.
+ */
+static void ignore_echoes(struct mnl_socket *events, uint32_t command_portid)
+{
+	struct sock_filter program[] = {
+		/* loads as network order what the kernel wrote in its own */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(command_portid), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = { sizeof(program) / sizeof(program[0]), program };
+
+	(void)setsockopt(mnl_socket_get_fd(events), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+			 sizeof(filter));
+}
+
 struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t errlen)
 {
 	struct dsaa_ct *ct = calloc(1, sizeof(*ct));
@@ -58,6 +83,9 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 		return NULL;
 	}
 	ct->mark_mask = mark_mask;
+	/* nobody shall choose connections that push each other out */
+	if (getrandom(&ct->known_seed, sizeof(ct->known_seed), 0) < 0)
+		ct->known_seed = (uintptr_t)ct;
 	ct->old_events = ct->old_timestamp = ct->old_liberal = -1;
 	if (events)
 		ct->events = open_socket(NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
@@ -73,6 +101,8 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 	setsockopt(mnl_socket_get_fd(ct->commands), SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf,
 		   sizeof(sndbuf));
 	ct->command_portid = mnl_socket_get_portid(ct->commands);
+	if (ct->events)
+		ignore_echoes(ct->events, ct->command_portid);
 	return ct;
 }
 
@@ -127,35 +157,79 @@ static unsigned keep_event(struct dsaa_ct *ct, const struct nlmsghdr *nlh, unsig
 
 	if ((nlh->nlmsg_type >> 8) != NFNL_SUBSYS_CTNETLINK)
 		return kept;
-	if (nlh->nlmsg_pid && nlh->nlmsg_pid == ct->command_portid) {
-		ct->counters.echoes++;
+	/* where the kernel took no filter (ignore_echoes) */
+	if (nlh->nlmsg_pid && nlh->nlmsg_pid == ct->command_portid)
 		return kept;
-	}
 	if (!dsaa_ct_flow_parse(nlh, &ev->flow)) {
 		ct->counters.unreadable++;
 		return kept;
 	}
+	ct->labels |= !!(ev->flow.has & DSAA_HAS_LABELS);
+	dsaa_ct_known_forget(ct, &ev->flow);
 	ev->kind = event_kind(nlh);
 	ev->gone = false;
 	return kept + 1;
 }
 
-/* One event from the kernel, which sends each alone. 0, or a negative errno when none waits. */
-static int read_event(struct dsaa_ct *ct, unsigned *kept)
+/*
+ * Up to MAX events (at most a turn's), each of which the kernel sends alone. Returns how many were
+ * read, *KEPT of them to be told, or a negative errno when none waits.
+ */
+static int read_batch(struct dsaa_ct *ct, unsigned max, unsigned *kept)
 {
-	struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
-	struct sockaddr_nl from = { 0 };
-	socklen_t from_len = sizeof(from);
-	ssize_t got = recvfrom(mnl_socket_get_fd(ct->events), ct->read_buf, sizeof(ct->read_buf),
-			       MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+	struct mmsghdr msg[DSAA_CT_EVENTS_PER_TURN];
+	struct iovec iov[DSAA_CT_EVENTS_PER_TURN];
+	struct sockaddr_nl from[DSAA_CT_EVENTS_PER_TURN];
+	int got;
 
+	for (unsigned i = 0; i < max; i++) {
+		iov[i] = (struct iovec){ ct->event_buf[i], DSAA_CT_EVENT_MAX };
+		msg[i].msg_hdr = (struct msghdr){ .msg_name = &from[i],
+						  .msg_namelen = sizeof(from[i]),
+						  .msg_iov = &iov[i], .msg_iovlen = 1 };
+	}
+	got = recvmmsg(mnl_socket_get_fd(ct->events), msg, max, MSG_DONTWAIT, NULL);
 	if (got < 0)
 		return -errno;
-	if (from.nl_pid || !mnl_nlmsg_ok(nlh, (int)got))
-		ct->counters.unreadable++; /* not the kernel's word */
-	else
-		*kept = keep_event(ct, nlh, *kept);
-	return 0;
+	for (int i = 0; i < got; i++) {
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)ct->event_buf[i];
+
+		if (msg[i].msg_hdr.msg_namelen < sizeof(from[i]) || from[i].nl_pid ||
+		    msg[i].msg_hdr.msg_flags & MSG_TRUNC || !mnl_nlmsg_ok(nlh, (int)msg[i].msg_len))
+			ct->counters.unreadable++; /* not the kernel's word, or not all of it */
+		else
+			*kept = keep_event(ct, nlh, *kept);
+	}
+	return got;
+}
+
+/* ------------------------------------------------------------------ what events leave out */
+
+static struct dsaa_ct_start *start_of(struct dsaa_ct *ct, const struct dsaa_flow *f)
+{
+	return &ct->start[f->id & (DSAA_CT_STARTS - 1)];
+}
+
+/* Of a connection with rare parts the events leave out more than the time. */
+static void remember_start(struct dsaa_ct *ct, const struct dsaa_flow *f)
+{
+	if (f->has || f->helper[0])
+		return;
+	*start_of(ct, f) = (struct dsaa_ct_start){ f->id, dsaa_flow_key_hash(f, DSAA_DIGEST_SEED),
+						   f->start_ns };
+}
+
+/*
+ * An entry that takes the memory of another with the same key has its number too; but its own NEW
+ * came first, and that is always looked up.
+ */
+static void recall_start(struct dsaa_ct *ct, struct dsaa_flow *f)
+{
+	const struct dsaa_ct_start *s = start_of(ct, f);
+
+	if (!ct->labels && s->start_ns && s->id == f->id &&
+	    s->key == dsaa_flow_key_hash(f, DSAA_DIGEST_SEED))
+		f->start_ns = s->start_ns;
 }
 
 /* True when F says nothing of the state of its protocol. */
@@ -174,7 +248,7 @@ static bool lacks_state(const struct dsaa_flow *f)
  */
 static bool is_incomplete(const struct dsaa_ct *ct, const struct dsaa_ct_told *ev)
 {
-	return ev->kind != DSAA_CT_EVENT_DESTROY &&
+	return ev->kind != DSAA_CT_EVENT_DESTROY && !ev->gone &&
 	       !dsaa_mark_owner(ev->flow.mark, ct->mark_mask) &&
 	       (lacks_state(&ev->flow) || (ct->timestamps && !ev->flow.start_ns));
 }
@@ -186,6 +260,8 @@ static int take_completion(struct dsaa_ct *ct, const struct dsaa_apply *look)
 
 	if (look->result == DSAA_APPLIED_EXISTS && look->existing.id == ev->flow.id) {
 		ev->flow = look->existing;
+		ct->labels |= !!(ev->flow.has & DSAA_HAS_LABELS);
+		remember_start(ct, &ev->flow);
 		ct->counters.completed++;
 		return 0;
 	}
@@ -199,26 +275,41 @@ static int take_completion(struct dsaa_ct *ct, const struct dsaa_apply *look)
 	return -ENOBUFS;
 }
 
-/* Replaces what KEPT incomplete events say by what the table says now, in one batch. */
-static int complete_events(struct dsaa_ct *ct, unsigned kept)
+/* Replaces what the incomplete events of NEW, or the others, say by what the table says now. */
+static int complete_kind(struct dsaa_ct *ct, unsigned kept, bool new)
 {
 	unsigned looks = 0;
 	int rc = 0;
 
 	for (unsigned i = 0; i < kept; i++) {
-		if (!is_incomplete(ct, &ct->event[i]))
+		struct dsaa_ct_told *ev = &ct->event[i];
+
+		if ((ev->kind == DSAA_CT_EVENT_NEW) != new || !is_incomplete(ct, ev))
+			continue;
+		if (!new && ct->timestamps)
+			recall_start(ct, &ev->flow);
+		if (!is_incomplete(ct, ev))
 			continue;
 		ct->look[looks].kind = DSAA_APPLY_LOOKUP;
 		ct->look[looks].cookie = i;
-		ct->look[looks++].flow = ct->event[i].flow;
+		ct->look[looks++].flow = ev->flow;
 	}
-	dsaa_ct_get(ct, ct->look, looks);
+	if (looks)
+		dsaa_ct_get(ct, ct->look, looks);
 	for (unsigned i = 0; i < looks; i++) {
 		int one = take_completion(ct, &ct->look[i]);
 
 		rc = one ? one : rc;
 	}
 	return rc;
+}
+
+/* The new ones first: what follows of the same connection in this batch needs no look-up then. */
+static int complete_events(struct dsaa_ct *ct, unsigned kept)
+{
+	int rc = complete_kind(ct, kept, true), more = complete_kind(ct, kept, false);
+
+	return rc ? rc : more;
 }
 
 int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
@@ -229,13 +320,18 @@ int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
 	int rc = 0;
 
 	while (n < max && !rc) {
-		unsigned kept = 0;
-		int lost;
+		unsigned kept = 0, turn = max - n;
+		int lost, got;
 
-		for (; n < max && kept < DSAA_CT_EVENTS_PER_TURN && !rc; n += !rc)
-			rc = read_event(ct, &kept);
-		if (rc == -ENOBUFS)
+		turn = turn < DSAA_CT_EVENTS_PER_TURN ? turn : DSAA_CT_EVENTS_PER_TURN;
+		got = read_batch(ct, turn, &kept);
+		n += got > 0 ? (unsigned)got : 0;
+		rc = got < 0 ? got : 0;
+		if (rc == -ENOBUFS) {
 			ct->counters.overruns++;
+			memset(ct->start, 0, sizeof(ct->start));
+			dsaa_ct_known_clear(ct);
+		}
 		lost = complete_events(ct, kept);
 		for (unsigned i = 0; i < kept; i++) {
 			if (ct->event[i].gone)
@@ -316,10 +412,12 @@ static bool one_dumped(struct dsaa_ct *ct, const struct nlmsghdr *nlh,
 		return false;
 	(*n)++;
 	ct->counters.dumped++;
-	if (dsaa_ct_flow_parse(nlh, &f))
-		cb(arg, &f);
-	else
+	if (!dsaa_ct_flow_parse(nlh, &f)) {
 		ct->counters.unreadable++;
+		return true;
+	}
+	ct->labels |= !!(f.has & DSAA_HAS_LABELS);
+	cb(arg, &f);
 	return true;
 }
 

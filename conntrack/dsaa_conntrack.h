@@ -28,7 +28,7 @@ enum dsaa_ct_dump {
 
 struct dsaa_ct_counters {
 	uint64_t events[DSAA_CT_EVENTS];
-	uint64_t echoes;     /* events of our own changes, not passed on */
+	uint64_t echoes;     /* changes of our own, whose events are not passed on */
 	uint64_t overruns;   /* events lost: ENOBUFS */
 	uint64_t completed;  /* events whose flow was read again, because they told only a part */
 	uint64_t vanished;   /* events not told: their entry had gone when it was read again */

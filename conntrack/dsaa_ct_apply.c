@@ -7,7 +7,8 @@
  *
  * A CREATE that meets an existing entry needs to know which: the entry may
  * stand in its original tuple's place or in its reply tuple's. Two more
- * rounds of look-ups tell. A LOOKUP looks in both places as well.
+ * rounds of look-ups tell. A LOOKUP looks in both places as well. Of an entry
+ * that we made ourselves a moment ago we know (dsaa_ct_known.c).
  */
 #include "conntrack/dsaa_conntrack.h"
 
@@ -34,6 +35,13 @@ struct round {
 	unsigned count;
 	struct sent sent[2 * DSAA_FLOWS_PER_MSG_MAX];
 };
+
+/* The arrays stay as they are: thousands of small rounds a second. */
+static void round_init(struct round *r)
+{
+	r->len = 0;
+	r->count = 0;
+}
 
 static struct nlmsghdr *begin(struct dsaa_ct *ct, struct round *r, struct dsaa_apply *op,
 			      uint16_t type, uint16_t flags)
@@ -241,12 +249,15 @@ static bool collided(const struct dsaa_apply *op)
  * by the original tuple is looked for by the reply tuple; when that fails as
  * well the obstacle has gone meanwhile: ABSENT.
  */
-static void find_obstacles(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
+static void find_obstacles(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count,
+			   const bool *answered)
 {
-	struct round by_orig = { 0 }, by_reply = { 0 };
+	struct round by_orig, by_reply;
 
+	round_init(&by_orig);
+	round_init(&by_reply);
 	for (unsigned i = 0; i < count; i++) {
-		if (!collided(&ops[i]))
+		if (answered[i] || !collided(&ops[i]))
 			continue;
 		ops[i].result = DSAA_APPLIED_ABSENT;
 		add_get(ct, &by_orig, &ops[i], &ops[i].flow.orig);
@@ -266,8 +277,9 @@ static void find_obstacles(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned 
  */
 static void update_without_status(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 {
-	struct round r = { 0 };
+	struct round r;
 
+	round_init(&r);
 	for (unsigned i = 0; i < count; i++) {
 		struct dsaa_apply *op = &ops[i];
 
@@ -312,10 +324,10 @@ static bool leave_out(struct dsaa_ct *ct, struct dsaa_apply *op)
  */
 static void create_with_less(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 {
-	struct round r = { 0 };
+	struct round r;
 
 	for (unsigned turn = 0; turn < 3; turn++) {
-		r.len = r.count = 0;
+		round_init(&r);
 		for (unsigned i = 0; i < count; i++) {
 			struct dsaa_apply *op = &ops[i];
 
@@ -337,8 +349,9 @@ static void create_with_less(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigne
 
 void dsaa_ct_get(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 {
-	struct round r = { 0 };
+	struct round r;
 
+	round_init(&r);
 	for (unsigned i = 0; i < count; i++) {
 		presume(ct, &ops[i]);
 		add_get(ct, &r, &ops[i], &ops[i].flow.orig);
@@ -348,18 +361,28 @@ void dsaa_ct_get(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 
 static void apply_batch(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 {
-	struct round r = { 0 };
+	bool answered[DSAA_FLOWS_PER_MSG_MAX];
+	struct round r;
 
+	round_init(&r);
 	for (unsigned i = 0; i < count; i++) {
+		answered[i] = dsaa_ct_known_answer(ct, &ops[i]);
+		if (answered[i])
+			continue;
 		presume(ct, &ops[i]);
 		add_op(ct, &r, &ops[i]);
 	}
 	run(ct, &r);
 	update_without_status(ct, ops, count);
 	create_with_less(ct, ops, count);
-	find_obstacles(ct, ops, count);
-	for (unsigned i = 0; i < count; i++)
+	find_obstacles(ct, ops, count, answered);
+	for (unsigned i = 0; i < count; i++) {
+		if (!answered[i])
+			dsaa_ct_known_note(ct, &ops[i]);
 		ct->counters.applied[ops[i].kind][ops[i].result]++;
+		ct->counters.echoes += ops[i].kind != DSAA_APPLY_LOOKUP &&
+				       ops[i].result == DSAA_APPLIED_OK;
+	}
 }
 
 void dsaa_ct_apply(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)

@@ -16,8 +16,27 @@ enum {
 	/* names of helpers that this kernel turned out not to have */
 	DSAA_CT_NO_HELPERS_MAX = 8,
 	DSAA_CT_BATCH_LEN = 2 * DSAA_FLOWS_PER_MSG_MAX * DSAA_CT_MESSAGE_MAX,
-	/* events that are completed by one batch of look-ups */
+	/* events that are read, and completed by look-ups, in one batch */
 	DSAA_CT_EVENTS_PER_TURN = 64,
+	/* an event is some 300 bytes; a security label may add as much again */
+	DSAA_CT_EVENT_MAX = 2048,
+	/* connections whose time of creation is remembered; a power of two */
+	DSAA_CT_STARTS = 1 << 15,
+	/* entries of our own making that are remembered; a power of two */
+	DSAA_CT_KNOWN = 1 << 14,
+};
+
+/* When a connection began: only the table tells, so it is asked once per connection. */
+struct dsaa_ct_start {
+	uint32_t id;
+	uint64_t key; /* hash of the flow's key */
+	uint64_t start_ns;
+};
+
+/* An entry that we made or changed last; dsaa_ct_known.c. */
+struct dsaa_ct_known {
+	bool valid;
+	struct dsaa_flow flow;
 };
 
 struct dsaa_ct_told {
@@ -40,10 +59,15 @@ struct dsaa_ct {
 	/* events read and not yet told, and the look-ups that complete some of them */
 	struct dsaa_ct_told event[DSAA_CT_EVENTS_PER_TURN];
 	struct dsaa_apply look[DSAA_CT_EVENTS_PER_TURN];
+	struct dsaa_ct_start start[DSAA_CT_STARTS];
+	bool labels; /* connections of this namespace have labels; they may come at any time */
+	uint64_t known_seed;
+	struct dsaa_ct_known known[DSAA_CT_KNOWN];
 	/* values found in the namespace; -1: not changed */
 	int old_events, old_timestamp, old_liberal;
 	char read_buf[DSAA_CT_READ_LEN];
 	char batch[DSAA_CT_BATCH_LEN];
+	char event_buf[DSAA_CT_EVENTS_PER_TURN][DSAA_CT_EVENT_MAX];
 };
 
 /*
@@ -61,5 +85,17 @@ int dsaa_ct_sysctl_read(const char *name);
  * original tuples only; not counted.
  */
 void dsaa_ct_get(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count);
+
+/*
+ * dsaa_ct_known.c. Answers the CREATE of a connection whose entry is known to be there, and is what
+ * OP would update: EXISTS, with existing filled in but for its id. False: ask the kernel.
+ */
+bool dsaa_ct_known_answer(struct dsaa_ct *ct, struct dsaa_apply *op);
+/* OP has been carried out. */
+void dsaa_ct_known_note(struct dsaa_ct *ct, const struct dsaa_apply *op);
+/* Something happened to the entry of F's key. */
+void dsaa_ct_known_forget(struct dsaa_ct *ct, const struct dsaa_flow *f);
+/* Anything may have happened. */
+void dsaa_ct_known_clear(struct dsaa_ct *ct);
 
 #endif

@@ -15,7 +15,9 @@
  */
 #include "dsaad/dsaad.h"
 
+#include <poll.h>
 #include <semaphore.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
@@ -34,6 +36,11 @@ DEFINE_MTYPE_STATIC(DSAAD, DSAA_POST, "DSAA posted request");
 enum {
 	/* conntrack events read before the peers get their turn */
 	EVENTS_PER_TURN = 512,
+	/* after a turn events pile up so long: a wake-up for each would cost more than they do */
+	EVENTS_PAUSE_US = 250,
+	/* how long libfrr waits while there is much to do, and how long we wait for more to do */
+	HOT_TURN_US = 20000,
+	HOT_QUIET_US = 1000,
 	DUMP_ENTRIES_PER_TURN = 512,
 	START_TIMER_MS = 15000,
 	AUDIT_INTERVAL_MS = 60000,
@@ -61,8 +68,10 @@ static uint8_t transport_key[DSAA_KEY_LEN_MAX];
 static struct dsaa_ct *ct;
 static uint32_t ct_mask;
 static bool dumping;
+static int hot_fd = -1;	       /* readable when the transport or conntrack has something */
+static int64_t ct_rests_until; /* when events are read again */
 static struct dsaa_engine_config wanted_config; /* the newest, also while conntrack is closed */
-static struct event *t_tick, *t_transport, *t_ct, *t_dump, *t_retry_ct;
+static struct event *t_tick, *t_hot, *t_retry_ct;
 
 /* posted when the last request of the main thread is done */
 static sem_t stopped;
@@ -134,6 +143,7 @@ static void probe_in_main(struct event *t)
 
 static void step(struct dsaa_event *ev);
 static void arm(void);
+static void hot_ready(struct event *t);
 
 /* What adoption gives follows the operator's sysctls as they are when it begins. */
 static void tell_timeouts(void)
@@ -245,6 +255,15 @@ static void tell_room(dsaa_site_id site)
 	step(&ev);
 }
 
+/* FD makes the hot loop run; closing it is enough to end that. */
+static void hot_add(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	if (epoll_ctl(hot_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		flog_err_sys(EC_LIB_SYSTEM_CALL, "epoll_ctl: %m");
+}
+
 /* ------------------------------------------------------------------ transport */
 
 /* True once a minute per site and reason: peers that err must not fill the log. */
@@ -344,22 +363,10 @@ static const struct dsaa_transport_callbacks callbacks = {
 	.listening = on_listening,
 };
 
-static void transport_ready(struct event *t)
-{
-	struct dsaa_event tick = { .type = DSAA_EV_TICK };
-
-	event_add_read(thread->master, transport_ready, NULL, dsaa_transport_fd(transport),
-		       &t_transport);
-	dsaa_transport_ready(transport, dsaa_mono_now());
-	locked_step(&tick);
-	arm();
-}
-
 static void close_transport(void)
 {
 	if (!transport)
 		return;
-	EVENT_OFF(t_transport);
 	dsaa_transport_close(transport);
 	transport = NULL;
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
@@ -382,8 +389,7 @@ static void open_transport(void)
 		flog_err(EC_DSAA_KEY, "no sessions: %s", err);
 		return;
 	}
-	event_add_read(thread->master, transport_ready, NULL, dsaa_transport_fd(transport),
-		       &t_transport);
+	hot_add(dsaa_transport_fd(transport));
 }
 
 /* The key is compared apart: the pointer in the configuration is not its content. */
@@ -410,22 +416,18 @@ static void on_ct_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_fl
 	step(&ev);
 }
 
-static void ct_ready(struct event *t)
+/* Reads a turn of events. Returns how many, or a negative errno when some were lost. */
+static int read_ct(void)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_TICK };
+	struct dsaa_event ev = { .type = DSAA_EV_OVERRUN };
 	int rc;
 
-	event_add_read(thread->master, ct_ready, NULL, dsaa_ct_event_fd(ct), &t_ct);
 	pthread_mutex_lock(&lock);
 	rc = dsaa_ct_read_events(ct, EVENTS_PER_TURN, on_ct_event, NULL);
-	if (rc == -ENOBUFS) {
-		ev.type = DSAA_EV_OVERRUN;
+	if (rc == -ENOBUFS)
 		step(&ev);
-		ev.type = DSAA_EV_TICK;
-	}
-	step(&ev);
 	pthread_mutex_unlock(&lock);
-	arm();
+	return rc;
 }
 
 static void on_dump_flow(void *arg, const struct dsaa_flow *f)
@@ -435,18 +437,21 @@ static void on_dump_flow(void *arg, const struct dsaa_flow *f)
 	step(&ev);
 }
 
-/* Reads the dump as long as the engine takes it, a turn at a time. */
-static void read_dump(struct event *t)
+static bool dump_due(void)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_TICK };
+	return dumping && dsaa_engine_dump_ready(engine);
+}
+
+/* A turn of the dump, if the engine takes it. */
+static void read_dump(void)
+{
+	enum dsaa_ct_dump rc;
 
 	pthread_mutex_lock(&lock);
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		tell_room(s);
-	if (dumping && dsaa_engine_dump_ready(engine)) {
-		enum dsaa_ct_dump rc = dsaa_ct_dump_read(ct, DUMP_ENTRIES_PER_TURN, on_dump_flow,
-							 NULL);
-
+	if (dump_due()) {
+		rc = dsaa_ct_dump_read(ct, DUMP_ENTRIES_PER_TURN, on_dump_flow, NULL);
 		if (rc != DSAA_CT_DUMP_MORE) {
 			struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE,
 						   .ok = rc == DSAA_CT_DUMP_DONE };
@@ -455,9 +460,7 @@ static void read_dump(struct event *t)
 			step(&done);
 		}
 	}
-	step(&ev);
 	pthread_mutex_unlock(&lock);
-	arm();
 }
 
 /* The engine runs only while the kernel's table can be read and changed. */
@@ -487,7 +490,7 @@ static void open_ct(struct event *t)
 	pthread_mutex_lock(&lock);
 	dsaa_ct_sysctl_setup(ct, kernel_view.warning, sizeof(kernel_view.warning));
 	pthread_mutex_unlock(&lock);
-	event_add_read(thread->master, ct_ready, NULL, dsaa_ct_event_fd(ct), &t_ct);
+	hot_add(dsaa_ct_event_fd(ct));
 	tell_config();
 }
 
@@ -496,8 +499,6 @@ static void close_ct(void)
 	EVENT_OFF(t_retry_ct);
 	if (!ct)
 		return;
-	EVENT_OFF(t_ct);
-	EVENT_OFF(t_dump);
 	if (dumping) {
 		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE };
 
@@ -539,19 +540,74 @@ static void tick(struct event *t)
 	}
 	pthread_mutex_unlock(&lock);
 	t_tick = NULL;
-	arm();
+	if (dump_due() || !dsaa_engine_tick_ms(engine)) {
+		EVENT_OFF(t_hot);
+		hot_ready(NULL);
+	} else {
+		arm();
+	}
 }
 
-/* Schedules what is to come: the tick, and the dump while it may be read. */
+/* Schedules the tick, and wakes the hot loop when there is work that no descriptor tells of. */
 static void arm(void)
 {
-	unsigned ms = dsaa_engine_tick_ms(engine);
+	unsigned ms = dump_due() ? 0 : dsaa_engine_tick_ms(engine);
 
 	if (!ms)
 		EVENT_OFF(t_tick);
 	event_add_timer_msec(thread->master, tick, NULL, ms, &t_tick);
-	if (dumping && dsaa_engine_dump_ready(engine))
-		event_add_event(thread->master, read_dump, NULL, 0, &t_dump);
+}
+
+/*
+ * Waits until the transport or, unless they rest, conntrack's events are readable. False when
+ * nothing came for a while, so there is no haste.
+ */
+static bool hot_wait(bool *transport_ready, bool *ct_ready)
+{
+	int64_t rest_us = ct_rests_until - dsaa_mono_now().us;
+	bool resting = ct && rest_us > 0, more = dump_due() || !dsaa_engine_tick_ms(engine);
+	int64_t us = more ? 0 : resting ? rest_us : HOT_QUIET_US;
+	struct timespec timeout = { .tv_nsec = us * 1000 };
+	struct pollfd fds[2] = {
+		{ .fd = transport ? dsaa_transport_fd(transport) : -1, .events = POLLIN },
+		{ .fd = ct && !resting ? dsaa_ct_event_fd(ct) : -1, .events = POLLIN },
+	};
+	int n = ppoll(fds, array_size(fds), &timeout, NULL);
+
+	*transport_ready = n > 0 && fds[0].revents;
+	*ct_ready = n > 0 ? fds[1].revents : n == 0 && resting && !more;
+	return n > 0 || resting || more;
+}
+
+/*
+ * Moves what is hot: events to the peers, their records into the kernel, a dump. It stays here while
+ * there is something to do, because a turn of libfrr's loop costs as much as several connections;
+ * but not for long, because libfrr's timers and the main thread's requests wait.
+ */
+static void hot_ready(struct event *t)
+{
+	int64_t end = dsaa_mono_now().us + HOT_TURN_US;
+	bool transport_ready, ct_ready;
+
+	while (hot_wait(&transport_ready, &ct_ready)) {
+		struct dsaa_event ev = { .type = DSAA_EV_TICK };
+
+		if (transport_ready)
+			dsaa_transport_ready(transport, dsaa_mono_now());
+		if (ct_ready) {
+			int n = read_ct();
+
+			if (n > 0 && n < EVENTS_PER_TURN)
+				ct_rests_until = dsaa_mono_now().us + EVENTS_PAUSE_US;
+		}
+		if (dump_due())
+			read_dump();
+		locked_step(&ev);
+		if (dsaa_mono_now().us >= end)
+			break;
+	}
+	event_add_read(thread->master, hot_ready, NULL, hot_fd, &t_hot);
+	arm();
 }
 
 static void handle_config(struct post *p)
@@ -639,6 +695,7 @@ static void thread_started(struct event *t)
 {
 	/* raised for good, in this thread only: see the head of this file */
 	dsaa_privs.change(ZPRIVS_RAISE);
+	event_add_read(thread->master, hot_ready, NULL, hot_fd, &t_hot);
 	arm();
 }
 
@@ -678,6 +735,11 @@ void dsaa_sync_start(void)
 	engine = dsaa_engine_init(mem, DSAA_LOG_ENTRIES_DEFAULT, DSAA_SEEN_ENTRIES_DEFAULT,
 				  (uint64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000, seed,
 				  dsaa_mono_now());
+	hot_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (hot_fd < 0) {
+		flog_err_sys(EC_LIB_SYSTEM_CALL, "epoll_create1: %m");
+		exit(1);
+	}
 	thread = frr_pthread_new(NULL, "dsaa sync", "dsaa-sync");
 	frr_pthread_run(thread, NULL);
 	frr_pthread_wait_running(thread);

@@ -93,7 +93,7 @@ class Pair:
         def still():
             before = self.daemons.working()
             time.sleep(0.25)
-            return self.daemons.working() - before < 0.005
+            return self.daemons.working() - before < 0.02
         return wait(still, seconds, 0)
 
     def empty(self):
@@ -103,9 +103,15 @@ class Pair:
         self.idle()
 
     def attempt(self, rate, seconds):
-        """One load. Returns (what the tables say, connections per second that there were, processor seconds)."""
+        """
+        One load. Returns (what the tables say, connections per second that there were, processor seconds from its beginning
+        until the daemons rest, less what they use at rest).
+        """
         self.empty()
-        before = self.daemons.working()
+        before, begin = self.daemons.working(), time.monotonic()
+        time.sleep(0.5)
+        resting = (self.daemons.working() - before) / (time.monotonic() - begin)
+        before, begin = self.daemons.working(), time.monotonic()
         real = self.lab.load(int(rate * seconds), rate, BATCH)
         end = time.monotonic() + SETTLE
         found = self.lab.compare()
@@ -113,7 +119,8 @@ class Pair:
             time.sleep(0.3)
             found = self.lab.compare()
         self.idle()
-        return found, real, self.daemons.working() - before
+        used = self.daemons.working() - before
+        return found, real, used - resting * (time.monotonic() - begin)
 
 
 def measure_rate(args, kind, known):
@@ -188,6 +195,24 @@ PARTS = {"rate": measure_rate, "cost": measure_cost, "restart": measure_restart,
 
 
 # ---------------------------------------------------------------- the table
+
+
+class Noise:
+    """How much of the machine others used, while and as we measured: all processor time less that of our own children."""
+
+    def __init__(self):
+        self.begin, self.busy = time.monotonic(), self._busy()
+
+    @staticmethod
+    def _busy():
+        with open("/proc/stat") as f:
+            user, nice, system = (int(n) for n in f.readline().split()[1:4])
+        times = os.times()
+        return (user + nice + system) / os.sysconf("SC_CLK_TCK") - sum(times[:4])
+
+    def share(self):
+        """Per cent of one processor."""
+        return 100 * (self._busy() - self.busy) / (time.monotonic() - self.begin)
 
 
 def flat(result, at=()):
@@ -363,12 +388,12 @@ def main():
         sys.exit("sync.py: needs root and conntrackd")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     measured = kept(args)
+    noise = Noise()
     with TableSize(2 * max(args.counts)):
         measure_all(args, measured)
     figures = Figures(measured)
-    load = os.getloadavg()[0]
-    print("%d rounds on %d processors, Linux %s, load %.1f; +-: half the distance between the rounds' extremes"
-          % (args.rounds, os.cpu_count(), os.uname().release, load))
+    print("%d rounds on %d processors, Linux %s; other processes used %.0f %% of one processor; +-: half the distance between the "
+          "rounds' extremes" % (args.rounds, os.cpu_count(), os.uname().release, noise.share()))
     show(args, figures)
     sys.exit(1 if judge(args, figures) else 0)
 
