@@ -328,7 +328,7 @@ void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 		DSAA_FOREACH_PEER (e, q)
 			running |= is_fed(e, q);
 	} else {
-		running = e->dump == DSAA_FOR_ADOPT || e->dump_site != p->site;
+		running = e->dump_site != p->site || (e->dump == DSAA_FOR_ADOPT && p->adopting);
 	}
 	if (e->dump != DSAA_FOR_NOTHING && !running) {
 		e->dump = DSAA_FOR_NOTHING;

@@ -223,10 +223,17 @@ static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p,
 
 /* ------------------------------------------------------------------ what the kernel answered */
 
-/* Our own entry lost against the sender's: other peers must not keep it as ours. */
-static void give_up_own(struct dsaa_engine *e, const struct dsaa_flow *own)
+/*
+ * Our own entry lost against P's: other peers must not keep it as ours. That the mark is P's in
+ * the log tells late events of it from those of a new one.
+ */
+static void give_up_own(struct dsaa_engine *e, const struct dsaa_peer *p,
+			const struct dsaa_flow *own)
 {
-	dsaa_log_put(&e->log, DSAA_OP_DELETE, own, e->now);
+	struct dsaa_flow lost = *own;
+
+	lost.mark = dsaa_mark_set_owner(own->mark, e->cfg.mark_mask, p->site);
+	dsaa_log_put(&e->log, DSAA_OP_DELETE, &lost, e->now);
 }
 
 /*
@@ -250,12 +257,12 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 				  e->cfg.local)) {
 	case DSAA_OWNER_TAKE:
 		if (ours)
-			give_up_own(e, &op->existing);
+			give_up_own(e, p, &op->existing);
 		/* ours goes on seeing packets until it is gone, and an update leaves what they did */
 		return ours || is_of_earlier(op) ? DSAA_APPLY_REPLACE : DSAA_APPLY_UPDATE;
 	case DSAA_OWNER_REPLACE:
 		if (ours)
-			give_up_own(e, &op->existing);
+			give_up_own(e, p, &op->existing);
 		dsaa_claim_gone(e, &op->existing);
 		return DSAA_APPLY_REPLACE;
 	case DSAA_OWNER_KEEP:

@@ -17,6 +17,9 @@
 
 #include <string.h>
 
+/* How long an event may wait in the kernel before we read it; an overrun comes sooner. */
+enum { LATE_EVENT_MS = 2000 };
+
 static bool excluded_by_prefix(const struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	for (unsigned i = 0; i < e->cfg.no_syncs; i++) {
@@ -112,6 +115,20 @@ static void note_lost(struct dsaa_engine *e, const struct dsaa_flow *f)
 		dsaa_claim_lost(e, &e->peer[owner], f);
 }
 
+/*
+ * F, which an event tells of, is an entry of ours that has just lost against a peer's and is gone:
+ * the event waited in the kernel meanwhile. (Only for a while: the kernel may use the id again.)
+ */
+static bool is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, f);
+
+	return le && le->record.op == DSAA_OP_DELETE && le->record.flow.id == f->id &&
+	       le->record.flow.start_ns == f->start_ns &&
+	       dsaa_mark_owner(le->record.flow.mark, e->cfg.mark_mask) &&
+	       !dsaa_mono_reached(e->now, dsaa_mono_add_ms(le->changed, LATE_EVENT_MS));
+}
+
 void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f)
 {
 	unsigned reason;
@@ -131,7 +148,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 		return;
 	}
 	e->own_events++;
-	dsaa_log_put(&e->log, op, f, e->now);
+	if (op == DSAA_OP_DELETE || !is_given_up(e, f))
+		dsaa_log_put(&e->log, op, f, e->now);
 }
 
 void dsaa_send_bulk_again(struct dsaa_engine *e)

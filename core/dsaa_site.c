@@ -91,6 +91,7 @@ void dsaa_site_start(struct dsaa_engine *e, struct dsaa_peer *p)
 void dsaa_site_stop(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	dsaa_session_close(e, p, DSAA_R_CONFIG_CHANGED, true);
+	p->adopting = false; /* what is left under its number is nobody's business any more */
 	dsaa_dump_forget(e, p);
 	set_probing(e, p, false);
 	set_word(e, p, DSAA_WORD_UNKNOWN);

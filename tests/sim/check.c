@@ -59,7 +59,9 @@ static uint32_t version(const struct dsaa_flow *f)
 
 /*
  * Record R is older than replica THERE, which is what its living owner has. (Ownership may have
- * gone to and fro while sites were cut off, and what came back be older.)
+ * gone to and fro while sites were cut off, and what came back be older. And where entries have no
+ * time of creation an event tells what was when it happened, which a dump may have overtaken: for
+ * the moment until the next event.)
  */
 static bool is_stale(struct sim_world *w, int s, const struct dsaa_flow *r,
 		     const struct dsaa_flow *there)
@@ -72,7 +74,7 @@ static bool is_stale(struct sim_world *w, int s, const struct dsaa_flow *r,
 	    w->tampered[s][sim_flow_number(there)])
 		return false;
 	own = sim_kernel_find_key(&w->site[owner].kernel, there);
-	return own && !dsaa_mark_owner(own->mark, SIM_MARK_MASK) && version(own) >= version(there);
+	return own && own->start_ns && !dsaa_mark_owner(own->mark, SIM_MARK_MASK) && version(own) >= version(there);
 }
 
 /*

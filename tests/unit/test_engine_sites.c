@@ -257,8 +257,66 @@ static void test_begins_anew_while_swept(void)
 	world_free(&w);
 }
 
+/* The event of an entry of ours is read after that entry lost against a peer's. */
+static void test_late_event_of_the_loser(void)
+{
+	struct dsaa_flow older = world_flow(1, 5, true), younger = world_flow(1, 9, true);
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = younger };
+	struct dsaa_event late = { .type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT, .flow = &younger };
+
+	begin(3);
+	w.cut[1][3] = w.cut[3][1] = true; /* 3 hears nothing of the winner */
+	world_apply(&w.site[2], &op);
+	younger = *world_find(&w.site[2], &younger);
+	world_open(&w, 1, older);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &older) == 1);
+	world_feed(&w, 2, &late);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 3, &older) == -1);
+	/* one that begins later is told, also if the kernel gives it the same number */
+	w.cut[1][3] = w.cut[3][1] = false;
+	world_run_ms(&w, 3000);
+	world_close(&w, 1, older);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 3, &older) == -1);
+	op.flow = younger;
+	world_apply(&w.site[2], &op);
+	world_feed(&w, 2, &late);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 3, &older) == 2);
+	world_free(&w);
+}
+
+/* A dead site's connections are being re-marked when it leaves the configuration. */
+static void test_unconfigured_while_adopted(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true), dumped;
+	struct dsaa_event tick = { .type = DSAA_EV_TICK };
+	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = &dumped };
+	struct dsaa_event config = { .type = DSAA_EV_CONFIG, .config = &w.site[1].cfg };
+	struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE, .ok = true };
+
+	begin(2);
+	world_open(&w, 2, f);
+	world_run_ms(&w, 50);
+	world_kill(&w, 2);
+	bfd(1, 2, false);
+	world_feed(&w, 1, &tick);
+	w.site[1].dump_at = -1;
+	dumped = *world_find(&w.site[1], &f);
+	world_feed(&w, 1, &ev);
+	w.site[1].cfg.site[2].configured = false;
+	world_feed(&w, 1, &config);
+	world_feed(&w, 1, &done);
+	CHECK(world_owner(&w, 1, &f) == 2);
+	world_free(&w);
+}
+
 int main(void)
 {
+	test_late_event_of_the_loser();
+	test_unconfigured_while_adopted();
 	test_begins_anew_while_swept();
 	test_changed_while_adopted();
 	test_dead_while_connecting();
