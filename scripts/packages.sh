@@ -16,6 +16,8 @@ LIBRARIES="libjson-c-dev libcap-dev libelf-dev libreadline-dev libpcre2-dev libc
 	libmnl-dev libnetfilter-conntrack-dev libnetfilter-queue-dev libnftnl-dev"
 # Correction in the kernel; without them everything builds all the same.
 FAST_PATH="clang bpftool libbpf-dev"
+# clang's sanitizers and libFuzzer, for tests/fuzz (3 MB); without them that is skipped.
+FUZZ="libclang-rt-dev"
 # Not used, but stock vtysh has the commands of the SNMP and RPKI modules, so the rebuilt one reads them from there.
 FRR="frr frr-pythontools frr-snmp frr-rpki-rtrlib"
 TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-ping nftables iptables conntrack conntrackd tcpdump ethtool iperf3 curl
@@ -25,7 +27,7 @@ TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-p
 UNITS="frr ssh conntrackd"
 
 packages() {
-	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FRR $TESTS "$(libyang_dev)"
+	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FUZZ $FRR $TESTS "$(libyang_dev)"
 }
 
 # libyang_dev: Debian 12 calls it libyang2-dev, later ones libyang-dev.
