@@ -2,8 +2,7 @@
 /*
  * The fast path of correction, in the kernel (tc, ingress).
  *
- *	dsaa_to_owner	on each interface where foreign packets are caught
- *	dsaa_unmark	on each other interface that packets are delivered to
+ *	dsaa_to_owner	on each interface where foreign packets are caught, while there are any
  *	dsaa_from_peer	on the VXLAN device of the tunnel
  *
  *	wrong site			owner
@@ -18,9 +17,10 @@
  *
  * A packet for the owner leaves with the two sites' addresses of
  * core/dsaa_encap.h in its Ethernet header. They are still in the source
- * address when it comes in at the owner's original interface: by it the nft
- * table knows what came from a peer. Whoever forges it has his own packets
- * judged more strictly, no more.
+ * address when it comes in at the owner's original interface: by it
+ * dsaa_to_owner knows that the packet travels no further, and the nft table
+ * what came from a peer. Whoever forges it has his own packets judged more
+ * strictly, no more.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -84,7 +84,8 @@ static __always_inline long set_tunnel(struct __sk_buff *skb, const struct dsaa_
 }
 
 static __always_inline int carry(struct __sk_buff *skb, const struct packet *p,
-				 const struct dsaa_fast_control *c, __u32 owner)
+				 const struct dsaa_fast_control *c, __u32 owner,
+				 const struct dsaa_fast_addr *to)
 {
 	__u8 macs[12] = { 0x02, 0xd5, 0xaa, 0, 0, owner, 0x02, 0xd5, 0xaa, 0, 0, c->local_site };
 	struct dsaa_fast_site *site = bpf_map_lookup_elem(&sites, &owner);
@@ -98,7 +99,7 @@ static __always_inline int carry(struct __sk_buff *skb, const struct packet *p,
 		return drop(skb, DSAA_R_SEND_FAILED);
 	bpf_set_hash(skb, flow_hash(p));
 	count(skb, DSAA_R_FOREIGN);
-	count_sent(skb, owner);
+	count_sent(skb, owner, to, false);
 	return bpf_redirect(c->vx_ifindex, 0);
 }
 
@@ -107,6 +108,7 @@ static __always_inline int judge(struct __sk_buff *skb, const struct packet *p,
 				 const struct dsaa_fast_control *c, __u32 owner)
 {
 	__u32 word = word_of(owner);
+	struct dsaa_fast_addr to;
 
 	if (word == DSAA_WORD_ADOPTED) {
 		count(skb, DSAA_R_ADOPTED); /* L4 */
@@ -114,17 +116,29 @@ static __always_inline int judge(struct __sk_buff *skb, const struct packet *p,
 	}
 	if (word != DSAA_WORD_ALIVE && word != DSAA_WORD_UNREACHABLE)
 		return TC_ACT_UNSPEC; /* L6 */
-	if (to_router(p)) {
+	destination(p, &to);
+	if (to_router(p, &to)) {
 		count(skb, DSAA_R_TO_ROUTER); /* L1 */
 		return TC_ACT_UNSPEC;
 	}
 	if (c->observe) {
-		count(skb, word == DSAA_WORD_ALIVE ? DSAA_R_FOREIGN : DSAA_R_OWNER_UNREACHABLE);
+		count(skb, DSAA_R_WOULD_CORRECT);
+		count_sent(skb, owner, &to, true);
 		return TC_ACT_UNSPEC;
 	}
 	if (word == DSAA_WORD_UNREACHABLE)
 		return drop(skb, DSAA_R_OWNER_UNREACHABLE); /* L5 */
-	return carry(skb, p, c, owner);			    /* L3 */
+	return carry(skb, p, c, owner, &to);		    /* L3 */
+}
+
+/* The Ethernet source is a site's address: a peer sent it, and it travels no further. */
+static __always_inline bool is_delivered(const struct __sk_buff *skb)
+{
+	const __u8 *mac = (void *)(long)skb->data + ETH_ALEN;
+
+	/* the slow path writes the interface's number behind the prefix */
+	return (void *)(mac + ETH_ALEN) > (void *)(long)skb->data_end ||
+	       (*(const __u32 *)mac & bpf_htonl(0xffffff00)) == bpf_htonl(0x02d5aa00);
 }
 
 SEC("tc")
@@ -134,30 +148,19 @@ int dsaa_to_owner(struct __sk_buff *skb)
 	struct packet p;
 	__u32 mark, owner;
 
-	if (skb->mark == DSAA_FAST_MARK) {
-		skb->mark = 0;
-		return TC_ACT_UNSPEC;
-	}
 	if (!word_of(DSAA_FAST_GATE))
 		return TC_ACT_UNSPEC;
 	/* a tagged packet comes in again at the interface of its VLAN */
-	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
+	if (skb->pkt_type != PACKET_HOST || skb->vlan_present || is_delivered(skb))
 		return TC_ACT_UNSPEC;
 	c = get_control();
-	if (!c || !read_packet(skb, &p) || !find_mark(skb, &p, &mark))
+	if (!c || !read_packet(skb, &p) || (c->filter && !may_be_foreign(&p)) ||
+	    !find_mark(skb, &p, &mark))
 		return TC_ACT_UNSPEC;
 	owner = owner_of(mark, c);
 	if (!owner)
 		return TC_ACT_UNSPEC; /* L2 */
 	return judge(skb, &p, c, owner);
-}
-
-SEC("tc")
-int dsaa_unmark(struct __sk_buff *skb)
-{
-	if (skb->mark == DSAA_FAST_MARK)
-		skb->mark = 0;
-	return TC_ACT_UNSPEC;
 }
 
 /* ------------------------------------------------------------------ from a peer */
@@ -328,8 +331,8 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct dsaa_fast
 		return drop(skb, DSAA_R_TUN_FAILED);
 	if (!to || bpf_skb_store_bytes(skb, 0, iface->mac, sizeof(iface->mac), 0))
 		return drop(skb, DSAA_R_TUN_FAILED);
-	/* all of it: the operator's marks on the outer packet are none of the inner one's */
-	skb->mark = to == iface->ifindex ? DSAA_FAST_MARK : 0;
+	/* the operator's marks on the outer packet are none of the inner one's */
+	skb->mark = 0;
 	count(skb, DSAA_R_RX_DELIVERED);
 	return bpf_redirect(to, flags);
 }

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,8 +29,7 @@
 #include <linux/magic.h>
 
 #include "bpf/dsaa_fast_net.h"
-#include "bpf/dsaa_fast_shared.h"
-#include "bpf/dsaa_fast_skel.h"
+#include "bpf/dsaa_fast_private.h"
 #include "core/dsaa_encap.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -38,25 +38,9 @@
 
 _Static_assert(DSAA_FAST_REASONS == (int)DSAA_REASONS_MAX, "a counter for each reason");
 
-enum { PATH_LEN = 256, CPUS_MAX = 4096 };
+enum { PATH_LEN = DSAA_FAST_PATH_LEN, CPUS_MAX = 4096 };
 
-struct dsaa_fast {
-	struct dsaa_fast_bpf *skel;
-	uint32_t prog_id[3]; /* enum prog */
-	char dir[PATH_LEN];  /* of the pins; empty: cannot be pinned */
-	int dir_fd;	     /* of the same, or -1 */
-	char no_pins[128];   /* then why */
-	bool pinned;
-
-	pthread_mutex_t lock; /* words and gate */
-	bool foreign;
-	uint32_t word[DSAA_FAST_SITES];
-
-	unsigned cpus;
-	struct dsaa_fast_counters cleared; /* the counters at the last clear */
-};
-
-enum prog { TO_OWNER, UNMARK, FROM_PEER };
+enum prog { TO_OWNER, FROM_PEER };
 
 /* ------------------------------------------------------------------ libbpf's complaints */
 
@@ -205,8 +189,9 @@ static void reuse_maps(struct dsaa_fast *f)
 /* Removes the pins; the folder stays for a daemon that could not make it again. */
 static void unpin(const char *dir)
 {
-	static const char *const names[] = { "control", "words",  "sites",   "peers",	  "ifaces",
-					     "ports",	"locals", "reasons", "peers_seen" };
+	static const char *const names[] = { "control",    "words",  "sites",   "peers",
+					     "ifaces",     "ports",  "locals",  "reasons",
+					     "peers_seen", "filter", "prefixes", "prefixes_seen" };
 	char path[PATH_LEN];
 	unsigned i;
 
@@ -250,9 +235,7 @@ static uint32_t id_of(const struct bpf_program *prog)
 
 static const struct bpf_program *prog_of(const struct dsaa_fast *f, enum prog which)
 {
-	if (which == TO_OWNER)
-		return f->skel->progs.dsaa_to_owner;
-	return which == UNMARK ? f->skel->progs.dsaa_unmark : f->skel->progs.dsaa_from_peer;
+	return which == TO_OWNER ? f->skel->progs.dsaa_to_owner : f->skel->progs.dsaa_from_peer;
 }
 
 static void put(const struct bpf_map *map, uint32_t key, const void *value)
@@ -261,12 +244,26 @@ static void put(const struct bpf_map *map, uint32_t key, const void *value)
 	bpf_map_update_elem(bpf_map__fd(map), &key, value, BPF_ANY);
 }
 
-static void read_words(struct dsaa_fast *f)
+/* What an earlier process left in the maps; zeros in new ones. */
+static void read_maps(struct dsaa_fast *f)
 {
-	uint32_t site;
+	uint32_t site, zero = 0;
 
 	for (site = 1; site < DSAA_FAST_SITES; site++)
 		bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.words), &site, &f->word[site]);
+	bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.control), &zero, &f->control);
+	dsaa_fast_prefixes_read(f);
+}
+
+static bool map_filter(struct dsaa_fast *f, char *err, size_t errlen)
+{
+	f->filter = mmap(NULL, DSAA_FAST_FILTER_WORDS * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+			 MAP_SHARED, bpf_map__fd(f->skel->maps.filter), 0);
+	if (f->filter != MAP_FAILED)
+		return true;
+	f->filter = NULL;
+	snprintf(err, errlen, "the filter's memory: %s", strerror(errno));
+	return false;
 }
 
 /* Addresses may have gone while nobody looked; those that are here will be told. */
@@ -288,6 +285,7 @@ static void set_gate(struct dsaa_fast *f)
 	for (i = 1; i < DSAA_FAST_SITES; i++)
 		if (f->word[i] == DSAA_WORD_ALIVE || f->word[i] == DSAA_WORD_UNREACHABLE)
 			gate = f->foreign;
+	f->open = gate;
 	put(f->skel->maps.words, DSAA_FAST_GATE, &gate);
 }
 
@@ -307,7 +305,6 @@ static bool load(struct dsaa_fast *f, char *err, size_t errlen)
 		return false;
 	}
 	f->prog_id[TO_OWNER] = id_of(prog_of(f, TO_OWNER));
-	f->prog_id[UNMARK] = id_of(prog_of(f, UNMARK));
 	f->prog_id[FROM_PEER] = id_of(prog_of(f, FROM_PEER));
 	return true;
 }
@@ -330,11 +327,13 @@ struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *
 	f->dir_fd = -1;
 	open_dir(f, bpffs ? bpffs : DSAA_FAST_BPFFS, uid, gid);
 	dsaa_fast_net_wake_conntrack();
-	if (!load(f, err, errlen)) {
+	if (!load(f, err, errlen) || !map_filter(f, err, errlen)) {
 		dsaa_fast_close(f);
 		return NULL;
 	}
-	read_words(f);
+	dsaa_fast_hooks_open(&f->hooks);
+	read_maps(f);
+	set_gate(f);
 	forget_locals(f);
 	return f;
 }
@@ -343,6 +342,9 @@ void dsaa_fast_close(struct dsaa_fast *f)
 {
 	if (!f)
 		return;
+	if (f->filter)
+		munmap(f->filter, DSAA_FAST_FILTER_WORDS * sizeof(uint64_t));
+	dsaa_fast_hooks_close(&f->hooks);
 	dsaa_fast_bpf__destroy(f->skel);
 	if (f->dir_fd >= 0)
 		close(f->dir_fd);
@@ -351,17 +353,6 @@ void dsaa_fast_close(struct dsaa_fast *f)
 }
 
 /* ------------------------------------------------------------------ maps */
-
-static struct dsaa_fast_addr to_key(const struct dsaa_addr *a)
-{
-	struct dsaa_fast_addr key = { { 0, 0, htonl(0xffff), 0 } };
-
-	if (a->family == 4)
-		memcpy(&key.word[3], a->bytes, 4);
-	else
-		memcpy(key.word, a->bytes, 16);
-	return key;
-}
 
 /* As bpf_tunnel_key wants it: IPv4 in host order, IPv6 as it is. */
 static void to_tunnel(uint32_t out[4], const struct dsaa_addr *a)
@@ -381,7 +372,7 @@ static bool is_configured(const struct dsaa_fast_config *c, const struct dsaa_fa
 
 	for (i = 0; i < c->peers; i++)
 		for (j = 0; j < c->peer[i].links; j++) {
-			struct dsaa_fast_addr k = to_key(&c->peer[i].link[j].remote);
+			struct dsaa_fast_addr k = dsaa_fast_key(&c->peer[i].link[j].remote);
 
 			*site = c->peer[i].site;
 			if (memcmp(&k, key, sizeof(k)) == 0)
@@ -408,7 +399,7 @@ static void fill_peers(struct dsaa_fast *f, const struct dsaa_fast_config *c)
 			bpf_map_delete_elem(fd, &gone[i]);
 	for (i = 0; i < c->peers; i++)
 		for (j = 0; j < c->peer[i].links; j++) {
-			key = to_key(&c->peer[i].link[j].remote);
+			key = dsaa_fast_key(&c->peer[i].link[j].remote);
 			site = c->peer[i].site;
 			bpf_map_update_elem(fd, &key, &site, BPF_ANY);
 		}
@@ -433,18 +424,20 @@ static void fill_sites(struct dsaa_fast *f, const struct dsaa_fast_config *c)
 		put(f->skel->maps.sites, i, &sites[i]);
 }
 
+static void put_control(struct dsaa_fast *f)
+{
+	put(f->skel->maps.control, 0, &f->control);
+}
+
 static void fill_control(struct dsaa_fast *f, const struct dsaa_fast_config *c, unsigned vx)
 {
-	struct dsaa_fast_control control = {
-		.mark_mask = c->mark_mask,
-		.mark_shift = (uint32_t)__builtin_ctz(c->mark_mask),
-		.local_site = c->local_site,
-		.vx_ifindex = vx,
-		.tun_ifindex = if_nametoindex(c->tun_name),
-		.observe = c->observe,
-	};
-
-	put(f->skel->maps.control, 0, &control);
+	f->control.mark_mask = c->mark_mask;
+	f->control.mark_shift = (uint32_t)__builtin_ctz(c->mark_mask);
+	f->control.local_site = c->local_site;
+	f->control.vx_ifindex = vx;
+	f->control.tun_ifindex = if_nametoindex(c->tun_name);
+	f->control.observe = c->observe;
+	put_control(f);
 }
 
 /* ------------------------------------------------------------------ device and filters */
@@ -494,21 +487,28 @@ static bool make_device(const struct dsaa_fast_config *c, struct dsaa_fast_statu
 	return false;
 }
 
-/* Sees to it that our filter on the interface is program WHICH; *MADE is only ever set. */
+/* Sees to it that program WHICH hangs on the interface; *MADE is only ever set. */
 static bool attach(struct dsaa_fast *f, unsigned ifindex, enum prog which, bool *made,
 		   const char *name, struct dsaa_fast_status *st)
 {
 	bool new_qdisc = false;
 	int rc;
 
-	if (dsaa_fast_net_filter(ifindex) == f->prog_id[which])
+	if (dsaa_fast_hook_is(&f->hooks, ifindex, f->prog_id[which]))
 		return true;
-	rc = dsaa_fast_net_attach(ifindex, bpf_program__fd(prog_of(f, which)), &new_qdisc);
+	rc = dsaa_fast_hook_attach(&f->hooks, ifindex, bpf_program__fd(prog_of(f, which)),
+				   &new_qdisc);
 	*made |= new_qdisc;
 	if (rc < 0)
 		complain(st, name,
 			 rc == -EPERM ? "no permission to attach the program" : strerror(-rc));
 	return rc == 0;
+}
+
+static int detach(struct dsaa_fast *f, unsigned ifindex, bool qdisc)
+{
+	return dsaa_fast_hook_detach(&f->hooks, ifindex, bpf_program__fd(prog_of(f, TO_OWNER)),
+				     qdisc);
 }
 
 static bool get_port(struct dsaa_fast *f, uint32_t ifindex, struct dsaa_fast_port *port)
@@ -518,7 +518,29 @@ static bool get_port(struct dsaa_fast *f, uint32_t ifindex, struct dsaa_fast_por
 
 static const uint8_t tap_mac[] = DSAA_MAC_PREFIX;
 
-/* Interface number N of the configuration, in maps and with its filter. */
+/* Attaches or detaches, as PORT and the gate want; PORT then says how it is. */
+static bool serve_port(struct dsaa_fast *f, unsigned ifindex, struct dsaa_fast_port *port,
+		       const char *name, struct dsaa_fast_status *st)
+{
+	bool made = port->made_qdisc, ok = true;
+
+	if (!port->caught || !st->attached) {
+		if (!port->attached)
+			return true;
+		detach(f, ifindex, port->made_qdisc);
+		port->attached = port->made_qdisc = false;
+		return true;
+	}
+	if (port->attached && !dsaa_fast_hook_is(&f->hooks, ifindex, f->prog_id[TO_OWNER]) &&
+	    f->applied)
+		st->repaired++;
+	ok = attach(f, ifindex, TO_OWNER, &made, name, st);
+	port->attached = ok;
+	port->made_qdisc = made;
+	return ok;
+}
+
+/* Interface number N of the configuration, in maps and with its program. */
 static void serve_iface(struct dsaa_fast *f, const struct dsaa_fast_config *c, unsigned n,
 			struct dsaa_fast_status *st)
 {
@@ -526,7 +548,6 @@ static void serve_iface(struct dsaa_fast *f, const struct dsaa_fast_config *c, u
 	struct dsaa_fast_iface iface = { 0 };
 	struct dsaa_fast_port port = { 0 };
 	struct dsaa_fast_device d;
-	bool made, known;
 	uint32_t key;
 
 	if (dsaa_fast_net_device(in->name, &d) < 0) {
@@ -544,20 +565,14 @@ static void serve_iface(struct dsaa_fast *f, const struct dsaa_fast_config *c, u
 		put(f->skel->maps.ifaces, n, &iface);
 		return;
 	}
-	known = get_port(f, key, &port);
-	if (known && dsaa_fast_net_filter(key) == 0)
-		st->repaired++;
-	made = port.made_qdisc;
+	get_port(f, key, &port);
 	port.iface = n;
 	port.caught = in->caught;
 	/* the maps first: the program finds its interface with the first packet */
 	bpf_map_update_elem(bpf_map__fd(f->skel->maps.ports), &key, &port, BPF_ANY);
-	st->kernel[n - 1] = attach(f, key, in->caught ? TO_OWNER : UNMARK, &made, in->name, st);
-	port.made_qdisc = made;
-	bpf_map_update_elem(bpf_map__fd(f->skel->maps.ports), &key, &port, BPF_ANY);
-	if (!st->kernel[n - 1])
-		iface.ifindex = 0;
 	put(f->skel->maps.ifaces, n, &iface);
+	st->kernel[n - 1] = serve_port(f, key, &port, in->name, st);
+	bpf_map_update_elem(bpf_map__fd(f->skel->maps.ports), &key, &port, BPF_ANY);
 }
 
 /* The interfaces in the map: how many, with their ifindexes in KEYS. */
@@ -583,8 +598,12 @@ static bool is_wanted(const struct dsaa_fast_config *c, unsigned ifindex)
 	return false;
 }
 
-/* Takes the filters off interfaces that CONFIG (NULL: none) does not name; from map FD. */
-static int forget_ports(int fd, const struct dsaa_fast_config *c)
+/*
+ * Takes the program (-1: only leftovers) off interfaces that CONFIG (NULL: none) does not name; of
+ * those in map FD.
+ */
+static int forget_ports(struct dsaa_fast_hooks *h, int prog_fd, int fd,
+			const struct dsaa_fast_config *c)
 {
 	uint32_t keys[DSAA_FAST_PORTS];
 	unsigned n = list_ports(fd, keys), i;
@@ -594,7 +613,7 @@ static int forget_ports(int fd, const struct dsaa_fast_config *c)
 	for (i = 0; i < n; i++) {
 		if (is_wanted(c, keys[i]) || bpf_map_lookup_elem(fd, &keys[i], &port) < 0)
 			continue;
-		one = dsaa_fast_net_detach(keys[i], port.made_qdisc);
+		one = port.attached ? dsaa_fast_hook_detach(h, keys[i], prog_fd, port.made_qdisc) : 0;
 		rc = rc ? rc : one;
 		bpf_map_delete_elem(fd, &keys[i]);
 	}
@@ -610,8 +629,9 @@ static const char *config_wrong(const struct dsaa_fast_config *c)
 		return "the local site has no number";
 	if (!dsaa_mark_mask_valid(c->mark_mask) || c->tunnel_port == 0)
 		return "the mark mask or the tunnel's port is out of range";
-	if (c->peers > DSAA_SITES_MAX || c->ifaces > DSAA_IFACES_MAX)
-		return "more sites or interfaces than the limits allow";
+	if (c->peers > DSAA_SITES_MAX || c->ifaces > DSAA_IFACES_MAX ||
+	    c->prefixes > DSAA_COUNTED_PREFIXES_MAX)
+		return "more sites, interfaces or prefixes than the limits allow";
 	if (!memchr(c->tun_name, '\0', sizeof(c->tun_name)))
 		return "the TAP device's name is too long";
 	for (i = 0; i < c->ifaces; i++)
@@ -650,27 +670,34 @@ bool dsaa_fast_apply(struct dsaa_fast *f, const struct dsaa_fast_config *c,
 	fill_control(f, c, st->vx_ifindex);
 	fill_sites(f, c);
 	fill_peers(f, c);
+	dsaa_fast_prefixes_fill(f, c);
 	if (!attach(f, st->vx_ifindex, FROM_PEER, &unused, DSAA_FAST_DEVICE, st))
 		return false;
 	st->running = true;
+	pthread_mutex_lock(&f->lock);
+	st->attached = f->open;
+	pthread_mutex_unlock(&f->lock);
 	/* first what goes, then what comes: an interface may take the number of another */
-	forget_ports(bpf_map__fd(f->skel->maps.ports), c);
+	forget_ports(&f->hooks, bpf_program__fd(prog_of(f, TO_OWNER)),
+		     bpf_map__fd(f->skel->maps.ports), c);
 	for (n = 1; n <= c->ifaces; n++)
 		serve_iface(f, c, n, st);
 	for (; n < DSAA_FAST_IFACES; n++)
 		put(f->skel->maps.ifaces, n, &none);
 	if (!f->pinned)
 		complain(st, "what the kernel knows is lost when dsaad restarts", f->no_pins);
+	f->applied = true;
 	return true;
 }
 
 /* ------------------------------------------------------------------ removal */
 
 /* Filters first, so that nothing is sent any more; then the device, which ends the tunnel. */
-static bool take_away(int ports_fd, const char *dir, char *err, size_t errlen)
+static bool take_away(struct dsaa_fast_hooks *h, int prog_fd, int ports_fd, const char *dir,
+		      char *err, size_t errlen)
 {
 	struct dsaa_fast_device d;
-	int rc = ports_fd >= 0 ? forget_ports(ports_fd, NULL) : 0;
+	int rc = ports_fd >= 0 ? forget_ports(h, prog_fd, ports_fd, NULL) : 0;
 
 	if (dsaa_fast_net_device(DSAA_FAST_DEVICE, &d) == 0 && d.tunnel && rc == 0)
 		rc = dsaa_fast_net_delete(d.ifindex);
@@ -682,38 +709,41 @@ static bool take_away(int ports_fd, const char *dir, char *err, size_t errlen)
 
 bool dsaa_fast_remove(struct dsaa_fast *f, char *err, size_t errlen)
 {
-	bool ok = take_away(bpf_map__fd(f->skel->maps.ports), f->dir, err, errlen);
+	bool ok = take_away(&f->hooks, bpf_program__fd(prog_of(f, TO_OWNER)),
+			    bpf_map__fd(f->skel->maps.ports), f->dir, err, errlen);
 
-	f->pinned = false;
+	f->pinned = f->applied = false;
 	return ok;
 }
 
 /* Without the map that says where: looks at every interface. */
-static void sweep_filters(void)
+static void sweep_hooks(struct dsaa_fast_hooks *h)
 {
 	struct if_nameindex *all = if_nameindex(), *i;
 
 	for (i = all; i && i->if_index; i++)
-		if (dsaa_fast_net_filter(i->if_index))
-			dsaa_fast_net_detach(i->if_index, false);
+		dsaa_fast_hook_detach(h, i->if_index, -1, false);
 	if_freenameindex(all);
 }
 
 bool dsaa_fast_sweep(const char *bpffs, char *err, size_t errlen)
 {
 	char dir[PATH_LEN], path[PATH_LEN + 8], why[128];
+	struct dsaa_fast_hooks hooks;
 	int fd = -1;
 	bool ok;
 
 	libbpf_set_print(keep_complaint);
+	dsaa_fast_hooks_open(&hooks);
 	if (pin_dir(bpffs ? bpffs : DSAA_FAST_BPFFS, dir, why, sizeof(why))) {
 		snprintf(path, sizeof(path), "%s/ports", dir);
 		fd = bpf_obj_get(path);
 	}
-	ok = take_away(fd, dir, err, errlen);
+	ok = take_away(&hooks, -1, fd, dir, err, errlen);
 	if (fd >= 0)
 		close(fd);
-	sweep_filters();
+	sweep_hooks(&hooks);
+	dsaa_fast_hooks_close(&hooks);
 	if (dir[0])
 		rmdir(dir);
 	return ok;
@@ -757,7 +787,7 @@ void dsaa_fast_set_foreign(struct dsaa_fast *f, bool any)
 bool dsaa_fast_address(struct dsaa_fast *f, const struct dsaa_addr *addr, bool added)
 {
 	int fd = bpf_map__fd(f->skel->maps.locals);
-	struct dsaa_fast_addr key = to_key(addr);
+	struct dsaa_fast_addr key = dsaa_fast_key(addr);
 	uint32_t one = 1;
 
 	if (added)
@@ -766,78 +796,60 @@ bool dsaa_fast_address(struct dsaa_fast *f, const struct dsaa_addr *addr, bool a
 	return true;
 }
 
-/* ------------------------------------------------------------------ counters */
+/* ------------------------------------------------------------------ filter */
 
-static void sum_reason(struct dsaa_fast *f, uint32_t i, struct dsaa_fast_counters *out)
+static void set_bit(struct dsaa_fast *f, struct dsaa_fast_bit b)
 {
-	struct dsaa_fast_reason r[f->cpus];
-	unsigned cpu;
-
-	if (bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.reasons), &i, r) < 0)
-		return;
-	for (cpu = 0; cpu < f->cpus; cpu++) {
-		out->packets[i] += r[cpu].packets;
-		out->bytes[i] += r[cpu].bytes;
-	}
+	__atomic_fetch_or(&f->filter[b.word], b.bit, __ATOMIC_RELAXED);
 }
 
-static void sum_peer(struct dsaa_fast *f, uint32_t i, struct dsaa_fast_counters *out)
+static uint32_t fold(const uint8_t bytes[16], uint8_t family)
 {
-	struct dsaa_fast_peer_count p[f->cpus];
-	unsigned cpu;
+	uint32_t words[4];
 
-	if (bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.peers_seen), &i, p) < 0)
-		return;
-	for (cpu = 0; cpu < f->cpus; cpu++) {
-		out->peer[i].packets_sent += p[cpu].packets_sent;
-		out->peer[i].bytes_sent += p[cpu].bytes_sent;
-		out->peer[i].packets_received += p[cpu].packets_received;
-		out->peer[i].bytes_received += p[cpu].bytes_received;
-	}
+	memcpy(words, bytes, family == 4 ? 4 : 16);
+	return family == 4 ? words[0] : dsaa_fast_fold(words);
 }
 
-static void sum(struct dsaa_fast *f, struct dsaa_fast_counters *out)
+void dsaa_fast_filter_add(struct dsaa_fast *f, uint8_t family, const struct dsaa_tuple *t)
 {
-	struct dsaa_fast_device d;
+	set_bit(f, dsaa_fast_filter_bit(fold(t->src, family), fold(t->dst, family),
+					htons(t->sport), htons(t->dport)));
+}
+
+static void use_filter(struct dsaa_fast *f, bool use)
+{
+	f->control.filter = use;
+	put_control(f);
+}
+
+void dsaa_fast_filter_reset(struct dsaa_fast *f)
+{
 	unsigned i;
 
-	memset(out, 0, sizeof(*out));
-	for (i = dsaa_reason_next(0); i < DSAA_REASONS_MAX; i = dsaa_reason_next(i))
-		sum_reason(f, i, out);
-	for (i = 1; i <= DSAA_SITES_MAX; i++)
-		sum_peer(f, i, out);
-	if (dsaa_fast_net_device(DSAA_FAST_DEVICE, &d) == 0)
-		out->packets[DSAA_R_RX_MALFORMED] += d.unreadable;
+	use_filter(f, false);
+	for (i = 0; i < DSAA_FAST_FILTER_WORDS; i++)
+		__atomic_store_n(&f->filter[i], 0, __ATOMIC_RELAXED);
 }
 
-void dsaa_fast_counters(struct dsaa_fast *f, struct dsaa_fast_counters *out)
+void dsaa_fast_filter_complete(struct dsaa_fast *f)
 {
-	const struct dsaa_fast_counters *old = &f->cleared;
-	unsigned i;
-
-	sum(f, out);
-	pthread_mutex_lock(&f->lock);
-	for (i = 0; i < DSAA_REASONS_MAX; i++) {
-		/* the device was made again: its errors began anew */
-		out->packets[i] -= old->packets[i] < out->packets[i] ? old->packets[i]
-								     : out->packets[i];
-		out->bytes[i] -= old->bytes[i];
-	}
-	for (i = 1; i <= DSAA_SITES_MAX; i++) {
-		out->peer[i].packets_sent -= old->peer[i].packets_sent;
-		out->peer[i].bytes_sent -= old->peer[i].bytes_sent;
-		out->peer[i].packets_received -= old->peer[i].packets_received;
-		out->peer[i].bytes_received -= old->peer[i].bytes_received;
-	}
-	pthread_mutex_unlock(&f->lock);
+	use_filter(f, true);
 }
 
-void dsaa_fast_counters_clear(struct dsaa_fast *f)
+bool dsaa_fast_filter_is_complete(const struct dsaa_fast *f)
 {
-	struct dsaa_fast_counters now;
+	return f->control.filter;
+}
 
-	sum(f, &now);
-	pthread_mutex_lock(&f->lock);
-	f->cleared = now;
-	pthread_mutex_unlock(&f->lock);
+unsigned dsaa_fast_filter_full(const struct dsaa_fast *f)
+{
+	enum { SAMPLE = 1024, STEP = DSAA_FAST_FILTER_WORDS / SAMPLE };
+	unsigned i, bits = 0;
+
+	/* the hash spreads them evenly */
+	for (i = 0; i < SAMPLE; i++)
+		bits += __builtin_popcountll(
+			__atomic_load_n(&f->filter[i * STEP], __ATOMIC_RELAXED));
+	return bits * 100 / (SAMPLE * 64);
 }

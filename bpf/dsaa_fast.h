@@ -9,13 +9,14 @@
  * (COOKIE: of the network namespace), so that the next start takes over state
  * words and counters. Only dsaa_fast_remove() and dsaa_fast_sweep() end it.
  *
- * Filters are clsact filters and not tcx links: those need no pin to outlive
- * the process, every kernel that has the conntrack functions has them, and
- * they are replaced atomically. Ours has priority DSAA_FAST_PRIORITY: after
- * what an operator numbers by hand, before what the kernel numbers.
+ * While no connection of another site is here, nothing hangs on the interfaces,
+ * so that all others cost nothing: dsaa_fast_set_foreign() closes and opens, and
+ * the next dsaa_fast_apply() takes away or attaches. While there are some, a
+ * filter tells most packets of others without a look-up: every connection of
+ * another site has to be told by dsaa_fast_filter_add().
  *
- * Threads: main thread; dsaa_fast_set_word(), dsaa_fast_set_foreign() and
- * dsaa_fast_counters() may be called by any thread between load and close.
+ * Threads: main thread; dsaa_fast_set_word(), dsaa_fast_set_foreign(),
+ * dsaa_fast_filter_add() and dsaa_fast_counters() may be called by any thread between load and close.
  *
  * Privileges: dsaa_fast_load wants CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON)
  * and CAP_NET_ADMIN, so it is called before a daemon gives up root; apply,
@@ -26,6 +27,7 @@
 
 #include <sys/types.h>
 
+#include "core/dsaa_flow.h"
 #include "core/dsaa_owner.h"
 #include "core/dsaa_reason.h"
 
@@ -69,11 +71,14 @@ struct dsaa_fast_config {
 	struct dsaa_fast_peer peer[DSAA_SITES_MAX];
 	unsigned ifaces;
 	struct dsaa_fast_ifname iface[DSAA_IFACES_MAX];
+	unsigned prefixes; /* for which corrected packets are counted */
+	struct dsaa_prefix prefix[DSAA_COUNTED_PREFIXES_MAX];
 };
 
 struct dsaa_fast_status {
 	bool running;		      /* the tunnel's device is up and has its program */
 	bool pinned;		      /* the next start finds the maps */
+	bool attached;		      /* on the interfaces; not while no foreign connection is here */
 	unsigned vx_ifindex;	      /* 0: no device */
 	unsigned repaired;	      /* what somebody had removed, and this apply put back */
 	bool port_in_use;	      /* why it does not run: somebody has the tunnel's port */
@@ -120,6 +125,23 @@ enum dsaa_site_word dsaa_fast_get_word(struct dsaa_fast *fast, dsaa_site_id site
  */
 void dsaa_fast_set_foreign(struct dsaa_fast *fast, bool any);
 
+/*
+ * Tells of a connection of another site by one of its tuples: before it is put into the kernel's
+ * table, and once more afterwards, because the filter may have been emptied in between. What the
+ * filter does not know, the programs do not find (the nft table does).
+ */
+void dsaa_fast_filter_add(struct dsaa_fast *fast, uint8_t family, const struct dsaa_tuple *tuple);
+/*
+ * Empties the filter, because it knows too many that are gone; every packet is looked up until
+ * dsaa_fast_filter_complete() says that all there are have been told again. Main thread.
+ */
+void dsaa_fast_filter_reset(struct dsaa_fast *fast);
+void dsaa_fast_filter_complete(struct dsaa_fast *fast);
+/* False after a reset, and after a load that found none. */
+bool dsaa_fast_filter_is_complete(const struct dsaa_fast *fast);
+/* How many percent of the packets of others are looked up in vain. */
+unsigned dsaa_fast_filter_full(const struct dsaa_fast *fast);
+
 /* An address of the router itself, which came or went. False when there are too many. */
 bool dsaa_fast_address(struct dsaa_fast *fast, const struct dsaa_addr *addr, bool added);
 
@@ -128,11 +150,21 @@ struct dsaa_fast_counters {
 	uint64_t bytes[DSAA_REASONS_MAX];   /* of IP */
 	struct {
 		uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
+		uint64_t packets_observed, bytes_observed; /* would have been sent */
 	} peer[DSAA_SITES_MAX + 1]; /* by site number */
 };
 
 /* The counters since the last clear. */
 void dsaa_fast_counters(struct dsaa_fast *fast, struct dsaa_fast_counters *counters);
 void dsaa_fast_counters_clear(struct dsaa_fast *fast);
+
+/* What was addressed to a prefix of the configuration and sent to its owner, or would have been. */
+struct dsaa_fast_prefix_counters {
+	uint64_t packets, bytes, packets_observed, bytes_observed;
+};
+
+/* False when the prefix is not counted. */
+bool dsaa_fast_prefix_counters(struct dsaa_fast *fast, const struct dsaa_prefix *prefix,
+			       struct dsaa_fast_prefix_counters *counters);
 
 #endif

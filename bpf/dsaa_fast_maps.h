@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/dsaa_fast_shared.h"
+#include "core/dsaa_types.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -76,6 +77,29 @@ struct {
 	__type(value, struct dsaa_fast_peer_count);
 } peers_seen SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DSAA_FAST_FILTER_WORDS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} filter SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, DSAA_FAST_PREFIXES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dsaa_fast_prefix);
+	__type(value, __u32);
+} prefixes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DSAA_FAST_PREFIXES);
+	__type(key, __u32);
+	__type(value, struct dsaa_fast_prefix_count);
+} prefixes_seen SEC(".maps");
+
 static __always_inline __u32 ip_bytes(const struct __sk_buff *skb)
 {
 	return skb->len - ETH_HLEN;
@@ -97,14 +121,25 @@ static __always_inline void count(const struct __sk_buff *skb, __u32 reason)
 	r->bytes += ip_bytes(skb);
 }
 
-static __always_inline void count_sent(const struct __sk_buff *skb, __u32 site)
+/* TO: where the packet is addressed to. OBSERVED: it was not sent, only would have been. */
+static __always_inline void count_sent(const struct __sk_buff *skb, __u32 site,
+				       const struct dsaa_fast_addr *to, bool observed)
 {
 	struct dsaa_fast_peer_count *p = bpf_map_lookup_elem(&peers_seen, &site);
+	struct dsaa_fast_prefix key = { .len = 128, .addr = *to };
+	struct dsaa_fast_prefix_count *c;
+	__u32 n = wire_packets(skb), len = ip_bytes(skb), *number;
 
 	if (!p)
 		return;
-	p->packets_sent += wire_packets(skb);
-	p->bytes_sent += ip_bytes(skb);
+	*(observed ? &p->packets_observed : &p->packets_sent) += n;
+	*(observed ? &p->bytes_observed : &p->bytes_sent) += len;
+	number = bpf_map_lookup_elem(&prefixes, &key);
+	c = number ? bpf_map_lookup_elem(&prefixes_seen, number) : NULL;
+	if (!c)
+		return;
+	*(observed ? &c->packets_observed : &c->packets) += n;
+	*(observed ? &c->bytes_observed : &c->bytes) += len;
 }
 
 static __always_inline void count_received(const struct __sk_buff *skb, __u32 site)

@@ -67,6 +67,35 @@ void dsaa_fast_set_foreign(struct dsaa_fast *fast, bool any)
 	(void)any;
 }
 
+void dsaa_fast_filter_add(struct dsaa_fast *fast, uint8_t family, const struct dsaa_tuple *tuple)
+{
+	(void)fast;
+	(void)family;
+	(void)tuple;
+}
+
+void dsaa_fast_filter_reset(struct dsaa_fast *fast)
+{
+	(void)fast;
+}
+
+void dsaa_fast_filter_complete(struct dsaa_fast *fast)
+{
+	(void)fast;
+}
+
+bool dsaa_fast_filter_is_complete(const struct dsaa_fast *fast)
+{
+	(void)fast;
+	return true;
+}
+
+unsigned dsaa_fast_filter_full(const struct dsaa_fast *fast)
+{
+	(void)fast;
+	return 0;
+}
+
 bool dsaa_fast_address(struct dsaa_fast *fast, const struct dsaa_addr *addr, bool added)
 {
 	(void)fast;
@@ -84,4 +113,13 @@ void dsaa_fast_counters(struct dsaa_fast *fast, struct dsaa_fast_counters *count
 void dsaa_fast_counters_clear(struct dsaa_fast *fast)
 {
 	(void)fast;
+}
+
+bool dsaa_fast_prefix_counters(struct dsaa_fast *fast, const struct dsaa_prefix *prefix,
+			       struct dsaa_fast_prefix_counters *counters)
+{
+	(void)fast;
+	(void)prefix;
+	memset(counters, 0, sizeof(*counters));
+	return false;
 }

@@ -176,32 +176,53 @@ static __always_inline __u32 word_of(__u32 site)
 	return word ? *word : DSAA_WORD_UNKNOWN;
 }
 
-/* Whether it goes to the router itself (core's dsaa_addr_is_special, and its own addresses). */
-static __always_inline bool to_router(const struct packet *p)
+/* Where it is addressed to. */
+static __always_inline void destination(const struct packet *p, struct dsaa_fast_addr *a)
 {
-	struct dsaa_fast_addr a = { { 0, 0, bpf_htonl(0xffff), 0 } };
-	const __u32 *d = p->tuple.ipv6.daddr;
-
 	if (p->family == 4) {
-		__u32 ip = bpf_ntohl(p->tuple.ipv4.daddr);
+		a->word[0] = a->word[1] = 0;
+		a->word[2] = bpf_htonl(0xffff);
+		a->word[3] = p->tuple.ipv4.daddr;
+	} else {
+		__builtin_memcpy(a->word, p->tuple.ipv6.daddr, sizeof(a->word));
+	}
+}
+
+/* Whether A, its destination, is the router itself (core's dsaa_addr_is_special, and its own). */
+static __always_inline bool to_router(const struct packet *p, const struct dsaa_fast_addr *a)
+{
+	if (p->family == 4) {
+		__u32 ip = bpf_ntohl(a->word[3]);
 
 		/* this network, loopback, link-local, multicast, broadcast */
 		if (ip >> 24 == 0 || ip >> 24 == 127 || ip >> 16 == 0xa9fe || ip >> 28 == 0xe ||
 		    ip == 0xffffffff)
 			return true;
-		a.word[3] = p->tuple.ipv4.daddr;
 	} else {
-		__u32 first = bpf_ntohl(d[0]);
+		__u32 first = bpf_ntohl(a->word[0]);
 
 		if (first >> 22 == 0xfe80 >> 6 || first >> 24 == 0xff ||
-		    (!d[0] && !d[1] && !d[2] && bpf_ntohl(d[3]) <= 1))
+		    (!a->word[0] && !a->word[1] && !a->word[2] && bpf_ntohl(a->word[3]) <= 1))
 			return true;
-		a.word[0] = d[0];
-		a.word[1] = d[1];
-		a.word[2] = d[2];
-		a.word[3] = d[3];
 	}
-	return bpf_map_lookup_elem(&locals, &a) != NULL;
+	return bpf_map_lookup_elem(&locals, a) != NULL;
+}
+
+/* False when no connection of another site has these addresses and ports. */
+static __always_inline bool may_be_foreign(const struct packet *p)
+{
+	struct dsaa_fast_bit b;
+	__u64 *word;
+
+	if (p->family == 4)
+		b = dsaa_fast_filter_bit(p->tuple.ipv4.saddr, p->tuple.ipv4.daddr,
+					 p->tuple.ipv4.sport, p->tuple.ipv4.dport);
+	else
+		b = dsaa_fast_filter_bit(dsaa_fast_fold(p->tuple.ipv6.saddr),
+					 dsaa_fast_fold(p->tuple.ipv6.daddr), p->tuple.ipv6.sport,
+					 p->tuple.ipv6.dport);
+	word = bpf_map_lookup_elem(&filter, &b.word);
+	return !word || *word & b.bit;
 }
 
 #endif

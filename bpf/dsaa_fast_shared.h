@@ -14,14 +14,7 @@
 
 #include "core/dsaa_limits.h"
 
-#define DSAA_FAST_LAYOUT 1
-
-/*
- * The mark of a packet between dsaa_from_peer and the second look at ingress of
- * the interface it came in from originally, which takes it off again: nothing
- * else in the kernel sees it.
- */
-#define DSAA_FAST_MARK 0xd5aad5aau
+#define DSAA_FAST_LAYOUT 2
 
 enum dsaa_fast_limits {
 	DSAA_FAST_SITES = DSAA_SITES_MAX + 1,	/* by site number; 0 is no site */
@@ -30,6 +23,10 @@ enum dsaa_fast_limits {
 	DSAA_FAST_PEERS = DSAA_SITES_MAX * DSAA_SITE_SYNC_ADDRESSES_MAX,
 	DSAA_FAST_LOCALS = DSAA_LOCAL_ADDRESSES_MAX,
 	DSAA_FAST_REASONS = 128, /* DSAA_REASONS_MAX */
+	DSAA_FAST_PREFIXES = DSAA_COUNTED_PREFIXES_MAX,
+	/* 8 Mbit: for 400000 connections of other sites one in ten others is looked up in vain */
+	DSAA_FAST_FILTER_SHIFT = 17, /* words of the filter, as a power of two */
+	DSAA_FAST_FILTER_WORDS = 1 << DSAA_FAST_FILTER_SHIFT,
 };
 
 /*
@@ -47,7 +44,41 @@ struct dsaa_fast_control {
 	__u32 vx_ifindex;  /* the VXLAN device */
 	__u32 tun_ifindex; /* the TAP device of the slow path, 0: none */
 	__u32 observe;	   /* count what would be carried, touch nothing */
+	__u32 filter;	   /* the filter knows all connections of other sites: use it */
 };
+
+/*
+ * Map "filter": a Bloom filter of one function, two bits for each connection of another site, one
+ * for each direction's addresses and ports. A packet whose bit is not set belongs to none of them
+ * and needs no look-up. The same for both directions of one tuple; not for other protocols than
+ * TCP and UDP, which are not distinguished.
+ */
+struct dsaa_fast_bit {
+	__u32 word; /* < DSAA_FAST_FILTER_WORDS */
+	__u64 bit;
+};
+
+/* X, Y: the two addresses, IPv6 as dsaa_fast_fold(); all in network order. */
+static inline __attribute__((always_inline)) struct dsaa_fast_bit
+dsaa_fast_filter_bit(__u32 x, __u32 y, __u16 sport, __u16 dport)
+{
+	__u64 addresses = ((__u64)(x ^ y) << 32) + x + y;
+	__u64 ports = ((__u64)(sport ^ dport) << 20) + sport + dport;
+	/* Fibonacci hashing: the high bits of the product depend on all of the sum */
+	__u64 hash = (addresses ^ ports * 0xbf58476d1ce4e5b9ull) * 0x9e3779b97f4a7c15ull;
+	struct dsaa_fast_bit b = { hash >> (64 - DSAA_FAST_FILTER_SHIFT),
+				   1ull << (hash >> (58 - DSAA_FAST_FILTER_SHIFT) & 63) };
+
+	return b;
+}
+
+static inline __attribute__((always_inline)) __u32 dsaa_fast_fold(const __u32 a[4])
+{
+	__u64 sum = ((__u64)a[0] << 32 | a[1]) * 0x9e3779b97f4a7c15ull ^
+		    ((__u64)a[2] << 32 | a[3]) * 0xbf58476d1ce4e5b9ull;
+
+	return sum >> 32;
+}
 
 /* An address in network order; IPv4 as ::ffff:a.b.c.d. */
 struct dsaa_fast_addr {
@@ -75,6 +106,8 @@ struct dsaa_fast_port {
 	__u16 iface;	 /* number of the logical interface */
 	__u8 caught;	 /* foreign packets are caught here */
 	__u8 made_qdisc; /* the clsact qdisc is ours */
+	__u8 attached;
+	__u8 unused[3];
 };
 
 /* Map "reasons" (per CPU), by enum dsaa_reason. Packets are those of the wire, before GRO. */
@@ -89,6 +122,22 @@ struct dsaa_fast_peer_count {
 	__u64 bytes_sent;
 	__u64 packets_received;
 	__u64 bytes_received;
+	__u64 packets_observed; /* would have been sent */
+	__u64 bytes_observed;
+};
+
+/* Map "prefixes": the number of the longest prefix that an address lies in. */
+struct dsaa_fast_prefix {
+	__u32 len; /* of all 128 bits */
+	struct dsaa_fast_addr addr;
+};
+
+/* Map "prefixes_seen" (per CPU), by that number: what was addressed to it and left for its owner. */
+struct dsaa_fast_prefix_count {
+	__u64 packets;
+	__u64 bytes;
+	__u64 packets_observed;
+	__u64 bytes_observed;
 };
 
 #endif

@@ -33,6 +33,7 @@ enum dsaa_limits {
 	/* correction */
 	DSAA_PACKET_MAX = 65535,
 	DSAA_VNI_MAX = 0xffffff,
+	DSAA_COUNTED_PREFIXES_MAX = 256, /* of "advertise", for which corrected packets are counted */
 	DSAA_IP6_EXTENSIONS_MAX = 16,	 /* extension headers of a packet that are stepped over */
 };
 

@@ -539,25 +539,27 @@ void dsaa_cli_show_correction_interface(struct vty *vty, const struct lyd_node *
 }
 
 DEFPY_YANG(dsaa_correction_mode, dsaa_correction_mode_cmd,
-	   "correction mode <auto|kernel|nfqueue|off>$mode",
+	   "correction mode <auto|kernel|nfqueue|off|observe>$mode",
 	   CORRECTION_STR
 	   "Which data path is used\n"
 	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
 	   "Kernel fast path, NFQUEUE for what it leaves\n"
 	   "NFQUEUE only\n"
-	   "No correction\n")
+	   "No correction\n"
+	   "No correction: only count what would be corrected\n")
 {
 	return set_leaf(vty, "correction mode", "/correction/mode", mode, false);
 }
 
 DEFPY_YANG(no_dsaa_correction_mode, no_dsaa_correction_mode_cmd,
-	   "no correction mode [<auto|kernel|nfqueue|off>]",
+	   "no correction mode [<auto|kernel|nfqueue|off|observe>]",
 	   NO_STR CORRECTION_STR
 	   "Which data path is used\n"
 	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
 	   "Kernel fast path, NFQUEUE for what it leaves\n"
 	   "NFQUEUE only\n"
-	   "No correction\n")
+	   "No correction\n"
+	   "No correction: only count what would be corrected\n")
 {
 	return set_leaf(vty, "correction mode", "/correction/mode", NULL, true);
 }

@@ -109,6 +109,8 @@ static void make_rules_config(struct dsaa_rules_config *c)
 		if (!is_peer(s))
 			continue;
 		add_peer_addresses(c, &dsaa_conf.site[s]);
+		if (dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE)
+			continue;
 		if (word == DSAA_WORD_ALIVE || word == DSAA_WORD_UNREACHABLE)
 			c->foreign[c->foreigns++] = s;
 		if (word == DSAA_WORD_ALIVE) {
@@ -155,6 +157,18 @@ static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
 	return rc;
 }
 
+/* Corrected packets are counted for each prefix of "advertise" by itself. */
+static unsigned advertised_prefixes(struct dsaa_prefix prefix[DSAA_COUNTED_PREFIXES_MAX])
+{
+	struct dsaa_advert *a;
+	unsigned n = 0;
+
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+		if (n < DSAA_COUNTED_PREFIXES_MAX)
+			dsaa_prefix_from_prefix(&prefix[n++], &a->prefix);
+	return n;
+}
+
 static void make_nfq_config(struct dsaa_nfq_config *c)
 {
 	char names[DSAA_IFACES_MAX][IFNAMSIZ];
@@ -183,6 +197,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 		strlcpy(c->iface[i].name, names[i], sizeof(c->iface[i].name));
 		c->iface[i].ifindex = ifp ? ifp->ifindex : 0;
 	}
+	c->prefixes = advertised_prefixes(c->prefix);
 	c->addresses = &addresses;
 	c->words = &words;
 	c->find = find_owner;
@@ -289,7 +304,7 @@ static bool run_queues(const struct dsaa_nfq_config *c)
 	return ok;
 }
 
-/* Mode "kernel" means that, and not everything through the queues. */
+/* Modes "kernel" and "observe" mean that, and not everything through the queues. */
 static bool give_up(void)
 {
 	snprintf(problem, sizeof(problem), "no fast path: %s", dsaa_correct_fast_why());
@@ -300,7 +315,8 @@ static bool give_up(void)
 
 static bool run_paths(struct dsaa_nfq_config *c)
 {
-	bool only_kernel = dsaa_conf.correction_mode == DSAA_CORRECTION_KERNEL;
+	bool only_kernel = dsaa_conf.correction_mode == DSAA_CORRECTION_KERNEL ||
+			   dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE;
 
 	c->send_only = dsaa_correct_fast_may_run(c);
 	if (!c->send_only)
@@ -380,7 +396,8 @@ static void check(struct event *t)
 {
 	if (nfq)
 		look_after();
-	dsaa_correct_fast_check_gate();
+	dsaa_correct_gate_check();
+	dsaa_correct_rate_sample();
 	dsaa_correct_reconcile();
 }
 
@@ -424,6 +441,7 @@ void dsaa_correct_reconcile(void)
 void dsaa_correct_stop(void)
 {
 	EVENT_OFF(t_check);
+	dsaa_correct_gate_stop();
 	dsaa_correct_fast_remove();
 	remove_rules();
 	close_queues();
@@ -486,6 +504,7 @@ void dsaa_correct_clear(void)
 	if (nfq)
 		dsaa_nfq_counters_clear(nfq);
 	dsaa_correct_fast_clear();
+	dsaa_correct_rate_clear();
 }
 
 /* ------------------------------------------------------------------ what is shown */
@@ -502,6 +521,8 @@ void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v)
 	v->bytes_sent = c.peer[site].bytes_sent + k.peer[site].bytes_sent;
 	v->packets_received = c.peer[site].packets_received + k.peer[site].packets_received;
 	v->bytes_received = c.peer[site].bytes_received + k.peer[site].bytes_received;
+	v->packets_observed = k.peer[site].packets_observed;
+	v->bytes_observed = k.peer[site].bytes_observed;
 }
 
 void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
@@ -514,6 +535,23 @@ void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
 		dsaa_nfq_counters(nfq, &c);
 	for (unsigned i = 0; i < DSAA_REASONS_MAX; i++)
 		packets[i] = c.reason[i] + k.packets[i];
+}
+
+void dsaa_correct_prefix_view(const struct prefix *p, struct dsaa_correct_prefix *v)
+{
+	struct dsaa_fast_prefix_counters k = { 0 };
+	struct dsaa_prefix prefix = { 0 };
+	uint64_t packets = 0, bytes = 0;
+
+	dsaa_prefix_from_prefix(&prefix, p);
+	if (dsaa_correct_fast())
+		dsaa_fast_prefix_counters(dsaa_correct_fast(), &prefix, &k);
+	if (nfq)
+		dsaa_nfq_prefix_counters(nfq, &prefix, &packets, &bytes);
+	v->packets = k.packets + packets;
+	v->bytes = k.bytes + bytes;
+	v->packets_observed = k.packets_observed;
+	v->bytes_observed = k.bytes_observed;
 }
 
 unsigned dsaa_correct_policy_queue(void)
@@ -580,6 +618,8 @@ const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)
 		return off(why, whylen, "interface missing");
 	if (problem[0] || !nfq)
 		return off(why, whylen, problem[0] ? problem : "starting");
+	if (dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE)
+		return off(why, whylen, "correction mode observe: counted, not touched");
 	dsaa_nfq_status(nfq, &status);
 	if (dsaa_correct_fast_serves(ifname)) {
 		tell_why(why, whylen,

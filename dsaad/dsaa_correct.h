@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's fast path as dsaa_correct.c runs it (dsaa_correct_fast.c).
+ * The kernel's fast path as dsaa_correct.c runs it (dsaa_correct_fast.c,
+ * dsaa_correct_gate.c), and how much it does (dsaa_correct_rate.c).
  * Main thread, but for dsaa_correct_fast_word() and dsaa_correct_foreign(), which any thread may call.
  */
 #ifndef DSAA_CORRECT_H
@@ -43,8 +44,17 @@ void dsaa_correct_fast_address(const struct dsaa_addr *a, bool added);
 void dsaa_correct_fast_counters(struct dsaa_fast_counters *c);
 void dsaa_correct_fast_clear(void);
 
-/* From time to time: closes the gate when no connection of another site is here any more. */
-void dsaa_correct_fast_check_gate(void);
+/* The loaded programs, or NULL. Any thread. */
+struct dsaa_fast *dsaa_correct_fast(void);
+
+/* dsaa_correct_gate.c: from time to time, whether connections of other sites are here. */
+void dsaa_correct_gate_check(void);
+void dsaa_correct_gate_stop(void);
+bool dsaa_correct_gate_is_open(void);
+
+/* dsaa_correct_rate.c: from time to time, and when counters are cleared. */
+void dsaa_correct_rate_sample(void);
+void dsaa_correct_rate_clear(void);
 
 /* dsaa_correct.c: compares everything with what runs, soon. Any thread. */
 void dsaa_correct_changed(void);

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel's fast path, see dsaa_correct.h. What it needs of the
- * configuration is what the queue thread gets, too.
- *
- * The gate: while no connection of another site is in the kernel's table, the
- * programs have nothing to look for. The sync thread opens it before it puts
- * the first one there (dsaa_correct_foreign()); the main thread closes it when
- * a while later none is left. Meanwhile a gate that is closed too long costs
- * no packet its owner: the rules find foreign packets, too.
+ * configuration is what the queue thread gets, too. The gate is in
+ * dsaa_correct_gate.c.
  */
 #include "dsaad/dsaa_correct.h"
 
@@ -22,8 +17,6 @@ enum {
 	RETRY_S = 30,
 	/* how long the queue thread may take to close the port: tries, a millisecond each */
 	PORT_TRIES = 50,
-	/* how often the kernel's table is searched for connections of others, seconds */
-	SEARCH_S = 10,
 };
 
 static struct dsaa_fast *fast;
@@ -35,10 +28,10 @@ static bool running;
 static bool maybe_there; /* something may be left in the kernel */
 static struct dsaa_mono failed_at;
 
-/* the gate: written by the main thread and the sync thread */
-static _Atomic bool gate = true;
-static _Atomic bool recent = true; /* the sync thread put some there since the last search */
-static struct dsaa_mono searched_at;
+struct dsaa_fast *dsaa_correct_fast(void)
+{
+	return fast;
+}
 
 /* ------------------------------------------------------------------ loading */
 
@@ -85,6 +78,9 @@ static void make_config(struct dsaa_fast_config *c, const struct dsaa_nfq_config
 		strlcpy(c->iface[i].name, nfq->iface[i].name, sizeof(c->iface[i].name));
 		c->iface[i].caught = dsaa_correct_is_caught(nfq->iface[i].name);
 	}
+	c->observe = dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE;
+	c->prefixes = nfq->prefixes;
+	memcpy(c->prefix, nfq->prefix, sizeof(c->prefix));
 }
 
 static bool apply(void)
@@ -156,59 +152,6 @@ void dsaa_correct_fast_remove(void)
 bool dsaa_correct_fast_running(void)
 {
 	return running;
-}
-
-/* ------------------------------------------------------------------ the gate */
-
-void dsaa_correct_foreign(void)
-{
-	atomic_store(&recent, true);
-	if (!fast || atomic_exchange(&gate, true))
-		return;
-	dsaa_fast_set_foreign(fast, true);
-	dsaa_correct_changed();
-}
-
-static bool found_one(void *arg, const struct dsaa_flow *f)
-{
-	*(bool *)arg = true;
-	return false;
-}
-
-/* Whether a connection of any site that may be foreign is in the kernel's table. */
-static bool any_foreign(void)
-{
-	const char *err;
-	bool found = false;
-
-	for (unsigned s = 1; s <= DSAA_SITES_MAX && !found; s++) {
-		enum dsaa_site_word word = dsaa_correct_get_word(s);
-
-		if (s == dsaa_local_site() ||
-		    (word != DSAA_WORD_ALIVE && word != DSAA_WORD_UNREACHABLE))
-			continue;
-		if (!dsaa_flow_walk((int)s, found_one, &found, &err))
-			return true;
-	}
-	return found;
-}
-
-void dsaa_correct_fast_check_gate(void)
-{
-	if (!running || !atomic_load(&gate) || atomic_exchange(&recent, false))
-		return;
-	if (dsaa_mono_diff_us(dsaa_mono_now(), searched_at) < SEARCH_S * INT64_C(1000000))
-		return;
-	searched_at = dsaa_mono_now();
-	if (any_foreign())
-		return;
-	/* the sync thread may have put one there meanwhile: then it saw the gate open, or we see it */
-	atomic_store(&gate, false);
-	dsaa_fast_set_foreign(fast, false);
-	if (atomic_load(&recent)) {
-		atomic_store(&gate, true);
-		dsaa_fast_set_foreign(fast, true);
-	}
 }
 
 /* ------------------------------------------------------------------ views */

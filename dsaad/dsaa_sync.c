@@ -231,9 +231,9 @@ static void step(struct dsaa_event *ev)
 		struct dsaa_event done = { .type = DSAA_EV_APPLIED, .ops = apply.ops,
 					   .count = apply.count };
 
-		/* they may be connections of other sites */
-		dsaa_correct_foreign();
+		dsaa_correct_foreign(apply.ops, apply.count);
 		dsaa_ct_apply(ct, apply.ops, apply.count);
+		dsaa_correct_foreign(apply.ops, apply.count);
 		step(&done);
 	}
 	for (unsigned i = 0; i < n; i++)

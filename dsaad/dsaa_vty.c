@@ -617,6 +617,102 @@ static void hold_text(struct vty *vty)
 	vty_out(vty, "\n");
 }
 
+static void rate_json(struct json_object *o, const char *key, const struct dsaa_rate *r)
+{
+	struct json_object *j = json_object_new_object();
+
+	json_object_int_add(j, "packetsPerSec", r->packets_s);
+	json_object_int_add(j, "bitsPerSec", r->bits_s);
+	json_object_int_add(j, "peakPacketsPerSec", r->peak_packets_s);
+	json_object_int_add(j, "peakBitsPerSec", r->peak_bits_s);
+	json_object_object_add(o, key, j);
+}
+
+static struct json_object *correction_peer_json(unsigned site)
+{
+	struct json_object *p = json_object_new_object();
+	struct dsaa_correct_peer v = { 0 };
+	struct dsaa_rate sent, received;
+
+	dsaa_correct_peer_view(site, &v);
+	dsaa_correct_peer_rate(site, &sent, &received);
+	json_object_int_add(p, "packetsSent", v.packets_sent);
+	json_object_int_add(p, "bytesSent", v.bytes_sent);
+	json_object_int_add(p, "packetsReceived", v.packets_received);
+	json_object_int_add(p, "bytesReceived", v.bytes_received);
+	json_object_int_add(p, "packetsObserved", v.packets_observed);
+	json_object_int_add(p, "bytesObserved", v.bytes_observed);
+	rate_json(p, "rateSent", &sent);
+	rate_json(p, "rateReceived", &received);
+	return p;
+}
+
+static struct json_object *correction_prefixes_json(void)
+{
+	struct json_object *prefixes = json_object_new_object();
+	char key[PREFIX_STRLEN];
+	struct dsaa_advert *a;
+
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
+		struct json_object *o = json_object_new_object();
+		struct dsaa_correct_prefix v;
+		struct dsaa_rate sent;
+
+		dsaa_correct_prefix_view(&a->prefix, &v);
+		dsaa_correct_prefix_rate(&a->prefix, &sent);
+		json_object_int_add(o, "packetsSent", v.packets);
+		json_object_int_add(o, "bytesSent", v.bytes);
+		json_object_int_add(o, "packetsObserved", v.packets_observed);
+		json_object_int_add(o, "bytesObserved", v.bytes_observed);
+		rate_json(o, "rateSent", &sent);
+		snprintfrr(key, sizeof(key), "%pFX", &a->prefix);
+		json_object_object_add(prefixes, key, o);
+	}
+	return prefixes;
+}
+
+/* One line of how much is sent, or in mode "observe" would be, and how fast. */
+static void rate_text(struct vty *vty, const char *what, uint64_t packets, uint64_t bytes,
+		      const struct dsaa_rate *r)
+{
+	vty_out(vty, "%-38s %12" PRIu64 " %15" PRIu64 " %10" PRIu64 " %10.1f %10.1f\n", what,
+		packets, bytes, r->packets_s, r->bits_s / 1e6, r->peak_bits_s / 1e6);
+}
+
+static void rates_text(struct vty *vty)
+{
+	char name[PREFIX_STRLEN + 8];
+	struct dsaa_advert *a;
+
+	vty_out(vty, "\n%-38s %12s %15s %10s %10s %10s\n",
+		dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE ? "Would go" : "Goes", "Packets",
+		"bytes", "now pkt/s", "Mbit/s", "peak");
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_correct_peer v = { 0 };
+		struct dsaa_rate sent, received;
+
+		if (!dsaa_view_is_peer(s))
+			continue;
+		dsaa_correct_peer_view(s, &v);
+		dsaa_correct_peer_rate(s, &sent, &received);
+		snprintf(name, sizeof(name), "to site %u", s);
+		rate_text(vty, name, v.packets_sent + v.packets_observed,
+			  v.bytes_sent + v.bytes_observed, &sent);
+		snprintf(name, sizeof(name), "from site %u", s);
+		rate_text(vty, name, v.packets_received, v.bytes_received, &received);
+	}
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
+		struct dsaa_correct_prefix v;
+		struct dsaa_rate sent;
+
+		dsaa_correct_prefix_view(&a->prefix, &v);
+		dsaa_correct_prefix_rate(&a->prefix, &sent);
+		snprintfrr(name, sizeof(name), "of %pFX", &a->prefix);
+		rate_text(vty, name, v.packets + v.packets_observed, v.bytes + v.bytes_observed,
+			  &sent);
+	}
+}
+
 static void correction_json(struct vty *vty)
 {
 	struct json_object *o = answer_new(), *peers = json_object_new_object();
@@ -626,17 +722,12 @@ static void correction_json(struct vty *vty)
 	unsigned n = correction_interfaces(names);
 
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
-		struct dsaa_correct_peer v = { 0 };
-		struct json_object *p;
+		char number[8];
 
 		if (!dsaa_view_is_peer(s))
 			continue;
-		dsaa_correct_peer_view(s, &v);
-		p = object_at(peers, s);
-		json_object_int_add(p, "packetsSent", v.packets_sent);
-		json_object_int_add(p, "bytesSent", v.bytes_sent);
-		json_object_int_add(p, "packetsReceived", v.packets_received);
-		json_object_int_add(p, "bytesReceived", v.bytes_received);
+		snprintf(number, sizeof(number), "%u", s);
+		json_object_object_add(peers, number, correction_peer_json(s));
 	}
 	dsaa_correct_reasons(reasons);
 	for (unsigned i = 0; i < n; i++) {
@@ -651,6 +742,7 @@ static void correction_json(struct vty *vty)
 	json_object_object_add(o, "peers", peers);
 	json_object_object_add(o, "reasons", reasons_json(reasons));
 	json_object_object_add(o, "interfaces", interfaces);
+	json_object_object_add(o, "prefixes", correction_prefixes_json());
 	json_object_object_add(o, "hold", hold_json());
 	json_object_int_add(o, "policyQueue", dsaa_correct_policy_queue());
 	json_object_int_add(o, "port", dsaa_correction_port());
@@ -690,6 +782,7 @@ static void correction_text(struct vty *vty)
 			s, dsaa_view_site_name(s), v.packets_sent, v.bytes_sent, v.packets_received,
 			v.bytes_received);
 	}
+	rates_text(vty);
 	vty_out(vty, "\n%-26s %12s  %s\n", "Reason", "Packets", "Meaning");
 	dsaa_correct_reasons(reasons);
 	reasons_text(vty, "", reasons);

@@ -92,6 +92,7 @@ enum dsaa_correction_mode {
 	DSAA_CORRECTION_KERNEL,
 	DSAA_CORRECTION_NFQUEUE,
 	DSAA_CORRECTION_OFF,
+	DSAA_CORRECTION_OBSERVE,
 };
 
 struct dsaa_config {
@@ -257,14 +258,34 @@ void dsaa_correct_clear(void);
 /* From the sync thread: the state word of a site, at once. */
 void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word);
 enum dsaa_site_word dsaa_correct_get_word(uint8_t site);
-/* From the sync thread, before connections of other sites are put into the kernel's table. */
-void dsaa_correct_foreign(void);
+/*
+ * From the sync thread, before and after operations on the kernel's table: some may be connections
+ * of other sites.
+ */
+void dsaa_correct_foreign(const struct dsaa_apply *ops, unsigned count);
 /* A local address came or went. */
 void dsaa_correct_address(const struct prefix *p, bool added);
 
 struct dsaa_correct_peer {
 	uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
+	uint64_t packets_observed, bytes_observed; /* mode "observe": would have been sent */
 };
+/* What was addressed to a prefix of "advertise" and carried from here to its owner, or would be. */
+struct dsaa_correct_prefix {
+	uint64_t packets, bytes, packets_observed, bytes_observed;
+};
+void dsaa_correct_prefix_view(const struct prefix *p, struct dsaa_correct_prefix *v);
+
+/* How fast something grows: over the last seconds, and the fastest since the last clear. */
+struct dsaa_rate {
+	uint64_t packets_s, bits_s;
+	uint64_t peak_packets_s, peak_bits_s;
+	struct dsaa_mono peak_at; /* of the bits */
+};
+/* What is sent to a peer, or would be; what is received from it. */
+void dsaa_correct_peer_rate(uint8_t site, struct dsaa_rate *sent, struct dsaa_rate *received);
+/* What is sent of a prefix, or would be. */
+void dsaa_correct_prefix_rate(const struct prefix *p, struct dsaa_rate *sent);
 void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v);
 /* Packets by enum dsaa_reason. */
 void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX]);

@@ -111,8 +111,9 @@ static const char *config_wrong(const struct dsaa_nfq_config *c)
 		return "the local site has no number";
 	if (c->tunnel_port == 0)
 		return "the tunnel has no port";
-	if (c->peers > DSAA_SITES_MAX || c->ifaces > DSAA_IFACES_MAX)
-		return "more sites or interfaces than the limits allow";
+	if (c->peers > DSAA_SITES_MAX || c->ifaces > DSAA_IFACES_MAX ||
+	    c->prefixes > DSAA_COUNTED_PREFIXES_MAX)
+		return "more sites, interfaces or prefixes than the limits allow";
 	for (i = 0; i < c->peers; i++) {
 		const struct dsaa_nfq_peer *p = &c->peer[i];
 
@@ -274,6 +275,7 @@ bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *co
 		snprintf(err, errlen, "no memory");
 		return false;
 	}
+	dsaa_nfq_prefix_plan(nfq, plan);
 	plan_free(nfq->next); /* one that the thread never saw */
 	nfq->next = plan;
 	plan_status(nfq, plan);
@@ -444,6 +446,7 @@ void dsaa_nfq_counters_clear(struct dsaa_nfq *nfq)
 		clear(&t->reason[i]);
 	clear(&t->taken_back);
 	clear(&t->hold_full);
+	dsaa_nfq_prefix_clear(nfq);
 	for (i = 0; i <= DSAA_SITES_MAX; i++) {
 		clear(&t->peer[i].packets_sent);
 		clear(&t->peer[i].bytes_sent);

@@ -93,6 +93,9 @@ struct dsaa_nfq_config {
 	unsigned ifaces;
 	struct dsaa_nfq_iface iface[DSAA_IFACES_MAX];
 
+	unsigned prefixes; /* for which sent packets are counted, by destination */
+	struct dsaa_prefix prefix[DSAA_COUNTED_PREFIXES_MAX];
+
 	const struct dsaa_addrset *addresses; /* our own; copied */
 	/* fixed at open; borrowed, outlives the object */
 	const struct dsaa_nfq_words *words;
@@ -146,6 +149,9 @@ struct dsaa_nfq_counters {
 /* A copy of the counters since the last clear. */
 void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *counters);
 void dsaa_nfq_counters_clear(struct dsaa_nfq *nfq);
+/* What was sent to a prefix of the configuration in force; zero for any other. */
+void dsaa_nfq_prefix_counters(struct dsaa_nfq *nfq, const struct dsaa_prefix *prefix,
+			      uint64_t *packets, uint64_t *bytes);
 
 struct dsaa_nfq_status {
 	unsigned tun_ifindex;

@@ -28,6 +28,9 @@ static void count_sent(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p, dsaa_sit
 	p->sent++;
 	dsaa_nfq_add(&nfq->tally.peer[site].packets_sent, 1);
 	dsaa_nfq_add(&nfq->tally.peer[site].bytes_sent, p->len);
+	/* once, however many peers it is offered to */
+	if (p->sent == 1)
+		dsaa_nfq_prefix_count(nfq, p->data, p->len);
 }
 
 /* The kernel refused datagram I of S: tries the peer's further links, one by one. */

@@ -260,6 +260,7 @@ struct dsaa_nfq_plan {
 	/* the peer's end and the socket of each link of each peer, as in CONFIG */
 	struct sockaddr_storage remote[DSAA_SITES_MAX][DSAA_SITE_SYNC_ADDRESSES_MAX];
 	struct dsaa_nfq_socket *of_link[DSAA_SITES_MAX][DSAA_SITE_SYNC_ADDRESSES_MAX];
+	uint16_t counted[DSAA_COUNTED_PREFIXES_MAX]; /* the place of each prefix */
 };
 
 /* Counters as they are kept; the view is made of them. */
@@ -270,6 +271,12 @@ struct dsaa_nfq_tally {
 	struct {
 		_Atomic uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
 	} peer[DSAA_SITES_MAX + 1];
+};
+
+/* What was sent for one prefix (dsaa_nfq_prefix.c); family 0: a free place. */
+struct dsaa_nfq_counted {
+	struct dsaa_prefix prefix; /* under the lock */
+	_Atomic uint64_t packets, bytes;
 };
 
 struct dsaa_nfq {
@@ -287,6 +294,7 @@ struct dsaa_nfq {
 	struct dsaa_nfq_status status; /* under the lock */
 
 	struct dsaa_nfq_tally tally;
+	struct dsaa_nfq_counted counted[DSAA_COUNTED_PREFIXES_MAX];
 	struct dsaa_nfq_hold *hold;
 	struct dsaa_nfq_room *room;
 	struct dsaa_nfq_packet packets[DSAA_NFQ_BATCH];
@@ -328,5 +336,11 @@ void dsaa_nfq_hold_clear(struct dsaa_nfq *nfq);
 
 /* dsaa_nfq_in.c: checks COUNT datagrams of nfq->datagrams that came in by S, and delivers. */
 void dsaa_nfq_receive(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, unsigned count);
+
+/* dsaa_nfq_prefix.c: gives each prefix of the plan its place; under the lock. */
+void dsaa_nfq_prefix_plan(struct dsaa_nfq *nfq, struct dsaa_nfq_plan *plan);
+/* The packet at IP, LEN bytes long and with a whole header, was sent. The queue thread. */
+void dsaa_nfq_prefix_count(struct dsaa_nfq *nfq, const uint8_t *ip, size_t len);
+void dsaa_nfq_prefix_clear(struct dsaa_nfq *nfq);
 
 #endif

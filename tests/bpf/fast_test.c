@@ -52,7 +52,7 @@ struct fixture {
 	uint8_t proto;
 	bool to_router;
 	bool fragment;
-	bool host; /* addressed to the interface (lo: zeros), not to a site */
+	bool host; /* from somebody to the interface (lo: zeros), not between sites */
 	unsigned port;
 };
 
@@ -86,7 +86,7 @@ static size_t make_packet(uint8_t *buf, const struct fixture *x)
 	memset(buf, 0, 128);
 	memcpy(eth, mac, sizeof(mac));
 	if (x->host)
-		memset(eth, 0, ETH_ALEN);
+		memset(eth, 0, 2 * ETH_ALEN);
 	if (x->family == 4) {
 		struct iphdr *h = ip;
 
@@ -171,7 +171,7 @@ static void set_word(uint32_t site, uint32_t word)
 
 static void fill_maps(void)
 {
-	struct dsaa_fast_control control = { DSAA_MARK_MASK_DEFAULT, MASK_SHIFT, LOCAL, lo, 0, 0 };
+	struct dsaa_fast_control control = { DSAA_MARK_MASK_DEFAULT, MASK_SHIFT, LOCAL, lo, 0, 0, 0 };
 	struct dsaa_fast_site site = { .family = 4, .remote = { 0xac100001 } };
 	struct dsaa_fast_addr a = { { 0, 0, htonl(0xffff), htonl(0xac100001) } };
 	struct dsaa_fast_iface iface = { .ifindex = lo, .ethernet = 1 };
@@ -337,6 +337,76 @@ static void test_left_alone(void)
 	set_word(DSAA_FAST_GATE, 1);
 }
 
+static void use_filter(bool use)
+{
+	struct dsaa_fast_control control;
+	uint32_t zero = 0;
+
+	CHECK(bpf_map_lookup_elem(bpf_map__fd(skel->maps.control), &zero, &control) == 0);
+	control.filter = use;
+	put(skel->maps.control, &zero, &control);
+}
+
+/* Sets the bit of X, seen from the other end: both directions have the same one. */
+static void tell_filter(const struct fixture *x)
+{
+	struct dsaa_fast_bit b;
+	uint32_t w[2][4];
+	uint64_t word;
+
+	memcpy(w, addr6, sizeof(w));
+	if (x->family == 4)
+		b = dsaa_fast_filter_bit(htonl(0x0a000002), htonl(0x0a000001), htons(80),
+					 htons(x->port));
+	else
+		b = dsaa_fast_filter_bit(dsaa_fast_fold(w[1]), dsaa_fast_fold(w[0]), htons(80),
+					 htons(x->port));
+	CHECK(b.word < DSAA_FAST_FILTER_WORDS);
+	CHECK(bpf_map_lookup_elem(bpf_map__fd(skel->maps.filter), &b.word, &word) == 0);
+	word |= b.bit;
+	put(skel->maps.filter, &b.word, &word);
+}
+
+/* Packets that the filter does not know, and those from a site, are not looked up. */
+static void test_filter(void)
+{
+	struct fixture x = { .proto = IPPROTO_TCP, .port = PORT_ENTRY + PEER };
+	struct fixture other = { .proto = IPPROTO_TCP, .port = PORT_ENTRY + THIRD };
+	uint8_t out[128];
+
+	set_word(PEER, DSAA_WORD_ALIVE);
+	set_word(THIRD, DSAA_WORD_ALIVE);
+	use_filter(true);
+	for (x.family = 4; x.family <= 6; x.family += 2) {
+		other.family = x.family;
+		CHECK(run(skel->progs.dsaa_to_owner, &x, 0, out) == TC_ACT_UNSPEC);
+		tell_filter(&x);
+		CHECK(run(skel->progs.dsaa_to_owner, &x, 0, out) == TC_ACT_REDIRECT);
+		CHECK(run(skel->progs.dsaa_to_owner, &other, 0, out) == TC_ACT_UNSPEC);
+	}
+	use_filter(false);
+	CHECK(run(skel->progs.dsaa_to_owner, &other, 0, out) == TC_ACT_REDIRECT);
+}
+
+static void test_from_site(void)
+{
+	static const uint8_t forms[][4] = { { 2, 0xd5, 0xaa, 0 }, { 2, 0xd5, 0xaa, IFACE },
+					    { 2, 0xd5, 0xab, 0 } };
+	struct fixture x = { .family = 4, .proto = IPPROTO_UDP, .host = true,
+			     .port = PORT_ENTRY + PEER };
+	uint8_t packet[128];
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet);
+	unsigned i;
+
+	opts.data_size_in = make_packet(packet, &x);
+	for (i = 0; i < 3; i++) {
+		memcpy(packet + ETH_ALEN, forms[i], sizeof(forms[i]));
+		CHECK(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.dsaa_to_owner), &opts) ==
+		      0);
+		CHECK((int)opts.retval == (i < 2 ? TC_ACT_UNSPEC : TC_ACT_REDIRECT));
+	}
+}
+
 static void test_tunnel(void)
 {
 	static const struct {
@@ -402,6 +472,8 @@ int main(void)
 	fill_maps();
 	test_verdicts();
 	test_left_alone();
+	test_filter();
+	test_from_site();
 	test_tunnel();
 	test_speed();
 	fast_fixture_bpf__destroy(skel);

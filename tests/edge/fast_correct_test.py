@@ -6,9 +6,11 @@ Entries of the other site are made by hand. Run as root; without root, or withou
 the path of nfq_mini.
 """
 
+import ctypes
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -38,8 +40,54 @@ def seen():
     return {name: int(n) for n, name in re.findall(r'counter packets (\d+) bytes \d+ comment "([^"]*)"', text)}
 
 
-def bpf_filters(node):
-    return at(node, "tc filter show dev eth1 ingress", may_fail=True).count("name dsaa_to_owner")
+BPF_PROG_DETACH, BPF_PROG_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_QUERY, BPF_TCX_INGRESS = 9, 13, 15, 16, 46
+
+
+def bpf(command, data):
+    """The system call, since the tools of Debian 12 know no tcx; (result, DATA as the kernel left it)."""
+    buf = ctypes.create_string_buffer(data, len(data))
+    return base.libc.syscall(321 if os.uname().machine == "x86_64" else 280, command, buf, len(data)), buf.raw
+
+
+def tcx_programs(node, ifname):
+    """Descriptors of our programs that hang there by tcx; None when the kernel has no tcx."""
+    with inside(node):
+        ids = (ctypes.c_uint32 * 64)()
+        query = struct.pack("=IIIIQIIQQQQ", socket.if_nametoindex(ifname), BPF_TCX_INGRESS, 0, 0, ctypes.addressof(ids), 64, 0, 0, 0, 0, 0)
+        result, answer = bpf(BPF_PROG_QUERY, query)
+    if result < 0:
+        return None
+    fds = []
+    for n in range(struct.unpack_from("=I", answer, 24)[0]):
+        fd = bpf(BPF_PROG_GET_FD_BY_ID, struct.pack("=III", ids[n], 0, 0))[0]
+        info = ctypes.create_string_buffer(256)
+        bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, 256, ctypes.addressof(info)))
+        # struct bpf_prog_info: name after 64 bytes
+        if info.raw[64:80].rstrip(b"\0") == b"dsaa_to_owner":
+            fds.append(fd)
+        else:
+            os.close(fd)
+    return fds
+
+
+def bpf_programs(node):
+    """How many of our programs are at eth1."""
+    fds = tcx_programs(node, "eth1")
+    filters = at(node, "tc filter show dev eth1 ingress", may_fail=True).count("name dsaa_to_owner")
+    for fd in fds or []:
+        os.close(fd)
+    return filters + len(fds or [])
+
+
+def take_away(node):
+    """Somebody removes our program from eth1."""
+    at(node, "tc filter del dev eth1 ingress pref 3785", may_fail=True)
+    with inside(node):
+        index = socket.if_nametoindex("eth1")
+    for fd in tcx_programs(node, "eth1") or []:
+        with inside(node):
+            bpf(BPF_PROG_DETACH, struct.pack("=IIIIIIQ", index, fd, BPF_TCX_INGRESS, 0, 0, 0, 0))
+        os.close(fd)
 
 
 def test_original_interface(two):
@@ -130,7 +178,7 @@ def test_loop(one):
 
 
 def test_forged_source(two):
-    """A host that sends with a site's Ethernet address gets nothing by it."""
+    """A host that sends with a site's Ethernet address has its packets judged as a peer's: they travel no further."""
     f = FAMILIES[4]
     foreign_entry(f, "udp", 25000, 25001)
     with inside("srv"):
@@ -139,7 +187,7 @@ def test_forged_source(two):
     dst = bytes.fromhex(at("r2", "cat /sys/class/net/eth1/address").strip().replace(":", ""))
     two.clear()
     s.send(dst + bytes((2, 0xd5, 0xaa, 0, 0, 1)) + b"\x08\x00" + base.udp4(f["S"], f["P"], 25001, 25000))
-    check(two.counter("kernel-foreign", 1) == 1, "forged source, foreign: %s" % two.counters())
+    check(two.counter("loop", 1) == 1 and two.counter("kernel-foreign") == 0, "forged source, foreign: %s" % two.counters())
     s.send(dst + bytes((2, 0xd5, 0xaa, 0, 0, 1)) + b"\x08\x00" + base.tcp4(f["S"], f["C"], 5, 6, 0x02))
     check(two.counter("tunnel-opens", 1) == 1, "forged source, a new connection: %s" % two.counters())
     s.close()
@@ -158,29 +206,54 @@ def test_words(two):
             check(two.counter("kernel-" + reason, 1) == 1, "%s: not %s: %s" % (word, reason, two.counters()))
         else:
             check(not any(n in counters for n in ("foreign", "owner-unreachable", "sent1")), "adopted: %s" % counters)
-    two.say("gate 0")
+    check(bpf_programs("r2") == 1, "nothing hangs at eth1")
+    check(two.say("gate 0").startswith("ok") and bpf_programs("r2") == 0, "the gate is closed, and something hangs at eth1")
     two.clear()
     server.sendto(b"x", (f["P"], 26000))
     check(two.counter("foreign", 1) == 1 and two.counter("kernel-foreign") == 0, "the gate: %s" % two.counters())
     two.say("gate 1")
+    check(bpf_programs("r2") == 1, "the gate is open, and nothing hangs at eth1")
     two.say("observe 1")
     two.clear()
     server.sendto(b"x", (f["P"], 26000))
-    check(two.counter("kernel-foreign", 1) == 1 and two.counter("foreign", 2) == 2, "observe: %s" % two.counters())
+    # nfq_mini's rules are as ever, so the queue thread carries it
+    check(two.counter("kernel-would-correct", 1) == 1 and two.counter("foreign", 1) == 1, "observe: %s" % two.counters())
     two.say("observe 0")
+    server.close()
+
+
+def test_filter(two):
+    """Only what the filter knows is looked up; the slow path carries the rest."""
+    f = FAMILIES[4]
+    for port, known in ((26100, False), (26101, True), (26102, True)):
+        foreign_entry(f, "udp", port, 26001)
+        if known:
+            two.say("know %s 26001 %s %d" % (f["S"], f["P"], port))
+    check(two.say("fill 100") == "ok 100", "filling")
+    server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 26001)
+    two.clear()
+    for port in (26100, 26101, 26102):
+        server.sendto(b"x", (f["P"], port))
+    check(two.counter("foreign", 3) == 3 and two.counter("kernel-foreign") == 2, "the filter: %s" % two.counters())
+    two.say("forget")
+    two.clear()
+    server.sendto(b"x", (f["P"], 26100))
+    check(two.counter("kernel-foreign", 1) == 1, "without the filter: %s" % two.counters())
     server.close()
 
 
 def test_beside_others(two):
     """Other people's filters before and behind ours see the packets that ours lets go; ours is repaired."""
-    at("r2", "tc filter del dev eth1 ingress pref 3785")
+    take_away("r2")
+    check(bpf_programs("r2") == 0, "it could not be taken away")
     check(two.say("fast").startswith("ok pinned=1 repaired=1 kernel=11"), "not repaired")
-    check(bpf_filters("r2") == 1, "the filter is not back: " + at("r2", "tc filter show dev eth1 ingress"))
+    check(bpf_programs("r2") == 1, "the program is not back")
     at("r2", "ip link set dsaa-vx down")
     check("repaired=1" in two.say("fast"), "the device is not up again")
     at("r2", "ip link del dsaa-vx")
     check(two.say("fast").startswith("ok pinned=1"), "the device is not made again")
     check(base.udp_echo(FAMILIES[4], 27000, 100, True) is True, "after the repair")
+    at("r2", "tc qdisc add dev eth1 clsact", may_fail=True)
     at("r2", "tc filter add dev eth1 ingress protocol all pref 60000 u32 match u32 0 0 action mirred egress mirror dev lo", True)
 
 
@@ -194,7 +267,7 @@ def test_survives(program, two, bpffs):
     again = Site(2, program, more=["fast", bpffs], alive=False)
     check(base.udp_echo(f, 28002, 100, True) is True, "UDP after the restart, with no word told again")
     check(again.counter("kernel-foreign", 3) >= 3, "the counters are kept: %s" % again.counters())
-    check(bpf_filters("r2") == 1, "one filter")
+    check(bpf_programs("r2") == 1, "not one program, but %d" % bpf_programs("r2"))
     again.word(1, "alive")
     return again
 
@@ -203,7 +276,7 @@ def test_removed(node):
     links = at(node, "ip -o link")
     check("dsaa-vx" not in links, "%s: the device is left" % node)
     check("clsact" not in at(node, "tc qdisc show dev eth0"), "%s: a qdisc is left" % node)
-    check(bpf_filters(node) == 0, "%s: a filter is left" % node)
+    check(bpf_programs(node) == 0, "%s: a program is left" % node)
 
 
 def run_mixed(program, kernel, bpffs):
@@ -247,6 +320,7 @@ def run_all(program, bpffs):
     base.test_router_itself(one)
     test_forged_source(two)
     test_words(two)
+    test_filter(two)
     test_beside_others(two)
     two = test_survives(program, two, bpffs)
     check(one.quit() == "ok", "quit of r1")

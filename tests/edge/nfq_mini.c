@@ -8,6 +8,10 @@
  *	word SITE alive|adopted|unreachable|unknown	sets a state word and the rules
  *	fast						makes the fast path as configured, tells how it is
  *	gate 0|1					whether foreign connections are here
+ *	fill N						makes N connections of the first peer, tells the filter
+ *							of them, and that it knows all
+ *	forget						empties the filter, which is not used any more
+ *	know SRC SPORT DST DPORT			tells the filter of one more
  *	observe 0|1					counts only, or acts
  *	reconfigure					hands the thread the same again
  *	hold MS						what packets of unknown connection may wait
@@ -258,6 +262,54 @@ static int find(void *arg, const struct dsaa_packet *p, unsigned *owner)
 	return f.yes;
 }
 
+/* ------------------------------------------------------------------ connections of a peer */
+
+static void know(const char *src, unsigned sport, const char *dst, unsigned dport)
+{
+	struct dsaa_addr from = to_addr(src), to = to_addr(dst);
+	struct dsaa_tuple t = { .sport = sport, .dport = dport };
+
+	memcpy(t.src, from.bytes, sizeof(t.src));
+	memcpy(t.dst, to.bytes, sizeof(t.dst));
+	dsaa_fast_filter_add(fast, from.family, &t);
+}
+
+static bool add_entry(const char *src, unsigned sport, const char *dst, unsigned dport,
+		      uint32_t mark)
+{
+	struct nf_conntrack *ct = nfct_new();
+	bool ok;
+
+	nfct_set_attr_u8(ct, ATTR_L3PROTO, AF_INET);
+	nfct_set_attr_u32(ct, ATTR_IPV4_SRC, inet_addr(src));
+	nfct_set_attr_u32(ct, ATTR_IPV4_DST, inet_addr(dst));
+	nfct_set_attr_u8(ct, ATTR_L4PROTO, IPPROTO_UDP);
+	nfct_set_attr_u16(ct, ATTR_PORT_SRC, htons(sport));
+	nfct_set_attr_u16(ct, ATTR_PORT_DST, htons(dport));
+	nfct_setobjopt(ct, NFCT_SOPT_SETUP_REPLY);
+	nfct_set_attr_u32(ct, ATTR_TIMEOUT, 600);
+	nfct_set_attr_u32(ct, ATTR_MARK, mark);
+	ok = nfct_query(nfq_config.find_arg, NFCT_Q_CREATE, ct) == 0;
+	nfct_destroy(ct);
+	return ok;
+}
+
+static void fill(unsigned count)
+{
+	uint32_t mark = dsaa_mark_set_owner(0, rules_config.mark_mask, nfq_config.peer[0].site);
+	unsigned i, made = 0;
+	char src[20], dst[20];
+
+	for (i = 0; i < count; i++) {
+		snprintf(src, sizeof(src), "198.18.%u.%u", i >> 8 & 255, i & 255);
+		snprintf(dst, sizeof(dst), "198.19.0.%u", i % 250 + 1);
+		know(src, 1024 + i % 60000, dst, 53);
+		made += add_entry(src, 1024 + i % 60000, dst, 53, mark);
+	}
+	dsaa_fast_filter_complete(fast);
+	printf("ok %u\n", made);
+}
+
 /* ------------------------------------------------------------------ commands */
 
 static bool apply_rules(void)
@@ -355,8 +407,8 @@ static void clear_counters(struct dsaa_nfq *nfq)
 
 static void obey(struct dsaa_nfq *nfq, char *line)
 {
-	char word[32], err[200];
-	unsigned site;
+	char word[64], to[64], err[200];
+	unsigned site, port;
 
 	if (sscanf(line, "hold %u", &site) == 1) {
 		nfq_config.hold_ms = site;
@@ -376,7 +428,13 @@ static void obey(struct dsaa_nfq *nfq, char *line)
 	else if (fast && strcmp(line, "fast\n") == 0)
 		show_fast();
 	else if (fast && sscanf(line, "gate %u", &site) == 1)
-		dsaa_fast_set_foreign(fast, site), printf("ok\n");
+		dsaa_fast_set_foreign(fast, site), show_fast();
+	else if (fast && sscanf(line, "fill %u", &site) == 1)
+		fill(site);
+	else if (fast && strcmp(line, "forget\n") == 0)
+		dsaa_fast_filter_reset(fast), printf("ok\n");
+	else if (fast && sscanf(line, "know %63s %u %63s %u", word, &site, to, &port) == 4)
+		know(word, site, to, port), printf("ok\n");
 	else if (fast && sscanf(line, "observe %u", &site) == 1)
 		fast_config.observe = site, show_fast();
 	else
