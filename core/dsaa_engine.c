@@ -18,7 +18,9 @@ static size_t align16(size_t n)
 size_t dsaa_engine_size(uint32_t log_entries, uint32_t seen_entries)
 {
 	return align16(sizeof(struct dsaa_engine)) + align16(dsaa_log_size(log_entries)) +
-	       align16(dsaa_seen_size(seen_entries));
+	       align16(dsaa_seen_size(seen_entries)) +
+	       align16(DSAA_DELAY_ENTRIES * sizeof(struct dsaa_delayed)) +
+	       align16(DSAA_DELAY_ENTRIES * sizeof(uint32_t));
 }
 
 struct dsaa_engine *dsaa_engine_init(void *mem, uint32_t log_entries, uint32_t seen_entries,
@@ -30,6 +32,10 @@ struct dsaa_engine *dsaa_engine_init(void *mem, uint32_t log_entries, uint32_t s
 	dsaa_log_init(&e->log, at, log_entries, seed);
 	at += align16(dsaa_log_size(log_entries));
 	dsaa_seen_init(&e->seen, at, seen_entries, seed);
+	at += align16(dsaa_seen_size(seen_entries));
+	e->delay.entry = (struct dsaa_delayed *)(void *)at;
+	at += align16(DSAA_DELAY_ENTRIES * sizeof(struct dsaa_delayed));
+	e->delay.bucket = (uint32_t *)(void *)at;
 	dsaa_addrset_init(&e->local_addresses);
 	dsaa_seen_init(&e->wanted, e->wanted_slots, DSAA_AUDIT_WANT_SLOTS, seed);
 	e->epoch = e->boot_epoch = epoch;
@@ -147,6 +153,8 @@ static void configure(struct dsaa_engine *e, const struct dsaa_engine_config *cf
 				      site_config_differs(&e->cfg.site[i], &cfg->site[i])))
 			dsaa_site_stop(e, p);
 	}
+	if (memcmp(e->cfg.delay_s, cfg->delay_s, sizeof(cfg->delay_s)) || !cfg->local)
+		dsaa_delay_end_all(e);
 	e->cfg = *cfg;
 	e->running = cfg->local != 0;
 	if (e->running && !was_running) {
@@ -187,6 +195,7 @@ static void tick(struct dsaa_engine *e)
 		dsaa_claim_tick(e, p);
 	}
 	dsaa_site_check_complete(e);
+	dsaa_delay_tick(e);
 	dsaa_dump_schedule(e);
 	dsaa_dump_flush(e);
 	DSAA_FOREACH_PEER (e, p)
@@ -224,10 +233,15 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		tick(e);
 		break;
 	case DSAA_EV_FLOW:
-		dsaa_send_flow_event(e, ev->op, ev->flow);
+		if (!dsaa_delay_event(e, ev->op, ev->begins, ev->flow))
+			dsaa_send_flow_event(e, ev->op, ev->flow);
+		break;
+	case DSAA_EV_ELSEWHERE:
+		dsaa_delay_seen_elsewhere(e, ev->flow);
 		break;
 	case DSAA_EV_OVERRUN:
 		e->overruns++;
+		dsaa_delay_forget_all(e);
 		dsaa_send_bulk_again(e);
 		break;
 	case DSAA_EV_DUMP_FLOW:
@@ -374,6 +388,10 @@ void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v)
 	v->log_entries = e->log.entries;
 	v->log_live = e->log.live;
 	v->adopted = e->adopted;
+	v->delayed = e->delay.used;
+	v->delayed_ended = e->delayed_ended;
+	v->delayed_exempt = e->delayed_exempt;
+	v->delayed_no_room = e->delayed_no_room;
 }
 
 bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
@@ -440,6 +458,7 @@ void dsaa_engine_clear(struct dsaa_engine *e)
 		memset(&p->lag, 0, sizeof(p->lag));
 	}
 	e->own_events = e->overruns = e->adopted = 0;
+	e->delayed_ended = e->delayed_exempt = e->delayed_no_room = 0;
 	memset(e->skipped, 0, sizeof(e->skipped));
 }
 

@@ -50,6 +50,7 @@ struct dsaa_engine_config {
 	uint32_t start_timer_ms;   /* how long state may stay incomplete for lack of peers, 15000 */
 	uint64_t config_digest;
 	uint64_t protocols[4];	   /* bit per IP protocol number that is replicated */
+	uint8_t delay_s[256];	   /* by IP protocol: told only when it lives longer, seconds */
 	struct dsaa_prefix no_sync[DSAA_NO_SYNC_PREFIXES_MAX];
 	uint16_t no_syncs;
 	struct dsaa_site_config site[DSAA_SITES_MAX + 1]; /* index = site number */
@@ -68,6 +69,7 @@ enum dsaa_event_type {
 				 Step again with the rest until consumed is 0. */
 	DSAA_EV_ROOM,	      /* site, room: bytes that the transport's buffer takes now */
 	DSAA_EV_FLOW,	      /* flow, op: UPSERT (new, changed) or DELETE from this kernel */
+	DSAA_EV_ELSEWHERE,    /* flow of ours: a packet of it was seen at another site */
 	DSAA_EV_OVERRUN,      /* conntrack events were lost */
 	DSAA_EV_DUMP_FLOW,    /* flow: of the running dump */
 	DSAA_EV_DUMP_DONE,    /* ok: false when it must be repeated */
@@ -114,6 +116,7 @@ struct dsaa_event {
 	bool up;
 	bool ok;
 	uint8_t op;
+	bool begins; /* FLOW: it is new in the table, not changed */
 	const struct dsaa_engine_config *config;
 	const uint8_t *data;
 	size_t len;
@@ -224,6 +227,9 @@ struct dsaa_engine_view {
 	uint64_t overruns;
 	uint32_t log_entries, log_live;
 	uint64_t adopted; /* connections re-marked since the start */
+	uint32_t delayed; /* connections held back now by 'sync delay' */
+	/* those that ended before they were told, were told early, or had to be for lack of room */
+	uint64_t delayed_ended, delayed_exempt, delayed_no_room;
 };
 
 /* The last changes, newest last. */

@@ -6,6 +6,7 @@
  *	dsaa_site.c     is a site alive: peer states, adoption, completeness
  *	dsaa_session.c  the conversation with one peer: hello to goodbye
  *	dsaa_send.c     our connections towards the peers: log, bulk
+ *	dsaa_delay.c    our connections that are not told yet
  *	dsaa_receive.c  the peers' connections into our kernel
  *	dsaa_claim.c    replicas that we should have and have not
  *	dsaa_dump.c     the one running kernel dump and what it is for
@@ -178,6 +179,25 @@ enum dsaa_purpose {
 	DSAA_FOR_CLAIMED_FLOWS,
 };
 
+/* A connection that 'sync delay' holds back; places are index + 1, 0 is none. */
+struct dsaa_delayed {
+	struct dsaa_flow flow; /* its newest state */
+	uint32_t hash_next;    /* of the bucket, or of the free ones */
+	uint32_t next, prev;   /* in the same slot */
+	uint16_t slot;
+	bool maybe_told; /* a dump may have told of it before it was held */
+};
+
+struct dsaa_delay {
+	struct dsaa_delayed *entry; /* DSAA_DELAY_ENTRIES, of the engine's memory */
+	uint32_t *bucket;	    /* as many */
+	uint32_t slot[DSAA_DELAY_SLOTS];
+	uint32_t free;	/* given back */
+	uint32_t fresh; /* how many were ever used: the memory of the others was never touched */
+	uint32_t used;
+	int64_t turned; /* number of the last slot that was due */
+};
+
 struct dsaa_engine {
 	struct dsaa_engine_config cfg;
 	struct dsaa_mono now, started;
@@ -192,6 +212,7 @@ struct dsaa_engine {
 	struct dsaa_timeouts timeouts;
 	struct dsaa_log log;
 	struct dsaa_seen seen;
+	struct dsaa_delay delay;
 
 	/* actions of this step */
 	struct dsaa_action actions[DSAA_ACTIONS_MAX];
@@ -217,6 +238,7 @@ struct dsaa_engine {
 	uint64_t hashes[DSAA_HASHES_PER_MSG_MAX];
 	uint32_t states[DSAA_STATES_PER_MSG_MAX]; /* beside the hashes that are told */
 	unsigned hash_count;
+	struct dsaa_mono told_by_dump_at; /* the last time that a dump told of a connection */
 	bool bulk_again; /* events were lost: everybody needs a bulk */
 	struct dsaa_mono bulk_last; /* when the last dump for a bulk began: a pace */
 	struct dsaa_apply dump_ops[DSAA_FLOWS_PER_MSG_MAX];
@@ -237,6 +259,7 @@ struct dsaa_engine {
 
 	/* counters, history */
 	uint64_t own_events, overruns, adopted;
+	uint64_t delayed_ended, delayed_exempt, delayed_no_room;
 	uint64_t skipped[DSAA_REASONS_MAX];
 	struct dsaa_history history[DSAA_HISTORY_MAX];
 	unsigned history_count; /* ever */
@@ -308,13 +331,27 @@ void dsaa_send_begin_writer(struct dsaa_engine *e, uint8_t type, uint32_t id);
  * The record that tells F, a dumped connection, as it is now: newer when it changed since the dump
  * began. False when it is not to be told, or gone meanwhile.
  */
-bool dsaa_send_dumped_record(const struct dsaa_engine *e, const struct dsaa_flow *f,
+bool dsaa_send_dumped_record(struct dsaa_engine *e, const struct dsaa_flow *f,
 			     struct dsaa_record *r);
 /* True when F is a connection of ours that others shall know; else *REASON says why not. */
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
 
 /* Ownership rule 6: it leads to or from this router itself, before or after NAT. */
 bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f);
+
+/* dsaa_delay.c */
+/* True when the event of F is not to be told now: F is held, or ended while it was. */
+bool dsaa_delay_event(struct dsaa_engine *e, uint8_t op, bool beginning, const struct dsaa_flow *f);
+bool dsaa_delay_holds(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* F is no longer ours. */
+void dsaa_delay_forget(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* A packet of F, or F itself, was seen at another site: if it is held, it is told now. */
+void dsaa_delay_seen_elsewhere(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* Events were lost: nothing is held any more, and the bulk that is due tells all. */
+void dsaa_delay_forget_all(struct dsaa_engine *e);
+/* Tells all that is held. */
+void dsaa_delay_end_all(struct dsaa_engine *e);
+void dsaa_delay_tick(struct dsaa_engine *e);
 
 /* dsaa_receive.c */
 /* A key in the set of what a bulk or an audit named, which all peers share. */

@@ -27,6 +27,10 @@ enum dsaa_limits {
 
 	/* compacted log of changed connections */
 	DSAA_LOG_ENTRIES_DEFAULT = 1 << 16,
+	/* connections that 'sync delay' holds back, and the longest delay in seconds */
+	DSAA_DELAY_ENTRIES = 1 << 16,
+	DSAA_DELAY_SLOTS = 256,
+	DSAA_DELAY_MAX_S = 60,
 	/* key hashes remembered while a bulk is received (power of two) */
 	DSAA_SEEN_ENTRIES_DEFAULT = 1 << 21,
 

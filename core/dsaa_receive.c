@@ -232,6 +232,7 @@ static void give_up_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 {
 	struct dsaa_flow lost = *own;
 
+	dsaa_delay_forget(e, own);
 	lost.mark = dsaa_mark_set_owner(own->mark, e->cfg.mark_mask, p->site);
 	dsaa_log_put(&e->log, DSAA_OP_DELETE, &lost, e->now);
 }
@@ -266,6 +267,7 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 		dsaa_claim_gone(e, &op->existing);
 		return DSAA_APPLY_REPLACE;
 	case DSAA_OWNER_KEEP:
+		dsaa_delay_seen_elsewhere(e, &op->existing);
 		dsaa_claim_refused(e, p, &op->flow, &op->existing);
 		reject(p, DSAA_R_CONFLICT_LOST);
 		return -1;

@@ -335,13 +335,13 @@ void dsaa_send_bulk_flush(struct dsaa_engine *e)
 	begin_writer(e);
 }
 
-bool dsaa_send_dumped_record(const struct dsaa_engine *e, const struct dsaa_flow *f,
+bool dsaa_send_dumped_record(struct dsaa_engine *e, const struct dsaa_flow *f,
 			     struct dsaa_record *r)
 {
 	const struct dsaa_log_entry *le;
 	unsigned reason;
 
-	if (!dsaa_send_wanted(e, f, &reason))
+	if (!dsaa_send_wanted(e, f, &reason) || dsaa_delay_holds(e, f))
 		return false;
 	le = dsaa_log_find(&e->log, f);
 	if (le && le->record.seq <= e->dump_log_seq)
@@ -351,6 +351,8 @@ bool dsaa_send_dumped_record(const struct dsaa_engine *e, const struct dsaa_flow
 	memset(r, 0, sizeof(*r));
 	r->op = DSAA_OP_UPSERT;
 	r->flow = le ? le->record.flow : *f;
+	if (e->dump != DSAA_FOR_AUDIT)
+		e->told_by_dump_at = e->now;
 	return true;
 }
 

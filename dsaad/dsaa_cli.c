@@ -502,6 +502,85 @@ void dsaa_cli_show_protocol(struct vty *vty, const struct lyd_node *dnode, bool 
 	vty_out(vty, " sync protocol %s no\n", yang_dnode_get_string(dnode, NULL));
 }
 
+/* "icmp" for 1 and "icmp": one protocol has one name in the tree. */
+static const char *protocol_word(const char *typed)
+{
+	int number = dsaa_protocol_number(typed);
+	const char *name = number > 0 ? dsaa_protocol_name(number) : NULL;
+
+	return name && number != IPPROTO_ICMPV6 ? name : typed;
+}
+
+DEFPY_YANG(dsaa_sync_delay, dsaa_sync_delay_cmd,
+	   "sync delay (0-4294967295)$seconds [protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol]",
+	   SYNC_STR
+	   "Replicate only connections that live longer\n"
+	   "Seconds, 0 to 60\n"
+	   "Those of this protocol\n"
+	   "TCP\n"
+	   "UDP\n"
+	   "ICMP and ICMPv6\n"
+	   "SCTP\n"
+	   "DCCP\n"
+	   "UDP-Lite\n"
+	   "GRE\n"
+	   "IPsec ESP\n"
+	   "IPsec AH\n"
+	   "Any protocol by its number, 1 to 255\n")
+{
+	char xpath[XPATH_MAXLEN];
+
+	if (!protocol)
+		return set_leaf(vty, "sync delay", "/sync/delay", seconds_str, false);
+	if (!fits(vty, "sync delay", "/sync/delay", seconds_str) ||
+	    !fits(vty, "sync delay protocol", "/sync/excluded-protocol", protocol))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(xpath, sizeof(xpath), "./sync/protocol-delay[protocol='%s']/delay",
+		 protocol_word(protocol));
+	nb_cli_enqueue_change(vty, xpath, NB_OP_MODIFY, seconds_str);
+	return apply(vty);
+}
+
+DEFPY_YANG(no_dsaa_sync_delay, no_dsaa_sync_delay_cmd,
+	   "no sync delay [(0-4294967295)] [protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol]",
+	   NO_STR SYNC_STR
+	   "Replicate only connections that live longer\n"
+	   "Seconds\n"
+	   "Those of this protocol\n"
+	   "TCP\n"
+	   "UDP\n"
+	   "ICMP and ICMPv6\n"
+	   "SCTP\n"
+	   "DCCP\n"
+	   "UDP-Lite\n"
+	   "GRE\n"
+	   "IPsec ESP\n"
+	   "IPsec AH\n"
+	   "Any protocol by its number, 1 to 255\n")
+{
+	char xpath[XPATH_MAXLEN];
+
+	if (!protocol)
+		return set_leaf(vty, "sync delay", "/sync/delay", NULL, true);
+	if (!fits(vty, "sync delay protocol", "/sync/excluded-protocol", protocol))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(xpath, sizeof(xpath), "./sync/protocol-delay[protocol='%s']",
+		 protocol_word(protocol));
+	nb_cli_enqueue_change(vty, xpath, NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_delay(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " sync delay %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
+void dsaa_cli_show_protocol_delay(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " sync delay %s protocol %s\n", yang_dnode_get_string(dnode, "./delay"),
+		yang_dnode_get_string(dnode, "./protocol"));
+}
+
 DEFPY_YANG(dsaa_no_sync, dsaa_no_sync_cmd, "[no] sync prefix <A.B.C.D/M|X:X::X:X/M>$prefix",
 	   "Never replicate\n" SYNC_STR
 	   "Connections from or to these addresses\n"
@@ -904,6 +983,8 @@ void dsaa_cli_init(void)
 	install_element(DSAA_NODE, &no_dsaa_key_file_cmd);
 	install_element(DSAA_NODE, &dsaa_insecure_cmd);
 	install_element(DSAA_NODE, &dsaa_sync_protocol_cmd);
+	install_element(DSAA_NODE, &dsaa_sync_delay_cmd);
+	install_element(DSAA_NODE, &no_dsaa_sync_delay_cmd);
 	install_element(DSAA_NODE, &dsaa_no_sync_cmd);
 
 	install_element(DSAA_NODE, &dsaa_correction_interface_cmd);

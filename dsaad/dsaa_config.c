@@ -490,6 +490,9 @@ uint64_t dsaa_config_digest(void)
 	digest_line(&h, "sync port %u insecure %d", c->sync_port, c->insecure);
 	for (unsigned i = 0; i < array_size(c->protocols); i++)
 		digest_line(&h, "protocols %" PRIx64, c->protocols[i]);
+	for (unsigned i = 0; i < array_size(c->delay_s); i++)
+		if (c->delay_s[i])
+			digest_line(&h, "delay %u %u", i, c->delay_s[i]);
 	for (unsigned i = 0; i < c->no_syncs; i++)
 		digest_line(&h, "no sync prefix %pFX", &c->no_sync[i]);
 	for (unsigned i = 0; i < c->correction_ifaces; i++)

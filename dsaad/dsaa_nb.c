@@ -132,6 +132,27 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_XPATH "/sync/delay",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_delay,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/sync/protocol-delay",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_protocol_delay,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/sync/protocol-delay/delay",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+			},
+		},
+		{
 			.xpath = DSAA_XPATH "/sync/excluded-prefix",
 			.cbs = {
 				.create = dsaa_nb_create,

@@ -129,6 +129,24 @@ static int load_excluded_protocol(const struct lyd_node *dnode, void *arg)
 	return YANG_ITER_CONTINUE;
 }
 
+static int load_protocol_delay(const struct lyd_node *dnode, void *arg)
+{
+	const char *name = yang_dnode_get_string(dnode, "./protocol");
+	int protocol = dsaa_protocol_number(name);
+	struct load *l = arg;
+
+	if (protocol < 0) {
+		load_failed(l,
+			    "sync delay protocol %s: it is one of tcp, udp, icmp, sctp, dccp, udplite, gre, esp, ah, or a number from 1 to 255",
+			    name);
+		return YANG_ITER_CONTINUE;
+	}
+	l->c->delay_s[protocol] = yang_dnode_get_uint8(dnode, "./delay");
+	if (protocol == IPPROTO_ICMP)
+		l->c->delay_s[IPPROTO_ICMPV6] = l->c->delay_s[protocol];
+	return YANG_ITER_CONTINUE;
+}
+
 static int load_excluded_prefix(const struct lyd_node *dnode, void *arg)
 {
 	struct load *l = arg;
@@ -151,6 +169,8 @@ static void load_sync(struct load *l, const struct lyd_node *dnode)
 		strlcpy(c->key_file, yang_dnode_get_string(dnode, "./sync/key-file"),
 			sizeof(c->key_file));
 	yang_dnode_iterate(load_excluded_protocol, l, dnode, "./sync/excluded-protocol");
+	memset(c->delay_s, yang_dnode_get_uint8(dnode, "./sync/delay"), sizeof(c->delay_s));
+	yang_dnode_iterate(load_protocol_delay, l, dnode, "./sync/protocol-delay");
 	yang_dnode_iterate(load_excluded_prefix, l, dnode, "./sync/excluded-prefix");
 }
 

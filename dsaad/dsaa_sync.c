@@ -77,13 +77,14 @@ static struct event *t_tick, *t_hot, *t_retry_ct;
 static sem_t stopped;
 
 /* What the main thread asks for. */
-enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_BFD_GONE, POST_PROBE, POST_RESYNC, POST_AUDIT, POST_DRAIN, POST_STOP };
+enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_BFD_GONE, POST_PROBE, POST_RESYNC, POST_AUDIT, POST_ELSEWHERE, POST_DRAIN, POST_STOP };
 
 struct post {
 	enum post_kind kind;
 	uint8_t site;
 	bool on;
 	struct dsaa_addr address;
+	struct dsaa_flow flow;
 	struct dsaa_engine_config engine;
 	struct dsaa_transport_config transport;
 	uint8_t key[DSAA_KEY_LEN_MAX];
@@ -413,6 +414,7 @@ static void on_ct_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_fl
 	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .flow = f };
 
 	ev.op = kind == DSAA_CT_EVENT_DESTROY ? DSAA_OP_DELETE : DSAA_OP_UPSERT;
+	ev.begins = kind == DSAA_CT_EVENT_NEW;
 	step(&ev);
 }
 
@@ -680,6 +682,11 @@ static void handle_post(struct event *t)
 		ev.type = DSAA_EV_AUDIT;
 		locked_step(&ev);
 		break;
+	case POST_ELSEWHERE:
+		ev.type = DSAA_EV_ELSEWHERE;
+		ev.flow = &p->flow;
+		locked_step(&ev);
+		break;
 	case POST_DRAIN:
 		ev.type = DSAA_EV_DRAIN;
 		locked_step(&ev);
@@ -784,6 +791,7 @@ static void fill_engine_config(struct dsaa_engine_config *c)
 	c->audit_interval_ms = AUDIT_INTERVAL_MS;
 	c->config_digest = dsaa_config_digest();
 	memcpy(c->protocols, dsaa_conf.protocols, sizeof(c->protocols));
+	memcpy(c->delay_s, dsaa_conf.delay_s, sizeof(c->delay_s));
 	for (unsigned i = 0; i < dsaa_conf.no_syncs; i++)
 		dsaa_prefix_from_prefix(&c->no_sync[i], &dsaa_conf.no_sync[i]);
 	c->no_syncs = dsaa_conf.no_syncs;
@@ -907,6 +915,14 @@ void dsaa_sync_post_resync(uint8_t site)
 void dsaa_sync_post_audit(void)
 {
 	post_flag(POST_AUDIT, 0, true);
+}
+
+void dsaa_sync_post_elsewhere(const struct dsaa_flow *f)
+{
+	struct post *p = new_post(POST_ELSEWHERE);
+
+	p->flow = *f;
+	send_post(p);
 }
 
 void dsaa_sync_post_drain(bool on)

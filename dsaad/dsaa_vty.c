@@ -467,7 +467,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 static void sync_json(struct vty *vty)
 {
 	struct json_object *o = answer_new(), *peers = json_object_new_object();
-	struct json_object *kernel = json_object_new_object();
+	struct json_object *kernel = json_object_new_object(), *delay = json_object_new_object();
 	struct dsaa_sync_kernel k = { 0 };
 	struct dsaa_engine_view v;
 
@@ -484,6 +484,11 @@ static void sync_json(struct vty *vty)
 	json_object_int_add(o, "logEntries", v.log_entries);
 	json_object_int_add(o, "logLive", v.log_live);
 	json_object_int_add(o, "adopted", v.adopted);
+	json_object_int_add(delay, "held", v.delayed);
+	json_object_int_add(delay, "endedBefore", v.delayed_ended);
+	json_object_int_add(delay, "exempt", v.delayed_exempt);
+	json_object_int_add(delay, "noRoom", v.delayed_no_room);
+	json_object_object_add(o, "delay", delay);
 	json_object_int_add(kernel, "eventsNew", k.events_new);
 	json_object_int_add(kernel, "eventsUpdate", k.events_update);
 	json_object_int_add(kernel, "eventsDestroy", k.events_destroy);
@@ -558,6 +563,11 @@ static void sync_text(struct vty *vty)
 		     " connections adopted\n",
 		v.log_live, v.log_entries, v.own_events, v.adopted);
 	reasons_text(vty, "  not sent: ", v.skipped);
+	if (v.delayed || v.delayed_ended || v.delayed_exempt || v.delayed_no_room)
+		vty_out(vty,
+			"  held back by 'sync delay': %u; ended before they were told %" PRIu64
+			", seen elsewhere %" PRIu64 ", no room %" PRIu64 "\n",
+			v.delayed, v.delayed_ended, v.delayed_exempt, v.delayed_no_room);
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		if (dsaa_view_is_peer(s))
 			sync_peer_text(vty, s);

@@ -107,6 +107,7 @@ struct dsaa_config {
 	char key_file[256];
 	bool insecure;
 	uint64_t protocols[4]; /* bit per protocol */
+	uint8_t delay_s[256];  /* by protocol: replicated when it lives longer */
 	struct prefix no_sync[DSAA_NO_SYNC_PREFIXES_MAX];
 	uint8_t no_syncs;
 
@@ -221,6 +222,8 @@ void dsaa_sync_post_bfd(uint8_t site, enum dsaa_liveness live);
 void dsaa_sync_post_probe(uint8_t site, bool up);
 void dsaa_sync_post_resync(uint8_t site);
 void dsaa_sync_post_audit(void);
+/* Any thread: a packet of our connection F was seen at another site. */
+void dsaa_sync_post_elsewhere(const struct dsaa_flow *f);
 void dsaa_sync_post_drain(bool on);
 void dsaa_sync_clear(void);
 /* Copies for show commands. */

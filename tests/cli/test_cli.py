@@ -197,6 +197,8 @@ dsaa
  sync insecure
  sync protocol udp no
  sync protocol 99 no
+ sync delay 5
+ sync delay 0 protocol udp
  no sync prefix 10.99.0.0/16
  no sync prefix 2001:db8:99::/48
  correction interface eth0
@@ -237,6 +239,8 @@ no sync key-file
 no sync insecure
 sync protocol udp
 sync protocol 99
+no sync delay
+no sync delay protocol udp
 sync prefix 10.99.0.0/16
 sync prefix 2001:db8:99::/48
 no correction interface eth0
@@ -269,6 +273,9 @@ WRONG = [
     (TOP, "sync port 4002", ["4002", "must not be the sync port"]),
     (TOP, "sync key-file etc/dsaa.key", ["etc/dsaa.key", "absolute"]),
     (TOP, "sync protocol 0 no", ["sync protocol 0"]),
+    (TOP, "sync delay 61", ["sync delay 61", "0 to 60"]),
+    (TOP, "sync delay 61 protocol tcp", ["sync delay 61", "0 to 60"]),
+    (TOP, "sync delay 5 protocol 256", ["sync delay protocol 256"]),
     (TOP, "sync protocol 256 no", ["sync protocol 256"]),
     (TOP, "no sync prefix 10.99.1.0/16", ["10.99.1.0/16", "the prefix is 10.99.0.0/16"]),
     (TOP, "correction mark-mask 0xff00ff00", ["0xff00ff00", "4 to 16 bits"]),

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", err);
 		return 1;
 	}
-	for (long at = 0; at <= length + life; at = now_ms() - start) {
+	for (long at = 0, last = 0; last < length + life; at = now_ms() - start) {
 		unsigned begin = due(at < length ? at : length, rate);
 		unsigned end = life ? due(at - life < length ? at - life : length, rate) : 0;
 
@@ -102,6 +102,7 @@ int main(int argc, char **argv)
 		began = begin;
 		apply_all(DSAA_APPLY_LOOKUP, first + ended, first + end);
 		ended = end;
+		last = at; /* the last turn is behind the end: nothing is left out */
 		nanosleep(&pause, NULL);
 	}
 	dsaa_ct_close(ct);

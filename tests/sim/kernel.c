@@ -67,7 +67,7 @@ struct dsaa_flow *sim_kernel_next(struct sim_kernel *k, unsigned *at)
 
 /* ------------------------------------------------------------------ changing */
 
-static void tell(struct sim_kernel *k, uint8_t op, const struct dsaa_flow *f)
+static void tell(struct sim_kernel *k, uint8_t op, bool begins, const struct dsaa_flow *f)
 {
 	struct sim_kernel_event *ev;
 
@@ -79,6 +79,7 @@ static void tell(struct sim_kernel *k, uint8_t op, const struct dsaa_flow *f)
 	}
 	ev = &k->event[(k->event_head + k->events++) % SIM_KERNEL_EVENTS];
 	ev->op = op;
+	ev->begins = begins;
 	ev->flow = *f;
 }
 
@@ -106,7 +107,7 @@ static void drop(struct sim_kernel *k, struct dsaa_flow *f)
 
 void sim_kernel_destroy(struct sim_kernel *k, struct dsaa_flow *f)
 {
-	tell(k, DSAA_OP_DELETE, f);
+	tell(k, DSAA_OP_DELETE, false, f);
 	drop(k, f);
 }
 
@@ -135,13 +136,13 @@ struct dsaa_flow *sim_kernel_create(struct sim_kernel *k, const struct dsaa_flow
 	if (sim_kernel_find(k, f, &f->orig) || sim_kernel_find(k, f, &f->reply) || !has_room(k))
 		return NULL;
 	made = insert(k, f);
-	tell(k, DSAA_OP_UPSERT, made);
+	tell(k, DSAA_OP_UPSERT, true, made);
 	return made;
 }
 
 void sim_kernel_changed(struct sim_kernel *k, const struct dsaa_flow *f)
 {
-	tell(k, DSAA_OP_UPSERT, f);
+	tell(k, DSAA_OP_UPSERT, false, f);
 }
 
 /* ------------------------------------------------------------------ what the daemon does */
@@ -250,7 +251,7 @@ static bool is_incomplete(const struct sim_kernel *k, const struct sim_kernel_ev
 	return k->timestamps || (ev->flow.proto == DSAA_PROTO_TCP && sim_random_below(k->random, 2));
 }
 
-enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, struct dsaa_flow *f)
+enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, bool *begins, struct dsaa_flow *f)
 {
 	struct sim_kernel_event ev;
 
@@ -271,6 +272,7 @@ enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, struct dsaa_flo
 		ev.flow = *there;
 	}
 	*op = ev.op;
+	*begins = ev.begins;
 	*f = ev.flow;
 	return SIM_READ_FLOW;
 }

@@ -321,7 +321,7 @@ static void site_events(struct sim_world *w, int s)
 		struct dsaa_flow f;
 		struct dsaa_event ev = { .type = DSAA_EV_FLOW, .flow = &f };
 
-		switch (sim_kernel_read(&site->kernel, &ev.op, &f)) {
+		switch (sim_kernel_read(&site->kernel, &ev.op, &ev.begins, &f)) {
 		case SIM_READ_NOTHING:
 			return;
 		case SIM_READ_OVERRUN:
@@ -496,6 +496,7 @@ static void configure(struct sim_world *w, int s)
 	c->split_brain = (enum dsaa_split_brain)(w->seed % 3);
 	c->primary = 1;
 	c->protocols[0] = UINT64_C(1) << DSAA_PROTO_TCP | UINT64_C(1) << DSAA_PROTO_UDP;
+	c->delay_s[DSAA_PROTO_UDP] = w->seed % 4 == 3; /* in some worlds, one second */
 	c->no_syncs = 1;
 	c->no_sync[0] = (struct dsaa_prefix){ { 4, { 10, 7 } }, 16 };
 	for (int p = 1; p <= w->sites; p++) {

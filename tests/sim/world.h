@@ -21,6 +21,7 @@ enum {
 	SIM_MARK_MASK = 0xff000000,
 	SIM_CRASH_ONCE_IN = 5000, /* actions and operations */
 	SIM_CHECK_OWNERS_STEPS = 10,
+	SIM_DELAY_STEPS = 130, /* 'sync delay 1' at most, where a world has it */
 	SIM_BOTH_OWN_STEPS_MAX = 300,
 	SIM_VERSION_MASK = 0x00ffffff, /* the user's bits of the mark, see traffic.c */
 };

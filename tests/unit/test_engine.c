@@ -771,6 +771,189 @@ static void test_random_resumes_agree(void)
 	CHECK(resumes > 2 * bulks);
 }
 
+/* ------------------------------------------------------------------ sync delay */
+
+/* Two sites, of which the first tells TCP after 2 s; the bulk is long over. */
+static void begin_delay(void)
+{
+	begin(2);
+	w.site[1].cfg.delay_s[6] = 2;
+	boot_all();
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+}
+
+static struct dsaa_engine_view engine_view(int s)
+{
+	struct dsaa_engine_view v;
+
+	dsaa_engine_view(w.site[s].engine, &v);
+	return v;
+}
+
+static void test_delay_leaves_out_the_short(void)
+{
+	struct dsaa_flow lasting = world_flow(9002, 1, false);
+
+	begin_delay();
+	world_open(&w, 1, lasting);
+	for (unsigned n = 0; n < 100; n++) {
+		world_open(&w, 1, world_flow(n * 2, 1, false));
+		world_run_ms(&w, 10);
+	}
+	CHECK(engine_view(1).delayed == 101);
+	for (unsigned n = 0; n < 100; n++)
+		world_close(&w, 1, world_flow(n * 2, 1, false));
+	lasting.status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	world_open(&w, 1, lasting); /* changes */
+	CHECK(engine_view(1).delayed == 1 && engine_view(1).delayed_ended == 100);
+	world_run_ms(&w, 900);
+	CHECK(w.site[2].used == 0 && view(1, 2).flows_sent == 0);
+	world_run_ms(&w, 600);
+	CHECK(view(1, 2).flows_sent == 1 && engine_view(1).delayed == 0);
+	CHECK(world_find(&w.site[2], &lasting)->status & DSAA_FLOW_ASSURED);
+	/* the other site has no delay, and changes of what was told are told at once */
+	world_open(&w, 2, world_flow(11, 1, false));
+	world_close(&w, 1, lasting);
+	world_run_ms(&w, 30);
+	CHECK(world_agrees(&w) && w.site[2].used == 1);
+	world_free(&w);
+}
+
+/* Longer and shorter delays beside each other, each in its time; what begins anew begins to wait anew. */
+static void test_delay_of_each_protocol(void)
+{
+	struct dsaa_flow f = world_flow(2, 1, false), g = world_flow(4, 1, false);
+	struct dsaa_flow h = world_flow(6, 1, false);
+
+	begin(2);
+	g.proto = DSAA_PROTO_UDP;
+	g.tcp_state = 0;
+	h.proto = DSAA_PROTO_GRE;
+	h.tcp_state = 0;
+	w.site[1].cfg.delay_s[6] = 60;
+	w.site[1].cfg.delay_s[17] = 1;
+	w.site[1].cfg.hold_time_ms = w.site[2].cfg.hold_time_ms = 10000;
+	boot_all();
+	world_run_ms(&w, 3000);
+	world_open(&w, 1, f);
+	world_open(&w, 1, g);
+	world_open(&w, 1, h);
+	world_run_ms(&w, 990);
+	CHECK(world_owner(&w, 2, &h) == 1 && w.site[2].used == 1);
+	world_run_ms(&w, 300);
+	CHECK(world_owner(&w, 2, &g) == 1 && w.site[2].used == 2);
+	world_run_ms(&w, 30000);
+	world_close(&w, 1, f);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 59900);
+	CHECK(w.site[2].used == 2);
+	world_run_ms(&w, 500);
+	CHECK(w.site[2].used == 3 && world_agrees(&w));
+	world_free(&w);
+}
+
+/* A packet of it at another site, or the other site's own entry: the peer must know now. */
+static void test_delay_exempts_what_is_seen_elsewhere(void)
+{
+	struct dsaa_flow f = world_flow(2, 1, true), g = world_flow(4, 1, true), other = g;
+	struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE, .flow = &f };
+
+	begin_delay();
+	world_open(&w, 1, f);
+	world_open(&w, 1, g);
+	world_feed(&w, 1, &ev);
+	world_run_ms(&w, 30);
+	CHECK(world_owner(&w, 2, &f) == 1 && w.site[2].used == 1);
+	world_feed(&w, 1, &ev); /* and once more: nothing to do */
+	other.status = 0;
+	other.start_ns = 5;
+	world_open(&w, 2, other);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &g) == 1 && world_owner(&w, 1, &g) == 1);
+	CHECK(engine_view(1).delayed_exempt == 2 && engine_view(1).delayed == 0);
+	/* one that is held and loses is told no more */
+	f = world_flow(6, 9, false);
+	other = world_flow(6, 1, true);
+	world_open(&w, 1, f);
+	world_open(&w, 2, other);
+	world_run_ms(&w, 3000);
+	CHECK(world_owner(&w, 1, &f) == 2 && world_agrees(&w));
+	world_free(&w);
+}
+
+/* A bulk and an audit leave out what is held; a change of the delay ends all of it. */
+static void test_delay_holds_against_bulk_and_audit(void)
+{
+	struct dsaa_event resync = { .type = DSAA_EV_RESYNC };
+	struct dsaa_event config = { .type = DSAA_EV_CONFIG, .config = &w.site[1].cfg };
+
+	begin_delay();
+	w.site[1].cfg.delay_s[6] = 30;
+	world_feed(&w, 1, &config);
+	for (unsigned n = 0; n < 50; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	world_feed(&w, 1, &resync);
+	world_run_ms(&w, 2000);
+	audit_now();
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && w.site[2].used == 0);
+	CHECK(view(2, 1).audit_done && view(2, 1).audit_differences == 0);
+	w.site[1].cfg.delay_s[6] = 0;
+	world_feed(&w, 1, &config);
+	world_run_ms(&w, 50);
+	CHECK(w.site[2].used == 50 && world_agrees(&w));
+	world_free(&w);
+}
+
+/* Events were lost: what is held may have changed, or be gone. */
+static void test_delay_ends_with_lost_events(void)
+{
+	struct dsaa_flow f = world_flow(2, 1, false), g = world_flow(4, 1, false);
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+
+	begin_delay();
+	world_open(&w, 1, f);
+	world_open(&w, 1, g);
+	world_find(&w.site[1], &f)->status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
+	world_drop_entry(&w.site[1], world_find(&w.site[1], &g));
+	world_feed(&w, 1, &lost);
+	CHECK(engine_view(1).delayed == 0);
+	world_run_ms(&w, 3000);
+	CHECK(w.site[2].used == 1 && world_find(&w.site[2], &f)->status & DSAA_FLOW_ASSURED);
+	world_free(&w);
+}
+
+/* No more memory than the fixed places: what finds none is told at once. */
+static void test_delay_is_bounded(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT, .begins = true };
+
+	begin_delay();
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned n = 0; n < DSAA_DELAY_ENTRIES + 10; n++) {
+			struct dsaa_flow f = world_flow(n % 4096 * 2, 1, true);
+
+			f.orig.dport = f.reply.sport = (uint16_t)(1 + n / 4096);
+			ev.flow = &f;
+			world_feed(&w, 1, &ev);
+		}
+		CHECK(engine_view(1).delayed == DSAA_DELAY_ENTRIES);
+		CHECK(engine_view(1).delayed_no_room == 10 * (round + 1));
+		ev.op = DSAA_OP_DELETE;
+		for (unsigned n = 0; n < DSAA_DELAY_ENTRIES + 10; n++) {
+			struct dsaa_flow f = world_flow(n % 4096 * 2, 1, true);
+
+			f.orig.dport = f.reply.sport = (uint16_t)(1 + n / 4096);
+			ev.flow = &f;
+			world_feed(&w, 1, &ev);
+		}
+		ev.op = DSAA_OP_UPSERT;
+		CHECK(engine_view(1).delayed == 0);
+	}
+	CHECK(engine_view(1).delayed_ended == 3 * DSAA_DELAY_ENTRIES);
+	world_free(&w);
+}
+
 static void random_step(unsigned *seed)
 {
 	unsigned r = (unsigned)rand_r(seed);
@@ -847,6 +1030,12 @@ int main(void)
 	test_no_resume_after_adoption();
 	test_no_resume_with_holes();
 	test_random_resumes_agree();
+	test_delay_leaves_out_the_short();
+	test_delay_of_each_protocol();
+	test_delay_exempts_what_is_seen_elsewhere();
+	test_delay_holds_against_bulk_and_audit();
+	test_delay_ends_with_lost_events();
+	test_delay_is_bounded();
 	test_random_worlds_agree();
 	return TEST_END();
 }

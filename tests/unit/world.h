@@ -417,6 +417,7 @@ static inline void world_open(struct world *w, int s, struct dsaa_flow f)
 		op.flow.mark = op.existing.mark;
 		world_apply(&w->site[s], &op);
 	}
+	ev.begins = op.result == DSAA_APPLIED_OK && op.kind == DSAA_APPLY_CREATE;
 	ev.flow = world_find(&w->site[s], &f);
 	if (ev.flow)
 		world_feed(w, s, &ev);
