@@ -13,17 +13,20 @@ import os
 import re
 import secrets
 import shutil
+import subprocess
+import sys
 import threading
 import time
 
 from lab import firewall, routing
 from lab import topology as topo
-from lab.node import LabError, Node, find_holders, remove_holders, run_program
+from lab.node import LabError, Node, environment, find_holders, remove_holders, run_program
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STATE_ROOT = "/run/dsaa-lab"
 STAGE = os.path.join(TOP, "build", "stage")
 FRR_LIB = "/usr/lib/frr"
+DELAY_MAX_MS = 10000
 # The folder of a node's own files, as the node sees it.
 NODE_DATA = "/run/lab"
 # Where FRR's daemons keep crash logs by pid; it makes the folder when there is none.
@@ -260,6 +263,7 @@ class Lab:
                 "frr": frr_version(),
                 "nodes": {},
                 "cuts": [],
+                "delay": None,
                 "made_frr_tmp": not os.path.isdir(FRR_TMP),
             }
         )
@@ -367,7 +371,7 @@ class Lab:
         names = {p["ifname"] for p in json.loads(ports.stdout)}
         up = []
         for number, seg in enumerate(self.top.segments):
-            if len(seg.ifaces) == 2:
+            if seg.is_wire():
                 continue
             up.append("link add %s type bridge mcast_snooping 0" % seg.name)
             up.append("link set %s up mtu %d" % (seg.name, seg.ifaces[0].mtu))
@@ -384,7 +388,7 @@ class Lab:
         mine = [
             (i.name, self.nodes[i.node].pid, i.mtu, i.mac, i) for i in seg.ifaces
         ]
-        if len(mine) == 2:
+        if seg.is_wire():
             a, b = mine
             peer = "veth peer name %s netns %d mtu %d address %s" % b[:4]
             return [new % (a[:4] + (peer,))]
@@ -690,6 +694,43 @@ class Lab:
             else:
                 self._apply_cuts(self.top.nodes())
 
+    # -- delay
+
+    def delay(self, what, ms, loss=0.0):
+        """
+        Lets every packet on the site-sync link take MS milliseconds longer and LOSS per cent
+        of them get lost; both 0: as it was. A program joins the switch's ports in the bridge's place.
+        """
+        with self._changing():
+            if what != "sync":
+                raise LabError("Only the site-sync link can be delayed: lab delay sync MSEC [LOSS%].")
+            if not 0 <= ms <= DELAY_MAX_MS or not 0 <= loss <= 100:
+                raise LabError("The delay is 0 to %d ms, the loss 0 to 100 %%." % DELAY_MAX_MS)
+            switch = self.nodes["switch"]
+            switch.kill_all()
+            self.state["delay"] = [ms, loss] if ms or loss else None
+            number = [s.name for s in self.top.segments].index("sync")
+            ports = ["p%d-%d" % (number, n) for n in range(len(self.top.sites))]
+            master = "nomaster" if self.state["delay"] else "master sync"
+            lines = "".join("link set %s %s\n" % (port, master) for port in ports)
+            switch.run(["ip", "-batch", "-"], text_input=lines)
+            if self.state["delay"]:
+                self._start_wire(switch, ms, loss, ports)
+
+    def _start_wire(self, switch, ms, loss, ports):
+        """The program lives as long as the switch, or until it is killed."""
+        words = [sys.executable, os.path.join(TOP, "lab", "wire.py"), str(ms), str(loss)]
+        with open(self._file("switch", "log", "wire.log"), "w", encoding="utf-8") as log:
+            subprocess.Popen(
+                switch.enter() + words + ports,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(),
+                cwd="/",
+                start_new_session=True,
+            )
+
     def reboot(self, name):
         """A router is shut down and started again, as an administrator does it."""
         with self._changing():
@@ -768,6 +809,7 @@ class Lab:
             "name": self.name,
             "options": self.state["options"],
             "cuts": self.state["cuts"],
+            "delay": self.state["delay"],
             "nodes": {},
             "paths": {},
         }

@@ -60,7 +60,9 @@ def arguments():
         cut.add_argument("--oneway", action="store_true", help="only from a to b")
         cut.add_argument("what", help="NODE, sync or a link a-b")
     delay = command("delay", "delay and loss on the site-sync link")
-    delay.add_argument("words", nargs="*")
+    delay.add_argument("what", help="sync")
+    delay.add_argument("msec", help="milliseconds that a packet takes longer; 0: none")
+    delay.add_argument("loss", nargs="?", default="0", help="per cent of the packets that get lost")
     status = command("status", "what runs")
     status.add_argument("--json", action="store_true")
     command("stop", "remove everything")
@@ -105,6 +107,8 @@ def do_status(lab, args):
         dark = "  CUT" if node in found["cuts"] else ""
         print("  %-7s pid %-7d %s%s" % (node, n["pid"], " ".join(n["daemons"]), dark))
     print("Cut: %s" % (", ".join(found["cuts"]) or "nothing"))
+    if found["delay"]:
+        print("The site-sync link takes %g ms longer and loses %g %%." % tuple(found["delay"]))
     for node, routes in found["paths"].items():
         for prefix, site in routes.items():
             print("  %-7s %-20s -> %s" % (node, prefix, "site%d" % site if site else "nowhere"))
@@ -123,6 +127,13 @@ def site_number(word):
         raise LabError("'%s' is no site: give its number." % word)
 
 
+def number(word, what):
+    try:
+        return float(word)
+    except ValueError:
+        raise LabError("'%s' is no number: give the %s." % (word, what))
+
+
 def dispatch(lab, args):
     if args.command == "start":
         do_start(lab, args)
@@ -132,7 +143,9 @@ def dispatch(lab, args):
     elif args.command == "status":
         do_status(lab, args)
     elif args.command == "delay":
-        raise LabError("This lab cannot delay the site-sync link; it can cut it.")
+        ms, loss = number(args.msec, "delay in ms"), number(args.loss.rstrip("%"), "loss in per cent")
+        lab.delay(args.what, ms, loss)
+        print("A packet on the site-sync link takes %g ms longer, %g %% get lost." % (ms, loss))
     elif args.command == "path":
         seconds = lab.path(args.direction, site_number(args.site))
         site = site_number(args.site)

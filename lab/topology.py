@@ -92,11 +92,14 @@ class Iface:
 
 
 class Segment:
-    """One wire or switch with the interfaces on it."""
+    """One wire or switch with the interfaces on it. The site-sync link is a switch: it can be delayed."""
 
     def __init__(self, name, ifaces):
         self.name = name
         self.ifaces = ifaces
+
+    def is_wire(self):
+        return len(self.ifaces) == 2 and self.name != "sync"
 
 
 class Topology:

@@ -152,6 +152,23 @@ def test_sync_cut(lab):
     assert lab.run("site1", ping, check=False).returncode == 0
 
 
+def test_sync_delay(lab):
+    """60 ms each way is a round trip of 120 ms; after it ends the link is as it was."""
+
+    def round_trip_ms(count=3):
+        ping = ["ping", "-q", "-c", str(count), "-i", "0.2", topo.host(topo.sync_net(4), 2)]
+        said = lab.run("site1", ping, check=False).stdout
+        return float(said.split("= ")[1].split("/")[0]) if "= " in said else None
+
+    lab.delay("sync", 60)
+    assert 120 <= round_trip_ms() < 200
+    lab.delay("sync", 0, 100)
+    assert round_trip_ms(1) is None
+    lab.delay("sync", 0)
+    assert round_trip_ms() < 60
+    assert lab.status()["delay"] is None
+
+
 def test_power_cut_and_boot(lab):
     lab.cut("site1")
     assert arrives(lab, 2, "isp1", topo.SERVICE_NET[4], 2), "BFD did not notice"
@@ -206,7 +223,9 @@ def test_commands_of_the_command_line(lab):
         ["path", "forward", "9"],
         ["cut", "nothing"],
         ["heal", "site1"],
-        ["delay", "sync", "20"],
+        ["delay", "sync", "x"],
+        ["delay", "moon", "20"],
+        ["delay", "sync", "-1"],
         ["dance"],
         ["start", "--sites", "x"],
     ],
