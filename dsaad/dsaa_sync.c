@@ -36,8 +36,12 @@ DEFINE_MTYPE_STATIC(DSAAD, DSAA_POST, "DSAA posted request");
 enum {
 	/* conntrack events read before the peers get their turn */
 	EVENTS_PER_TURN = 512,
-	/* after a turn events pile up so long: a wake-up for each would cost more than they do */
-	EVENTS_PAUSE_US = 250,
+	/*
+	 * When events come often, what has come waits so long for company: a turn costs as much as
+	 * several events, and the changes of a young connection become one record.
+	 */
+	EVENTS_GATHER_US = 400,
+	EVENTS_OFTEN_US = 5000,
 	/* how long libfrr waits while there is much to do, and how long we wait for more to do */
 	HOT_TURN_US = 20000,
 	HOT_QUIET_US = 1000,
@@ -69,7 +73,7 @@ static struct dsaa_ct *ct;
 static uint32_t ct_mask;
 static bool dumping;
 static int hot_fd = -1;	       /* readable when the transport or conntrack has something */
-static int64_t ct_rests_until; /* when events are read again */
+static int64_t ct_read_at;     /* when events were read last, us */
 static struct dsaa_engine_config wanted_config; /* the newest, also while conntrack is closed */
 static struct event *t_tick, *t_hot, *t_retry_ct;
 
@@ -561,24 +565,37 @@ static void arm(void)
 }
 
 /*
- * Waits until the transport or, unless they rest, conntrack's events are readable. False when
- * nothing came for a while, so there is no haste.
+ * Waits until the transport or conntrack's events are readable. False when nothing came for a
+ * while, so there is no haste.
  */
 static bool hot_wait(bool *transport_ready, bool *ct_ready)
 {
-	int64_t rest_us = ct_rests_until - dsaa_mono_now().us;
-	bool resting = ct && rest_us > 0, more = dump_due() || !dsaa_engine_tick_ms(engine);
-	int64_t us = more ? 0 : resting ? rest_us : HOT_QUIET_US;
-	struct timespec timeout = { .tv_nsec = us * 1000 };
+	bool more = dump_due() || !dsaa_engine_tick_ms(engine);
+	struct timespec timeout = { .tv_nsec = more ? 0 : HOT_QUIET_US * 1000 };
 	struct pollfd fds[2] = {
 		{ .fd = transport ? dsaa_transport_fd(transport) : -1, .events = POLLIN },
-		{ .fd = ct && !resting ? dsaa_ct_event_fd(ct) : -1, .events = POLLIN },
+		{ .fd = ct ? dsaa_ct_event_fd(ct) : -1, .events = POLLIN },
 	};
 	int n = ppoll(fds, array_size(fds), &timeout, NULL);
 
 	*transport_ready = n > 0 && fds[0].revents;
-	*ct_ready = n > 0 ? fds[1].revents : n == 0 && resting && !more;
-	return n > 0 || resting || more;
+	*ct_ready = n > 0 && fds[1].revents;
+	return n > 0 || more;
+}
+
+/*
+ * A turn of events. They gather first when they come often, but not when there are more than one
+ * turn reads. Meanwhile the transport waits too: what the peers confirm is taken in one go.
+ */
+static void hot_events(void)
+{
+	static const struct timespec gather = { .tv_nsec = EVENTS_GATHER_US * 1000 };
+	static bool more;
+
+	if (!more && !dump_due() && dsaa_mono_now().us - ct_read_at < EVENTS_OFTEN_US)
+		nanosleep(&gather, NULL);
+	more = read_ct() >= EVENTS_PER_TURN;
+	ct_read_at = dsaa_mono_now().us;
 }
 
 /*
@@ -596,12 +613,8 @@ static void hot_ready(struct event *t)
 
 		if (transport_ready)
 			dsaa_transport_ready(transport, dsaa_mono_now());
-		if (ct_ready) {
-			int n = read_ct();
-
-			if (n > 0 && n < EVENTS_PER_TURN)
-				ct_rests_until = dsaa_mono_now().us + EVENTS_PAUSE_US;
-		}
+		if (ct_ready)
+			hot_events();
 		if (dump_due())
 			read_dump();
 		locked_step(&ev);
