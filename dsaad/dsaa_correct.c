@@ -235,6 +235,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	c->addresses = &addresses;
 	c->words = &words;
 	c->find = find_owner;
+	c->tell = dsaa_correct_trace;
 }
 
 /* ------------------------------------------------------------------ the queue thread */
@@ -428,8 +429,10 @@ static void look_after(void)
 
 static void check(struct event *t)
 {
-	if (nfq)
+	if (nfq) {
 		look_after();
+		dsaa_correct_say_warnings();
+	}
 	dsaa_correct_gate_check();
 	dsaa_correct_rate_sample();
 	dsaa_correct_reconcile();
@@ -531,6 +534,11 @@ void dsaa_correct_address(const struct prefix *p, bool added)
 	else if (!dsaa_addrset_add(&addresses, &a))
 		flog_warn(EC_DSAA_KERNEL_LIMITS, "more than %d local addresses: %pFX is not known",
 			  DSAA_LOCAL_ADDRESSES_MAX, p);
+}
+
+void dsaa_correct_trace_on(bool on)
+{
+	atomic_store(&words.trace, on);
 }
 
 void dsaa_correct_clear(void)

@@ -56,6 +56,29 @@ bool dsaa_correct_gate_is_open(void);
 void dsaa_correct_rate_sample(void);
 void dsaa_correct_rate_clear(void);
 
+/* dsaa_correct_warn.c: what stands in the way; sentences in TEXT, how many. Main thread. */
+enum {
+	DSAA_WARNINGS_MAX = 8,
+	DSAA_WARNING_LEN = 240,
+};
+unsigned dsaa_correct_warnings(char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN]);
+/* Logs what is new among them; from time to time. */
+void dsaa_correct_say_warnings(void);
+
+/* dsaa_correct_trace.c: what "debug dsaa correction" shows. */
+struct dsaa_trace_filter {
+	bool set;	  /* else everything */
+	uint8_t protocol; /* 0: any */
+	struct dsaa_addr src, dst; /* family 0: any */
+	int sport, dport; /* -1: any */
+};
+/* Main thread. */
+void dsaa_correct_trace_filter(const struct dsaa_trace_filter *f);
+/* Whether to show packets at all. Main thread. */
+void dsaa_correct_trace_on(bool on);
+/* The queue thread. */
+void dsaa_correct_trace(void *arg, const struct dsaa_nfq_trace *t);
+
 /* dsaa_correct.c: compares everything with what runs, soon. Any thread. */
 void dsaa_correct_changed(void);
 /* The interfaces on which foreign packets are caught. */

@@ -99,6 +99,12 @@ static struct log_ref dsaa_errors[] = {
 		.suggestion = "Configure 'sync key-file' on all sites, then 'no sync insecure'.",
 	},
 	{
+		.code = EC_DSAA_IN_THE_WAY,
+		.title = "Something slows or stops correction",
+		.description = "A site-sync link with a small MTU cuts corrected packets, or a flowtable forwards packets past correction.",
+		.suggestion = "Do what the message says.",
+	},
+	{
 		.code = END_FERR,
 	},
 };

@@ -27,6 +27,7 @@ enum dsaa_log_refs {
 	EC_DSAA_THREAD,
 	EC_DSAA_SITE_CONFLICT,
 	EC_DSAA_INSECURE,
+	EC_DSAA_IN_THE_WAY,
 };
 
 /* Makes the descriptions known to libfrr. Main thread, once. */

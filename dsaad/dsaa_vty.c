@@ -14,6 +14,7 @@
 #include "printfrr.h"
 #include "vty.h"
 
+#include "dsaad/dsaa_correct.h"
 #include "dsaad/dsaa_config.h"
 #include "dsaad/dsaa_view.h"
 #include "dsaad/dsaad.h"
@@ -602,6 +603,26 @@ static unsigned correction_interfaces(char names[2 * DSAA_IFACES_MAX][IFNAMSIZ])
 	return n;
 }
 
+static struct json_object *warnings_json(void)
+{
+	struct json_object *list = json_object_new_array();
+	char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN];
+	unsigned n = dsaa_correct_warnings(text);
+
+	for (unsigned i = 0; i < n; i++)
+		json_object_array_add(list, json_object_new_string(text[i]));
+	return list;
+}
+
+static void warnings_text(struct vty *vty)
+{
+	char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN];
+	unsigned n = dsaa_correct_warnings(text);
+
+	for (unsigned i = 0; i < n; i++)
+		vty_out(vty, "%% %s\n", text[i]);
+}
+
 static struct json_object *hold_json(void)
 {
 	struct json_object *h = json_object_new_object();
@@ -624,6 +645,7 @@ static void hold_text(struct vty *vty)
 	if (dsaa_conf.correction_hold_ms)
 		vty_out(vty, "Hold %u ms: %" PRIu64 " waiting now, %" PRIu64 " found no room\n",
 			dsaa_conf.correction_hold_ms, waiting, no_room);
+	warnings_text(vty);
 	vty_out(vty, "\n");
 }
 
@@ -754,6 +776,7 @@ static void correction_json(struct vty *vty)
 	json_object_object_add(o, "interfaces", interfaces);
 	json_object_object_add(o, "prefixes", correction_prefixes_json());
 	json_object_object_add(o, "hold", hold_json());
+	json_object_object_add(o, "warnings", warnings_json());
 	json_object_int_add(o, "policyQueue", dsaa_correct_policy_queue());
 	json_object_int_add(o, "port", dsaa_correction_port());
 	json_object_string_addf(o, "markMask", "0x%08x", dsaa_conf.mark_mask);

@@ -228,6 +228,7 @@ struct dsaa_nfq *dsaa_nfq_open(const struct dsaa_nfq_config *config, char *err, 
 	nfq->words = config->words;
 	nfq->find = config->find;
 	nfq->find_arg = config->find_arg;
+	nfq->tell = config->tell;
 	if (!nfq->words || memchr(config->tun_name, '\0', sizeof(config->tun_name)) == NULL ||
 	    config->queue_base > UINT16_MAX - DSAA_QUEUES) {
 		snprintf(err, errlen, "the queue thread's configuration is incomplete");

@@ -41,6 +41,7 @@ enum dsaa_nfq_limits {
  */
 struct dsaa_nfq_words {
 	_Atomic uint8_t word[DSAA_SITES_MAX + 1];
+	_Atomic bool trace; /* tell about each packet, see dsaa_nfq_tell */
 };
 
 /* One way to a peer: our sync-address and the peer's, of one family. */
@@ -69,6 +70,19 @@ struct dsaa_nfq_iface {
  * is none, or a negative errno. Called by the thread in dsaa_nfq_run.
  */
 typedef int (*dsaa_nfq_find)(void *arg, const struct dsaa_packet *p, unsigned *owner);
+
+/* What happened to a packet. */
+struct dsaa_nfq_trace {
+	const uint8_t *data; /* from its IP header on */
+	size_t len;
+	unsigned reason;
+	bool from_peer;	   /* by the tunnel, from site SITE; else it came in by INDEV */
+	dsaa_site_id site;
+	unsigned indev;
+};
+
+/* Called for each packet while words->trace is set, by the thread in dsaa_nfq_run. */
+typedef void (*dsaa_nfq_tell)(void *arg, const struct dsaa_nfq_trace *trace);
 
 struct dsaa_nfq_config {
 	dsaa_site_id local_site;
@@ -101,6 +115,7 @@ struct dsaa_nfq_config {
 	const struct dsaa_nfq_words *words;
 	dsaa_nfq_find find; /* fixed at open */
 	void *find_arg;
+	dsaa_nfq_tell tell; /* fixed at open; NULL: nobody asks */
 };
 
 /*

@@ -79,6 +79,17 @@ static void count_received(struct dsaa_nfq *nfq, dsaa_site_id site, size_t len)
 	dsaa_nfq_add(&nfq->tally.peer[site].bytes_received, len);
 }
 
+static void tell(struct dsaa_nfq *nfq, const uint8_t *inner, size_t len, unsigned reason,
+		 dsaa_site_id site)
+{
+	const struct dsaa_nfq_trace t = {
+		.data = inner, .len = len, .reason = reason, .from_peer = true, .site = site
+	};
+
+	if (dsaa_nfq_traced(nfq))
+		nfq->tell(nfq->find_arg, &t);
+}
+
 /* DSAA_R_NONE: passed to the TAP device, which counts. */
 static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 		     const struct dsaa_nfq_datagram *d)
@@ -95,8 +106,11 @@ static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 	/* the check has seen that it is no longer than the datagram; padding may follow it */
 	len = dsaa_nfq_ip_length(inner);
 	count_received(nfq, peer->site, len);
-	if (e.second_chance && !is_ours(nfq, inner, len))
+	if (e.second_chance && !is_ours(nfq, inner, len)) {
+		tell(nfq, inner, len, DSAA_R_RX_NOT_OURS, peer->site);
 		return DSAA_R_RX_NOT_OURS;
+	}
+	tell(nfq, inner, len, DSAA_R_RX_DELIVERED, peer->site);
 	origin = (struct dsaa_nfq_origin){ (uint8_t)e.iface, peer->site };
 	dsaa_nfq_tun_deliver(&nfq->tun, origin, inner, len, nfq->plan->mtu[e.iface - 1]);
 	return DSAA_R_NONE;
@@ -116,6 +130,8 @@ static void take_train(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 		reason = take(nfq, s, &one);
 		if (reason != DSAA_R_NONE)
 			dsaa_nfq_add(&nfq->tally.reason[reason], 1);
+		if (reason != DSAA_R_NONE && reason != DSAA_R_RX_NOT_OURS)
+			tell(nfq, one.data, one.len, reason, 0);
 		one.data += one.len;
 		left -= one.len;
 	} while (left);

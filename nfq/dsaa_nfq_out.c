@@ -424,6 +424,15 @@ static void count(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 	dsaa_nfq_add(&nfq->tally.reason[p->reason], 1);
 }
 
+static void tell(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
+{
+	const struct dsaa_nfq_trace t = {
+		.data = p->data, .len = p->len, .reason = p->reason, .indev = p->indev
+	};
+
+	nfq->tell(nfq->find_arg, &t);
+}
+
 void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned n)
 {
 	unsigned i;
@@ -437,5 +446,7 @@ void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned n)
 		if (p->copies && !p->sent)
 			p->reason = DSAA_R_SEND_FAILED;
 		count(nfq, p);
+		if (dsaa_nfq_traced(nfq))
+			tell(nfq, p);
 	}
 }

@@ -286,6 +286,7 @@ struct dsaa_nfq {
 	const struct dsaa_nfq_words *words;
 	dsaa_nfq_find find;
 	void *find_arg;
+	dsaa_nfq_tell tell;
 	int wake_fd; /* eventfd: a plan waits */
 
 	struct dsaa_nfq_plan *plan; /* the thread's */
@@ -309,6 +310,11 @@ static inline void dsaa_nfq_add(_Atomic uint64_t *counter, uint64_t n)
 static inline enum dsaa_site_word dsaa_nfq_word(const struct dsaa_nfq *nfq, unsigned site)
 {
 	return atomic_load_explicit(&nfq->words->word[site], memory_order_relaxed);
+}
+
+static inline bool dsaa_nfq_traced(const struct dsaa_nfq *nfq)
+{
+	return nfq->tell && atomic_load_explicit(&nfq->words->trace, memory_order_relaxed);
 }
 
 /* The length that an IP header (all of which is there) says. */

@@ -80,6 +80,13 @@ int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_s
  */
 int dsaa_rules_present(uint32_t *use);
 
+/*
+ * Flowtables in anybody's tables: packets that they forward pass no rule. How
+ * many, with "TABLE/NAME, ..." cut to LEN bytes in NAMES, or a negative errno;
+ * 0 as well when the kernel knows none.
+ */
+int dsaa_rules_flowtables(char *names, size_t len);
+
 /* Removes the table, if it is there. 0 or a negative errno, with a sentence in WHY (or NULL). */
 int dsaa_rules_remove(char *why, size_t whylen);
 

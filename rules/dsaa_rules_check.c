@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Is our table still there? Operators reload their rules with "flush ruleset",
- * which takes everybody's tables away.
+ * which takes everybody's tables away. And: is there a flowtable?
  */
 #include "rules/dsaa_rules.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
+#include <libnftnl/flowtable.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -61,4 +63,61 @@ int dsaa_rules_present(uint32_t *use)
 	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : ask(s, use);
 	mnl_socket_close(s);
 	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+}
+
+/* ------------------------------------------------------------------ flowtables */
+
+struct found {
+	char *names;
+	size_t len;
+	int count;
+};
+
+static int one_flowtable(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_flowtable *t = nftnl_flowtable_alloc();
+	struct found *f = arg;
+	size_t used = strlen(f->names);
+
+	if (t && nftnl_flowtable_nlmsg_parse(nlh, t) == 0) {
+		snprintf(f->names + used, f->len - used, "%s%s/%s", used ? ", " : "",
+			 nftnl_flowtable_get_str(t, NFTNL_FLOWTABLE_TABLE),
+			 nftnl_flowtable_get_str(t, NFTNL_FLOWTABLE_NAME));
+		f->count++;
+	}
+	if (t)
+		nftnl_flowtable_free(t);
+	return MNL_CB_OK;
+}
+
+static int list_flowtables(struct mnl_socket *s, struct found *f)
+{
+	char buf[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETFLOWTABLE, NFPROTO_UNSPEC,
+						     NLM_F_DUMP, 1);
+	int rc = 1;
+
+	if (mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	while (rc > 0) {
+		ssize_t n = mnl_socket_recvfrom(s, buf, sizeof(buf));
+
+		rc = n < 0 ? -1 : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), one_flowtable, f);
+	}
+	return rc < 0 ? -errno : 0;
+}
+
+int dsaa_rules_flowtables(char *names, size_t len)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	struct found f = { names, len, 0 };
+	int rc;
+
+	names[0] = '\0';
+	if (!s)
+		return -errno;
+	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : list_flowtables(s, &f);
+	mnl_socket_close(s);
+	/* a kernel without flowtables does not know the question */
+	return rc == 0 || rc == -EOPNOTSUPP || rc == -EINVAL ? f.count : rc;
 }

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * "debug dsaa correction": a line for each packet that the queue thread has
+ * judged, or took from a peer, of one connection if so wished. At most
+ * LINES_PER_S lines a second; how many were left out is told with the next.
+ *
+ * The filter belongs to the main thread, which hands the queue thread a copy
+ * under the lock; the thread asks for it only while debugging is on.
+ */
+#include "dsaad/dsaa_correct.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <pthread.h>
+
+#include "log.h"
+
+#define LINES_PER_S 50
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct dsaa_trace_filter filter; /* under the lock */
+
+/* the queue thread's */
+static int64_t second;
+static unsigned lines, left_out;
+
+void dsaa_correct_trace_filter(const struct dsaa_trace_filter *f)
+{
+	pthread_mutex_lock(&lock);
+	filter = *f;
+	pthread_mutex_unlock(&lock);
+}
+
+static bool side_matches(const struct dsaa_trace_filter *f, const struct dsaa_packet *p,
+			 bool turned)
+{
+	const struct dsaa_tuple *t = &p->tuple;
+	const uint8_t *src = turned ? t->dst : t->src, *dst = turned ? t->src : t->dst;
+	uint16_t sport = turned ? t->dport : t->sport, dport = turned ? t->sport : t->dport;
+	size_t len = p->family == 4 ? 4 : 16;
+
+	return (!f->src.family || (f->src.family == p->family && !memcmp(f->src.bytes, src, len))) &&
+	       (!f->dst.family || (f->dst.family == p->family && !memcmp(f->dst.bytes, dst, len))) &&
+	       (f->sport < 0 || f->sport == sport) && (f->dport < 0 || f->dport == dport);
+}
+
+/* In either direction: what is asked for is a connection. */
+static bool matches(const struct dsaa_packet *p)
+{
+	struct dsaa_trace_filter f;
+
+	pthread_mutex_lock(&lock);
+	f = filter;
+	pthread_mutex_unlock(&lock);
+	if (!f.set)
+		return true;
+	return (!f.protocol || f.protocol == p->tuple_proto) &&
+	       (side_matches(&f, p, false) || side_matches(&f, p, true));
+}
+
+/* Whether this second has room for one more line. */
+static bool room(void)
+{
+	int64_t now = dsaa_mono_now().us / 1000000;
+
+	if (now != second) {
+		if (left_out)
+			zlog_debug("correction: %u more packets were not shown", left_out);
+		second = now;
+		lines = left_out = 0;
+	}
+	if (lines < LINES_PER_S) {
+		lines++;
+		return true;
+	}
+	left_out++;
+	return false;
+}
+
+static void show_packet(const struct dsaa_nfq_trace *t, const struct dsaa_packet *p)
+{
+	int af = p->family == 4 ? AF_INET : AF_INET6;
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], where[48], name[IFNAMSIZ];
+
+	inet_ntop(af, p->tuple.src, src, sizeof(src));
+	inet_ntop(af, p->tuple.dst, dst, sizeof(dst));
+	if (t->from_peer)
+		snprintf(where, sizeof(where), "from site %u", t->site);
+	else
+		snprintf(where, sizeof(where), "by %s",
+			 if_indextoname(t->indev, name) ? name : "an interface that is gone");
+	zlog_debug("correction: protocol %u, %s port %u to %s port %u%s, %zu bytes, %s: %s",
+		   p->tuple_proto, src, p->tuple.sport, dst, p->tuple.dport,
+		   p->icmp_error ? " (an ICMP error about it)" : "", t->len, where,
+		   dsaa_reason_name(t->reason));
+}
+
+void dsaa_correct_trace(void *arg, const struct dsaa_nfq_trace *t)
+{
+	struct dsaa_packet p;
+
+	if (dsaa_packet_parse(t->data, t->len, &p) == DSAA_R_NONE) {
+		if (matches(&p) && room())
+			show_packet(t, &p);
+	} else if (room()) {
+		zlog_debug("correction: a packet of %zu bytes that cannot be read, %s: %s", t->len,
+			   t->from_peer ? "by the tunnel" : "queued", dsaa_reason_name(t->reason));
+	}
+}
