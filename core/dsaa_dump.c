@@ -5,6 +5,7 @@
  *	adopt  re-mark a dead site's connections as ours (first: until it is
  *	       done, the dead site may not come back)
  *	bulk   tell peers all that is ours; all that wait share one dump
+ *	drain  count what is still ours while it is handed over (dsaa_drain.c)
  *	sweep  delete replicas that a finished bulk did not name
  *	audit  tell, compare and answer (dsaa_audit.c), when nothing else waits
  *
@@ -20,7 +21,7 @@ enum { BULK_PACE_MS = 1000 };
 static bool dumps_ours(enum dsaa_purpose purpose)
 {
 	return purpose == DSAA_FOR_BULK || purpose == DSAA_FOR_AUDIT ||
-	       purpose == DSAA_FOR_AUDIT_ANSWER;
+	       purpose == DSAA_FOR_AUDIT_ANSWER || purpose == DSAA_FOR_DRAIN;
 }
 
 static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id site)
@@ -90,6 +91,11 @@ void dsaa_dump_schedule(struct dsaa_engine *e)
 			start(e, DSAA_FOR_SWEEP, p->site);
 			return;
 		}
+	}
+	if (dsaa_drain_due(e)) {
+		start(e, DSAA_FOR_DRAIN, 0);
+		dsaa_drain_begin(e);
+		return;
 	}
 	schedule_audit(e);
 }
@@ -197,6 +203,9 @@ void dsaa_dump_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 	case DSAA_FOR_AUDIT_ANSWER:
 		dsaa_audit_answer_flow(e, f);
 		break;
+	case DSAA_FOR_DRAIN:
+		dsaa_drain_flow(e, f);
+		break;
 	case DSAA_FOR_AUDIT_SWEEP:
 		if (owner == e->dump_site && dsaa_audit_is_extra(e, &e->peer[owner], f))
 			add_op(e, DSAA_APPLY_DELETE, f, f);
@@ -256,6 +265,8 @@ void dsaa_dump_done(struct dsaa_engine *e, bool ok)
 			dsaa_send_bulk_end(e);
 		else if (e->dump == DSAA_FOR_AUDIT)
 			dsaa_audit_end(e);
+		else if (e->dump == DSAA_FOR_DRAIN)
+			dsaa_drain_counted(e);
 		else
 			dsaa_audit_answer_end(e);
 		finish(e);

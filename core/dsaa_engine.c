@@ -212,16 +212,6 @@ static void resync(struct dsaa_engine *e, dsaa_site_id site)
 	}
 }
 
-static void drain(struct dsaa_engine *e, bool on)
-{
-	if (e->draining == on)
-		return;
-	e->draining = on;
-	dsaa_act(e, DSAA_ACT_CHANGED, 0);
-	DSAA_FOREACH_PEER (e, p)
-		p->last_sent.us = 0; /* the next keepalive tells it */
-}
-
 /* Events that name no peer. */
 static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 {
@@ -271,7 +261,7 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 			p->audit_tx_at = e->now;
 		break;
 	case DSAA_EV_DRAIN:
-		drain(e, ev->up);
+		dsaa_drain_set(e, ev->up);
 		break;
 	case DSAA_EV_TIMEOUTS:
 		e->timeouts = *ev->timeouts;
@@ -355,11 +345,18 @@ unsigned dsaa_engine_tick_ms(const struct dsaa_engine *e)
 void dsaa_history_add(struct dsaa_engine *e, dsaa_site_id site, uint8_t from, uint8_t to,
 		      unsigned reason)
 {
+	dsaa_history_note(e, site ? DSAA_HISTORY_PEER : DSAA_HISTORY_STATE, site, from, to,
+			  reason);
+}
+
+void dsaa_history_note(struct dsaa_engine *e, enum dsaa_history_kind kind, dsaa_site_id site,
+		       uint8_t from, uint8_t to, unsigned reason)
+{
 	struct dsaa_history *h = &e->history[e->history_count++ % DSAA_HISTORY_MAX];
 	struct dsaa_action *a;
 
-	*h = (struct dsaa_history){ .at = e->now, .site = site, .from = from, .to = to,
-				    .reason = reason };
+	*h = (struct dsaa_history){ .at = e->now, .kind = kind, .site = site, .from = from,
+				    .to = to, .reason = reason, .number = e->history_count };
 	a = dsaa_act(e, DSAA_ACT_CHANGED, site);
 	a->reason = reason;
 }
@@ -382,6 +379,10 @@ void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v)
 	v->state_complete = e->state_complete;
 	v->complete_reason = e->complete_reason;
 	v->draining = e->draining;
+	v->drain = e->drain.state;
+	v->drain_reason = e->drain.reason;
+	v->drain_heir = e->drain.heir;
+	v->drain_left = e->drain.left;
 	v->own_events = e->own_events;
 	memcpy(v->skipped, e->skipped, sizeof(v->skipped));
 	v->overruns = e->overruns;
@@ -392,6 +393,12 @@ void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v)
 	v->delayed_ended = e->delayed_ended;
 	v->delayed_exempt = e->delayed_exempt;
 	v->delayed_no_room = e->delayed_no_room;
+}
+
+bool dsaa_engine_replicates(const struct dsaa_engine *e, const struct dsaa_flow *f,
+			    unsigned *reason)
+{
+	return dsaa_send_wanted(e, f, reason);
 }
 
 bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
@@ -414,6 +421,8 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 	v->word = p->word;
 	v->peer_complete = p->peer_complete;
 	v->peer_draining = p->peer_draining;
+	if (dsaa_site_held_back(e, p))
+		v->held_back_ms = dsaa_mono_diff_us(p->held_until, e->now) / 1000;
 	v->peer_minor = p->minor;
 	v->ours_confirmed = p->ours_confirmed;
 	v->theirs_complete = p->theirs_complete;

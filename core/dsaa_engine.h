@@ -189,6 +189,7 @@ struct dsaa_peer_view {
 	enum dsaa_site_word word;
 	bool peer_complete; /* what the peer says of its own state */
 	bool peer_draining;
+	int64_t held_back_ms; /* it dies too often: no session for so long; 0: none of that */
 	uint8_t peer_minor;
 	bool ours_confirmed; /* the peer holds our state */
 	bool theirs_complete; /* we hold the peer's state */
@@ -216,12 +217,25 @@ struct dsaa_peer_view {
 	uint64_t bulks_sent, bulks_received, resumes_sent, resumes_received;
 };
 
+/* What has become of "dsaa drain" at this site. */
+enum dsaa_drain_state {
+	DSAA_DRAIN_OFF,
+	DSAA_DRAIN_DRAINING,	 /* routing is to follow, or nobody can take over yet */
+	DSAA_DRAIN_HANDING_OVER, /* the heir takes our connections */
+	DSAA_DRAIN_DONE,	 /* none is left */
+};
+const char *dsaa_drain_state_name(enum dsaa_drain_state s);
+
 struct dsaa_engine_view {
 	dsaa_site_id local;
 	uint64_t epoch;
 	bool state_complete;
 	unsigned complete_reason; /* why not, or why although (DSAA_R_START_TIMER) */
 	bool draining;
+	enum dsaa_drain_state drain;
+	unsigned drain_reason;
+	dsaa_site_id drain_heir; /* 0: none */
+	uint64_t drain_left;	 /* connections of ours at the last count */
 	uint64_t own_events;	   /* conntrack events of our own flows */
 	uint64_t skipped[DSAA_REASONS_MAX]; /* not sent, by reason */
 	uint64_t overruns;
@@ -232,12 +246,20 @@ struct dsaa_engine_view {
 	uint64_t delayed_ended, delayed_exempt, delayed_no_room;
 };
 
+enum dsaa_history_kind {
+	DSAA_HISTORY_PEER,  /* from, to: enum dsaa_peer_state */
+	DSAA_HISTORY_STATE, /* of this site: is its state complete, 0 or 1 */
+	DSAA_HISTORY_DRAIN, /* of this site: enum dsaa_drain_state */
+};
+
 /* The last changes, newest last. */
 struct dsaa_history {
 	struct dsaa_mono at;
+	enum dsaa_history_kind kind;
 	dsaa_site_id site; /* 0: this site */
-	uint8_t from, to;  /* enum dsaa_peer_state; for site 0: state complete 0/1 */
+	uint8_t from, to;  /* as the kind says */
 	unsigned reason;
+	unsigned number; /* of this change since the start: 1, 2, ... */
 };
 #define DSAA_HISTORY_MAX 128
 
@@ -260,6 +282,9 @@ bool dsaa_engine_dump_ready(const struct dsaa_engine *e);
 unsigned dsaa_engine_tick_ms(const struct dsaa_engine *e);
 
 void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v);
+/* True when F, an entry of our kernel, is a connection of ours that the peers are told; else *REASON says why not. */
+bool dsaa_engine_replicates(const struct dsaa_engine *e, const struct dsaa_flow *f,
+			    unsigned *reason);
 /* False when SITE is not a configured peer. */
 bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 			   struct dsaa_peer_view *v);

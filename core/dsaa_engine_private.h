@@ -9,6 +9,7 @@
  *	dsaa_delay.c    our connections that are not told yet
  *	dsaa_receive.c  the peers' connections into our kernel
  *	dsaa_claim.c    replicas that we should have and have not
+ *	dsaa_drain.c    handing our connections over before we are switched off
  *	dsaa_dump.c     the one running kernel dump and what it is for
  *	dsaa_audit.c    is what the peers hold of us what we have
  */
@@ -34,6 +35,11 @@ enum {
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
+	/* a site that dies so often within the time is held back, longer each time */
+	DSAA_DEATHS = 3,
+	DSAA_DEATHS_WITHIN_MS = 60000,
+	DSAA_HOLD_BACK_MIN_MS = 10000,
+	DSAA_HOLD_BACK_MAX_MS = 320000,
 	DSAA_BULK_RETRY_MAX_MS = 20000,
 	/* how many missing connections one audit asks for; beyond that a bulk is cheaper */
 	DSAA_AUDIT_WANT_MAX = 4096,
@@ -78,6 +84,11 @@ struct dsaa_peer {
 	bool adopting;		  /* its connections are being re-marked as ours */
 	bool adopt_again;	  /* one of them came or changed while that went on */
 	bool synced_once;	  /* we held its whole state at least once */
+	bool daemon_gone; /* its session was closed while the link still carried it */
+	struct dsaa_mono died[DSAA_DEATHS]; /* the last times, 0: never */
+	unsigned deaths;
+	uint32_t hold_back_ms; /* the last interval for which it was held back */
+	struct dsaa_mono held_until;
 
 	/* session, dsaa_session.c */
 	enum dsaa_session_state session;
@@ -172,6 +183,7 @@ enum dsaa_purpose {
 	DSAA_FOR_ADOPT, /* dump, apply: re-mark a dead site's connections */
 	DSAA_FOR_AUDIT,	      /* dump: tell hashes of what is ours */
 	DSAA_FOR_AUDIT_SWEEP, /* dump, apply: compare replicas with the hashes that were told */
+	DSAA_FOR_DRAIN,	      /* dump: count what is still ours */
 	DSAA_FOR_AUDIT_ANSWER, /* dump: send the connections that an audit found missing */
 	DSAA_FOR_FLOWS, /* apply: records of a FLOWS message */
 	DSAA_FOR_BULK_FLOWS,
@@ -207,6 +219,13 @@ struct dsaa_engine {
 	bool state_complete;
 	unsigned complete_reason;
 	bool draining, stopping;
+	struct {
+		enum dsaa_drain_state state;
+		unsigned reason;
+		dsaa_site_id heir;
+		struct dsaa_mono next; /* when ours are counted next */
+		uint64_t count, left;  /* in the running count; at the last one */
+	} drain;
 	struct dsaa_peer peer[DSAA_SITES_MAX + 1];
 	struct dsaa_addrset local_addresses;
 	struct dsaa_timeouts timeouts;
@@ -284,6 +303,10 @@ bool dsaa_act_send_borrowed(struct dsaa_engine *e, struct dsaa_peer *p, const ui
 			    size_t len);
 /* Encodes and sends M. Control messages always find the reserve, unless the peer stopped reading. */
 bool dsaa_act_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
+/* The same for any kind of change. */
+void dsaa_history_note(struct dsaa_engine *e, enum dsaa_history_kind kind, dsaa_site_id site,
+		       uint8_t from, uint8_t to, unsigned reason);
+/* Notes a change of a peer, or with SITE 0 of our state's completeness. */
 void dsaa_history_add(struct dsaa_engine *e, dsaa_site_id site, uint8_t from, uint8_t to,
 		      unsigned reason);
 
@@ -414,6 +437,25 @@ void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p,
 void dsaa_claim_tick(struct dsaa_engine *e, struct dsaa_peer *p);
 /* P tells everything anew, or nothing any more: what was to be asked of it is forgotten. */
 void dsaa_claim_forget(struct dsaa_engine *e, struct dsaa_peer *p);
+
+/* The drained site P has asked us to take over its connections. */
+void dsaa_site_inherit(struct dsaa_engine *e, struct dsaa_peer *p);
+/* What P says of its own drain. */
+void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool draining);
+/* True while P may have no session because it dies too often. */
+bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p);
+
+/* dsaa_drain.c */
+void dsaa_drain_set(struct dsaa_engine *e, bool on);
+/* True when our connections shall be counted by a dump. */
+bool dsaa_drain_due(struct dsaa_engine *e);
+void dsaa_drain_begin(struct dsaa_engine *e);
+void dsaa_drain_flow(struct dsaa_engine *e, const struct dsaa_flow *f);
+void dsaa_drain_counted(struct dsaa_engine *e);
+/* True when P's records win against our own entries, because we asked it to take over. */
+bool dsaa_drain_yields_to(const struct dsaa_engine *e, const struct dsaa_peer *p);
+/* P asks us to take over. */
+void dsaa_drain_inherit(struct dsaa_engine *e, struct dsaa_peer *p);
 
 /* dsaa_dump.c */
 void dsaa_dump_schedule(struct dsaa_engine *e);

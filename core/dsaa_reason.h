@@ -57,6 +57,13 @@
 	  "filter the sync port; look for what connects there")                                   \
 	X(26, HANDSHAKE_TIMEOUT, "handshake-timeout", "a connection came in, but no handshake followed", \
 	  "filter the sync port; check the site-sync link")                                       \
+	X(27, PEER_DAEMON_GONE, "peer-daemon-gone", "the site answers through the network, and its dsaad ended while the site-sync link worked", \
+	  "see why the peer's dsaad does not run; watchfrr starts it again")                      \
+	X(28, FLAPPING, "flapping", "the site died three times in a minute: held back for a while", \
+	  "find why it dies; it is let in again when the time is over")                           \
+	X(29, HANDED_OVER, "handed-over", "no connection is left here: the router can be switched off", "") \
+	X(30, NO_HEIR, "no-heir", "no peer is up that holds all of our connections",               \
+	  "see show dsaa site; drain again when a peer is up")                                    \
 	/* why a flow was not applied or not sent (32-63) */                                       \
 	X(32, NOT_OWNER, "not-owner", "the sender does not own the connection", "")               \
 	X(33, STALE, "stale", "the record is older than what is known", "")                       \
@@ -68,6 +75,9 @@
 	X(38, BAD_FLOW, "malformed-flow", "the record describes no possible connection", "")      \
 	X(39, NOT_FOUND, "not-found", "the connection to delete is not here", "")                 \
 	X(40, FILTERED, "filtered", "'sync protocol' or 'no sync prefix' excludes it", "")        \
+	X(41, BACKLOG, "not-yet-replicated", "it changed a moment ago, and no peer has confirmed that", "") \
+	X(42, NO_KEEPER, "no-keeper", "no peer is up that holds all of our connections",          \
+	  "see show dsaa site")                                                                   \
 	/* what happened to a packet (64-127) */                                                   \
 	X(64, FOREIGN, "foreign", "carried to the site that owns its connection", "")             \
 	X(65, OFFERED_INVALID, "second-chance-invalid", "no entry, cannot open one: offered to the peers", "") \

@@ -254,6 +254,12 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 	unsigned owner = dsaa_mark_owner(op->existing.mark, e->cfg.mark_mask);
 	bool ours = !owner || owner == e->cfg.local;
 
+	/* step 0; in place, for no packet may find it gone */
+	if (ours && dsaa_drain_yields_to(e, p)) {
+		give_up_own(e, p, &op->existing);
+		return dsaa_flow_key_equal(&op->existing, &op->flow) ? DSAA_APPLY_UPDATE :
+								       DSAA_APPLY_REPLACE;
+	}
 	switch (dsaa_owner_decide(&op->existing, &op->flow, e->cfg.mark_mask, p->site,
 				  e->cfg.local)) {
 	case DSAA_OWNER_TAKE:

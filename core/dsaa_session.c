@@ -85,13 +85,20 @@ void dsaa_session_connected(struct dsaa_engine *e, struct dsaa_peer *p, bool sec
 	p->opened_at = p->last_received = e->now;
 	if (p->room < DSAA_ROOM_RESERVE)
 		p->room = DSAA_ROOM_RESERVE; /* a new connection's buffer is empty */
-	send_hello(e, p);
+	/* one that is held back is refused when its own hello is here */
+	if (!dsaa_site_held_back(e, p))
+		send_hello(e, p);
 }
 
 /* The transport is gone, whoever ended it. */
 static void ended(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 {
 	bool was_up = p->session == DSAA_SESSION_ESTABLISHED;
+	/* closed while the link still carried it: then its end has closed it */
+	bool closed = reason == DSAA_R_PEER_STOPPING ||
+		      (reason == DSAA_R_TRANSPORT_LOST &&
+		       dsaa_mono_diff_us(e->now, p->last_received) <
+			       (int64_t)e->cfg.hold_time_ms * 1000 / 2);
 
 	p->session = DSAA_SESSION_NONE;
 	p->ours_confirmed = p->theirs_complete = false;
@@ -99,6 +106,7 @@ static void ended(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 	p->room = 0;
 	if (was_up) {
 		p->lost_at = e->now;
+		p->daemon_gone = closed;
 		p->backoff_ms = DSAA_RECONNECT_MIN_MS;
 	}
 	dsaa_dump_forget(e, p);
@@ -149,7 +157,7 @@ static unsigned check_hello(const struct dsaa_engine *e, const struct dsaa_peer 
 		return DSAA_R_SAME_SITE;
 	if (h->from != p->site || h->to != e->cfg.local)
 		return DSAA_R_UNKNOWN_SITE;
-	return DSAA_R_NONE;
+	return dsaa_site_held_back(e, p) ? DSAA_R_FLAPPING : DSAA_R_NONE;
 }
 
 /* Both ends speak the lower of the two minor versions. */
@@ -194,7 +202,10 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 	switch (m->type) {
 	case DSAA_MSG_KEEPALIVE:
 		p->peer_complete = m->keepalive.state_complete;
-		p->peer_draining = m->keepalive.draining;
+		dsaa_site_draining(e, p, m->keepalive.draining);
+		return DSAA_R_NONE;
+	case DSAA_MSG_HANDOVER:
+		dsaa_drain_inherit(e, p);
 		return DSAA_R_NONE;
 	case DSAA_MSG_ACK:
 		dsaa_send_ack(e, p, &m->ack);

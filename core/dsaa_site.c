@@ -16,6 +16,17 @@
  *	refused, incompatible: the peer is there, but a session may not be; the
  *	cause is in the reason, and we go on trying, slowly.
  *
+ * down -> isolated tells by its reason whether the link is cut (probe-alive) or
+ * only the daemon ended (peer-daemon-gone: its connection was closed while the
+ * link carried it); a peer that says goodbye is of the second kind.
+ *
+ * A site that dies too often (DSAA_DEATHS within a minute) is held back: its
+ * hello is refused (flapping) for a while that doubles. A site that is refused
+ * so stays incomplete, and announces nothing.
+ *
+ * A living site may hand its connections to us (dsaa_drain.c): then its word is
+ * ADOPTED until it drains no more.
+ *
  * A site is dead when session, BFD and probe are all silent: those of them
  * that are configured. Then its word becomes ADOPTED at once, and re-marking
  * its entries follows in the background (dsaa_dump.c).
@@ -110,12 +121,65 @@ static int64_t grace_us(const struct dsaa_engine *e, const struct dsaa_peer *p)
 	return (int64_t)e->cfg.hold_time_ms * 1000;
 }
 
-static void adopt(struct dsaa_engine *e, struct dsaa_peer *p)
+/* Its connections are ours from now on: at once by the word, and re-marked behind it. */
+static void take_over(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	e->epoch++; /* what we say of these connections from now on is ours to say */
 	p->adopting = true;
 	set_word(e, p, DSAA_WORD_ADOPTED);
-	set_state(e, p, DSAA_PEER_DEAD, DSAA_R_ALL_SILENT);
+}
+
+/* Each death too many doubles the time for which it may not come back. */
+static void note_death(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	struct dsaa_mono *oldest = &p->died[p->deaths % DSAA_DEATHS];
+	struct dsaa_mono last = p->died[(p->deaths + DSAA_DEATHS - 1) % DSAA_DEATHS];
+	struct dsaa_mono first;
+
+	if (last.us && dsaa_mono_reached(e->now, dsaa_mono_add_ms(last, DSAA_HOLD_BACK_MAX_MS)))
+		p->hold_back_ms = 0; /* it was well for long: begin anew */
+	*oldest = e->now;
+	p->deaths++;
+	first = p->died[p->deaths % DSAA_DEATHS];
+	if (!first.us)
+		return;
+	/* a site that was let in again and dies at once needs no three times */
+	if (!p->hold_back_ms && dsaa_mono_reached(e->now, dsaa_mono_add_ms(first, DSAA_DEATHS_WITHIN_MS)))
+		return;
+	p->hold_back_ms = p->hold_back_ms ? 2 * p->hold_back_ms : DSAA_HOLD_BACK_MIN_MS;
+	if (p->hold_back_ms > DSAA_HOLD_BACK_MAX_MS)
+		p->hold_back_ms = DSAA_HOLD_BACK_MAX_MS;
+	p->held_until = dsaa_mono_add_ms(e->now, p->hold_back_ms);
+}
+
+bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	return p->held_until.us && !dsaa_mono_reached(e->now, p->held_until);
+}
+
+static void adopt(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	take_over(e, p);
+	if (p->sessions)
+		note_death(e, p);
+	set_state(e, p, DSAA_PEER_DEAD,
+		  dsaa_site_held_back(e, p) ? DSAA_R_FLAPPING : DSAA_R_ALL_SILENT);
+}
+
+void dsaa_site_inherit(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	if (p->adopting)
+		return; /* it asks again while something is left */
+	p->peer_draining = true;
+	take_over(e, p);
+}
+
+void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool draining)
+{
+	p->peer_draining = draining;
+	/* what begins there from now on stays there; what was handed over is marked as ours */
+	if (!draining && !p->adopting)
+		set_word(e, p, DSAA_WORD_ALIVE);
 }
 
 /* How the isolated site's packets are treated: the operator's split-brain policy. */
@@ -162,8 +226,10 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 		return;
 	}
 	if (p->sessions && p->state != DSAA_PEER_ISOLATED) {
-		set_state(e, p, DSAA_PEER_ISOLATED, DSAA_R_PROBE_ALIVE);
-		set_word(e, p, isolated_word(e));
+		set_state(e, p, DSAA_PEER_ISOLATED,
+			  p->daemon_gone ? DSAA_R_PEER_DAEMON_GONE : DSAA_R_PROBE_ALIVE);
+		/* no split: its kernel goes on with what reaches it, and so do we */
+		set_word(e, p, p->daemon_gone ? DSAA_WORD_ADOPTED : isolated_word(e));
 	}
 }
 
@@ -183,7 +249,7 @@ void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 	if (up)
 		return;
 	if (p->session >= DSAA_SESSION_OPEN)
-		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, false);
+		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, true); /* if only one way is cut, it hears why */
 	judge_silence(e, p);
 }
 
@@ -211,6 +277,7 @@ static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned
 	case DSAA_R_MALFORMED:
 	case DSAA_R_PROTOCOL_ORDER:
 	case DSAA_R_BAD_FLOW:
+	case DSAA_R_FLAPPING:
 		return DSAA_PEER_REFUSED;
 	default:
 		break;
@@ -226,11 +293,15 @@ static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned
 void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 {
 	if (p->session == DSAA_SESSION_ESTABLISHED) {
+		p->daemon_gone = false;
 		set_probing(e, p, false);
 		set_word(e, p, DSAA_WORD_ALIVE);
 		set_state(e, p, DSAA_PEER_SYNCING, DSAA_R_NONE);
 		return;
 	}
+	/* nobody there carries packets to us any more, nor takes those that we would carry */
+	if (reason == DSAA_R_PEER_STOPPING)
+		set_word(e, p, DSAA_WORD_ADOPTED);
 	enum dsaa_peer_state next = state_after_loss(p, reason);
 	bool explains = reason != DSAA_R_TRANSPORT_LOST && reason != DSAA_R_CONNECT_FAILED &&
 			reason != DSAA_R_CONFIG_CHANGED;
@@ -257,7 +328,7 @@ void dsaa_site_check_complete(struct dsaa_engine *e)
 {
 	int64_t waited_us = dsaa_mono_diff_us(e->now, e->started);
 	int64_t limit_us = (int64_t)e->cfg.start_timer_ms * 1000;
-	bool missing = false, receiving = false;
+	bool missing = false, receiving = false, held = false;
 	unsigned reason = DSAA_R_NONE;
 
 	if (e->state_complete)
@@ -269,9 +340,11 @@ void dsaa_site_check_complete(struct dsaa_engine *e)
 		reason = p->reason;
 		if (p->session == DSAA_SESSION_ESTABLISHED)
 			receiving = true;
+		/* it lives, and will let us in: until then it serves, and we would lose packets */
+		held |= p->state == DSAA_PEER_REFUSED && p->reason == DSAA_R_FLAPPING;
 	}
 	/* a peer that is telling us its state is worth more patience than one that is silent */
-	if (missing && waited_us < (receiving ? 4 * limit_us : limit_us)) {
+	if (missing && (held || waited_us < (receiving ? 4 * limit_us : limit_us))) {
 		e->complete_reason = reason;
 		return;
 	}

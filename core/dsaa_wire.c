@@ -720,6 +720,19 @@ uint32_t dsaa_wire_state(const struct dsaa_msg_hashes *h, unsigned i)
 	return dsaa_reader_u32(&r);
 }
 
+static unsigned read_handover(struct dsaa_reader *r, struct dsaa_msg *m,
+			      struct dsaa_record *records)
+{
+	(void)records;
+	m->handover.count = dsaa_reader_u64(r);
+	return DSAA_R_NONE;
+}
+
+static void write_handover(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u64(w, m->handover.count);
+}
+
 /* ------------------------------------------------------------------ table (2.2) */
 
 /* Types without a reader are unknown; those without a writer are built record by record. */
@@ -747,6 +760,7 @@ static const struct message_type {
 	[DSAA_MSG_AUDIT_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
 	[DSAA_MSG_RESUME] = { 16, 16, read_resume, write_resume },
 	[DSAA_MSG_AUDIT_STATES] = { STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
+	[DSAA_MSG_HANDOVER] = { 8, 8, read_handover, write_handover },
 };
 
 static const struct message_type *type_of(uint8_t type)

@@ -36,6 +36,7 @@ enum dsaa_msg_type {
 	DSAA_MSG_AUDIT_FLOWS = 16,
 	DSAA_MSG_RESUME = 17, /* since 1.1 */
 	DSAA_MSG_SKIPPABLE = 128,
+	DSAA_MSG_HANDOVER = 128,     /* since 1.1; one that does not know it does not take over */
 	DSAA_MSG_AUDIT_STATES = 130, /* since 1.1, in place of AUDIT_HASHES */
 	DSAA_MSG_SKIPPED = 255,	     /* never sent: one that is known, but not with such flags */
 };
@@ -127,6 +128,10 @@ struct dsaa_msg_goodbye {
 	uint16_t reason;
 };
 
+struct dsaa_msg_handover {
+	uint64_t count; /* how many connections the sender counted; for information */
+};
+
 struct dsaa_msg {
 	uint8_t type;
 	union {
@@ -139,6 +144,7 @@ struct dsaa_msg {
 		struct dsaa_msg_goodbye goodbye;
 		struct dsaa_msg_resume resume;
 		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, STATES, END, WANT */
+		struct dsaa_msg_handover handover;
 	};
 };
 

@@ -390,6 +390,24 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_RPC_DRAIN,
+			.cbs = {
+				.rpc = dsaa_nb_rpc_drain,
+			},
+		},
+		{
+			.xpath = DSAA_RPC_RESYNC,
+			.cbs = {
+				.rpc = dsaa_nb_rpc_resync,
+			},
+		},
+		{
+			.xpath = DSAA_RPC_REHEARSE,
+			.cbs = {
+				.rpc = dsaa_nb_rpc_rehearse,
+			},
+		},
+		{
 			.xpath = NULL,
 		},
 	},

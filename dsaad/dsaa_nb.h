@@ -76,4 +76,19 @@ void dsaa_cli_show_bfd(struct vty *vty, const struct lyd_node *dnode, bool defau
 void dsaa_cli_show_hold_time(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_split_brain(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 
+/* dsaa_nb_rpc.c */
+struct dsaa_history;
+#define DSAA_RPC_DRAIN	  "/frr-dsaad:drain"
+#define DSAA_RPC_RESYNC	  "/frr-dsaad:resync"
+#define DSAA_RPC_REHEARSE "/frr-dsaad:failover-rehearse"
+int dsaa_nb_rpc_drain(struct nb_cb_rpc_args *args);
+int dsaa_nb_rpc_resync(struct nb_cb_rpc_args *args);
+int dsaa_nb_rpc_rehearse(struct nb_cb_rpc_args *args);
+/* Calls one of them for a command, with one input leaf or none (NAME NULL). */
+int dsaa_nb_call(struct vty *vty, const char *rpc, const char *name, const char *value);
+/* Tells the northbound's clients of a change. */
+void dsaa_nb_notify_change(const struct dsaa_history *h);
+/* The names of what a change leads from and to. */
+const char *dsaa_nb_change_name(const struct dsaa_history *h, uint8_t state);
+
 #endif

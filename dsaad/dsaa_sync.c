@@ -28,6 +28,7 @@
 
 #include "conntrack/dsaa_conntrack.h"
 #include "dsaad/dsaa_errors.h"
+#include "dsaad/dsaa_nb.h"
 #include "sync/dsaa_key.h"
 #include "sync/dsaa_transport.h"
 
@@ -109,31 +110,41 @@ struct dsaa_mono dsaa_mono_now(void)
 
 static struct event *t_changed;
 
+static void log_change(const struct dsaa_history *h)
+{
+	switch (h->kind) {
+	case DSAA_HISTORY_PEER:
+		zlog_info("site %u: %s -> %s (%s)", h->site, dsaa_peer_state_name(h->from),
+			  dsaa_peer_state_name(h->to), dsaa_reason_name(h->reason));
+		break;
+	case DSAA_HISTORY_DRAIN:
+		zlog_info("drain: %s -> %s (%s)", dsaa_drain_state_name(h->from),
+			  dsaa_drain_state_name(h->to), dsaa_reason_name(h->reason));
+		break;
+	case DSAA_HISTORY_STATE:
+		if (h->reason == DSAA_R_START_TIMER)
+			flog_warn(EC_DSAA_PEER_REFUSED,
+				  "announcing although the state is not complete: %s",
+				  dsaa_reason_meaning(h->reason));
+		else
+			zlog_info("state is complete");
+		break;
+	}
+}
+
 /* Main thread: something that is shown or announced changed. */
 static void changed_in_main(struct event *t)
 {
-	static unsigned told;
+	static unsigned told; /* the number of the last change that was told */
 	struct dsaa_history h[DSAA_HISTORY_MAX];
 	unsigned n = dsaa_sync_history(h, DSAA_HISTORY_MAX);
-	static struct dsaa_mono last;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (h[i].at.us <= last.us && told)
+		if (h[i].number <= told)
 			continue;
-		if (h[i].site)
-			zlog_info("site %u: %s -> %s (%s)", h[i].site,
-				  dsaa_peer_state_name(h[i].from), dsaa_peer_state_name(h[i].to),
-				  dsaa_reason_name(h[i].reason));
-		else if (h[i].reason == DSAA_R_START_TIMER)
-			flog_warn(EC_DSAA_PEER_REFUSED,
-				  "announcing although the state is not complete: %s",
-				  dsaa_reason_meaning(h[i].reason));
-		else
-			zlog_info("state is complete");
-	}
-	if (n) {
-		told = n;
-		last = h[n - 1].at;
+		told = h[i].number;
+		log_change(&h[i]);
+		dsaa_nb_notify_change(&h[i]);
 	}
 	dsaa_advertise_reconcile();
 }
@@ -975,6 +986,16 @@ unsigned dsaa_sync_history(struct dsaa_history *h, unsigned max)
 		n = dsaa_engine_history(engine, h, max);
 	}
 	return n;
+}
+
+bool dsaa_sync_replicates(const struct dsaa_flow *f, unsigned *reason)
+{
+	bool yes = false;
+
+	frr_with_mutex (&lock) {
+		yes = dsaa_engine_replicates(engine, f, reason);
+	}
+	return yes;
 }
 
 enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason)

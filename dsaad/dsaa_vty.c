@@ -16,6 +16,7 @@
 
 #include "dsaad/dsaa_correct.h"
 #include "dsaad/dsaa_config.h"
+#include "dsaad/dsaa_nb.h"
 #include "dsaad/dsaa_view.h"
 #include "dsaad/dsaad.h"
 
@@ -130,6 +131,30 @@ static void reason_text(struct vty *vty, unsigned reason)
 
 /* ------------------------------------------------------------------ show dsaa */
 
+static void drain_json(struct json_object *o, const struct dsaa_engine_view *v)
+{
+	struct json_object *d = json_object_new_object();
+
+	json_object_string_add(d, "state", dsaa_drain_state_name(v->drain));
+	json_object_boolean_add(d, "done", v->drain == DSAA_DRAIN_DONE);
+	json_object_int_add(d, "heir", v->drain_heir);
+	json_object_int_add(d, "connectionsLeft", v->drain_left);
+	reason_json(d, v->drain_reason);
+	json_object_object_add(o, "drain", d);
+}
+
+static void drain_text(struct vty *vty, const struct dsaa_engine_view *v)
+{
+	if (v->drain == DSAA_DRAIN_OFF)
+		return;
+	vty_out(vty, "Drain: %s", dsaa_drain_state_name(v->drain));
+	if (v->drain_heir)
+		vty_out(vty, ", to site %u (%s)", v->drain_heir, dsaa_view_site_name(v->drain_heir));
+	vty_out(vty, ", %" PRIu64 " connections left here", v->drain_left);
+	reason_text(vty, v->drain_reason);
+	vty_out(vty, "\n");
+}
+
 static void show_dsaa_json(struct vty *vty)
 {
 	struct json_object *o = answer_new(), *peers = json_object_new_object();
@@ -149,6 +174,7 @@ static void show_dsaa_json(struct vty *vty)
 	json_object_string_add(o, "stateReason",
 			       v.complete_reason ? dsaa_reason_name(v.complete_reason) : "");
 	json_object_boolean_add(o, "draining", v.draining);
+	drain_json(o, &v);
 	json_object_boolean_add(o, "zebra", dsaa_zebra_connected());
 	json_object_string_addf(o, "configDigest", "%016" PRIx64, dsaa_config_digest());
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
@@ -210,6 +236,7 @@ static void show_dsaa_text(struct vty *vty)
 	vty_out(vty, "State: %s", v.state_complete ? "complete" : "not complete");
 	reason_text(vty, v.complete_reason);
 	vty_out(vty, "\n");
+	drain_text(vty, &v);
 	if (!dsaa_zebra_connected())
 		vty_out(vty, "Zebra: not connected\n");
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
@@ -236,6 +263,22 @@ static const char *site_role(unsigned s)
 	if (dsaa_conf.ha_mode == DSAA_HA_ACTIVE_ACTIVE)
 		return "active";
 	return s == dsaa_conf.primary ? "primary" : "secondary";
+}
+
+/* Whose the site's connections are for a packet that arrives here now. */
+static const char *word_name(const struct dsaa_peer_view *v)
+{
+	switch (v->word) {
+	case DSAA_WORD_ALIVE:
+		return "alive";
+	case DSAA_WORD_ADOPTED:
+		return v->session && v->peer_draining ? "drained-to-us" : "adopted";
+	case DSAA_WORD_UNREACHABLE:
+		return "unreachable";
+	case DSAA_WORD_UNKNOWN:
+		break;
+	}
+	return "unknown";
 }
 
 static void show_site_json(struct json_object *sites, unsigned s)
@@ -273,6 +316,8 @@ static void show_site_json(struct json_object *sites, unsigned s)
 	json_object_string_add(o, "probe", site->has_probe ? liveness_name(pv.probe) : "off");
 	json_object_boolean_add(o, "peerComplete", pv.peer_complete);
 	json_object_boolean_add(o, "peerDraining", pv.peer_draining);
+	json_object_string_add(o, "word", word_name(&pv));
+	json_object_int_add(o, "heldBackMsec", pv.held_back_ms);
 	json_object_int_add(o, "sessions", pv.sessions);
 }
 
@@ -302,6 +347,10 @@ static void show_site_text(struct vty *vty, unsigned s)
 		vty_out(vty, ", probe %pIA", &site->probe);
 	for (unsigned i = 0; i < site->nat_pools; i++)
 		vty_out(vty, "%s%pFX", i ? " " : ", nat-pool ", &site->nat_pool[i]);
+	if (s != dsaa_local_site())
+		vty_out(vty, ", its connections: %s", word_name(&pv));
+	if (s != dsaa_local_site() && pv.held_back_ms)
+		vty_out(vty, ", held back for %" PRId64 " s", pv.held_back_ms / 1000);
 	vty_out(vty, "\n");
 }
 
@@ -886,13 +935,6 @@ DEFPY(show_dsaa_advertise, show_dsaa_advertise_cmd, "show dsaa advertise [json]$
 
 /* ------------------------------------------------------------------ show dsaa events */
 
-static const char *event_state(const struct dsaa_history *h, uint8_t state)
-{
-	if (h->site)
-		return dsaa_peer_state_name(state);
-	return state ? "complete" : "not complete";
-}
-
 static void event_time(const struct dsaa_history *h, char buf[40])
 {
 	int64_t ago_us = dsaa_mono_diff_us(dsaa_mono_now(), h->at);
@@ -909,6 +951,11 @@ static void event_time(const struct dsaa_history *h, char buf[40])
 	snprintf(buf + strlen(buf), 40 - strlen(buf), ".%03d", (int)(ms % 1000));
 }
 
+static const char *event_what(const struct dsaa_history *h)
+{
+	return h->kind == DSAA_HISTORY_PEER ? "peer" : h->kind == DSAA_HISTORY_DRAIN ? "drain" : "state";
+}
+
 static void event_json(struct json_object *list, const struct dsaa_history *h)
 {
 	struct json_object *o = json_object_new_object();
@@ -918,9 +965,9 @@ static void event_json(struct json_object *list, const struct dsaa_history *h)
 	json_object_string_add(o, "time", time);
 	json_object_int_add(o, "ageMsec", age_ms(h->at));
 	json_object_int_add(o, "site", h->site ? h->site : dsaa_local_site());
-	json_object_string_add(o, "what", h->site ? "peer" : "state");
-	json_object_string_add(o, "from", event_state(h, h->from));
-	json_object_string_add(o, "to", event_state(h, h->to));
+	json_object_string_add(o, "what", event_what(h));
+	json_object_string_add(o, "from", dsaa_nb_change_name(h, h->from));
+	json_object_string_add(o, "to", dsaa_nb_change_name(h, h->to));
 	reason_json(o, h->reason);
 	json_object_array_add(list, o);
 }
@@ -930,13 +977,13 @@ static void event_text(struct vty *vty, const struct dsaa_history *h)
 	char time[40];
 
 	event_time(h, time);
-	if (h->site)
+	if (h->kind == DSAA_HISTORY_PEER)
 		vty_out(vty, "%s  peer %u (%s): %s -> %s", time, h->site,
-			dsaa_view_site_name(h->site), event_state(h, h->from),
-			event_state(h, h->to));
+			dsaa_view_site_name(h->site), dsaa_nb_change_name(h, h->from),
+			dsaa_nb_change_name(h, h->to));
 	else
-		vty_out(vty, "%s  state: %s -> %s", time, event_state(h, h->from),
-			event_state(h, h->to));
+		vty_out(vty, "%s  %s: %s -> %s", time, event_what(h),
+			dsaa_nb_change_name(h, h->from), dsaa_nb_change_name(h, h->to));
 	reason_text(vty, h->reason);
 	vty_out(vty, "\n");
 }
@@ -973,16 +1020,7 @@ DEFPY(dsaa_resync, dsaa_resync_cmd, "dsaa resync [site (1-16)$site]",
       "With one site only\n"
       "Number of the site\n")
 {
-	if (!dsaa_local_site()) {
-		vty_out(vty, "%% The local site is not known, so there is no peer\n");
-		return CMD_WARNING;
-	}
-	if (site && !dsaa_view_is_peer(site)) {
-		vty_out(vty, "%% Site %ld is not a configured peer\n", site);
-		return CMD_WARNING;
-	}
-	dsaa_sync_post_resync(site);
-	return CMD_SUCCESS;
+	return dsaa_nb_call(vty, DSAA_RPC_RESYNC, site ? "site" : NULL, site_str);
 }
 
 DEFPY(dsaa_audit, dsaa_audit_cmd, "dsaa audit",
@@ -999,15 +1037,65 @@ DEFPY(dsaa_audit, dsaa_audit_cmd, "dsaa audit",
 
 DEFPY(dsaa_drain, dsaa_drain_cmd, "dsaa drain [<on|off>$what]",
       DSAA_STR
-      "Move new connections to the other sites\n"
+      "Move new connections to the other sites, and hand the existing ones over\n"
       "Start, which is the default\n"
       "End\n")
 {
-	if (!dsaa_local_site()) {
-		vty_out(vty, "%% The local site is not known, so nothing can be drained\n");
+	return dsaa_nb_call(vty, DSAA_RPC_DRAIN, "on",
+			    !what || !strcmp(what, "on") ? "true" : "false");
+}
+
+static void rehearsal_json(struct vty *vty, const struct dsaa_rehearsal *r)
+{
+	struct json_object *o = answer_new(), *sites = json_object_new_object();
+
+	json_object_boolean_add(o, "bounded", r->bounded);
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct json_object *site;
+
+		if (!dsaa_conf.site[s].configured)
+			continue;
+		site = object_at(sites, s);
+		json_object_int_add(site, "connections", r->connections[s]);
+		json_object_int_add(site, "survive", r->survive[s]);
+		json_object_object_add(site, "lost", reasons_json(r->lost[s]));
+	}
+	json_object_object_add(o, "sites", sites);
+	answer(vty, o);
+}
+
+static void rehearsal_text(struct vty *vty, const struct dsaa_rehearsal *r)
+{
+	if (r->bounded)
+		vty_out(vty, "%% There are more connections; the first %d were looked at\n",
+			DSAA_REHEARSE_MAX);
+	vty_out(vty, "%-28s %12s %12s\n", "If this site were lost", "connections", "survive");
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		if (!dsaa_conf.site[s].configured)
+			continue;
+		vty_out(vty, "%4u  %-22s %12" PRIu64 " %12" PRIu64 "%s\n", s,
+			dsaa_view_site_name(s), r->connections[s], r->survive[s],
+			s == dsaa_local_site() ? "" : "  as far as it told us: ask there too");
+		reasons_text(vty, "      lost: ", r->lost[s]);
+	}
+}
+
+DEFPY(dsaa_rehearse_failover, dsaa_rehearse_failover_cmd, "dsaa failover rehearse [json]$json",
+      DSAA_STR
+      "Loss of a site\n"
+      "How many connections would survive, and why the others would not; nothing is moved\n" JSON_STR)
+{
+	struct dsaa_rehearsal r;
+	const char *err = "";
+
+	if (!dsaa_rehearse(&r, &err)) {
+		vty_out(vty, "%% %s\n", err);
 		return CMD_WARNING;
 	}
-	dsaa_sync_post_drain(!what || !strcmp(what, "on"));
+	if (json)
+		rehearsal_json(vty, &r);
+	else
+		rehearsal_text(vty, &r);
 	return CMD_SUCCESS;
 }
 
@@ -1032,6 +1120,7 @@ void dsaa_vty_init(void)
 	install_element(ENABLE_NODE, &dsaa_resync_cmd);
 	install_element(ENABLE_NODE, &dsaa_audit_cmd);
 	install_element(ENABLE_NODE, &dsaa_drain_cmd);
+	install_element(ENABLE_NODE, &dsaa_rehearse_failover_cmd);
 	install_element(ENABLE_NODE, &clear_dsaa_counters_cmd);
 	dsaa_vty_flow_init();
 }

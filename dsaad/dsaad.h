@@ -230,6 +230,8 @@ void dsaa_sync_clear(void);
 void dsaa_sync_view(struct dsaa_engine_view *v);
 bool dsaa_sync_peer_view(uint8_t site, struct dsaa_peer_view *v);
 unsigned dsaa_sync_history(struct dsaa_history *h, unsigned max);
+/* dsaa_engine_replicates() of the running engine. */
+bool dsaa_sync_replicates(const struct dsaa_flow *f, unsigned *reason);
 enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason);
 /* Monotonic now, and how long ago T was, for show commands. */
 struct dsaa_mono dsaa_mono_now(void);
@@ -246,6 +248,20 @@ void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k);
 typedef bool (*dsaa_flow_cb)(void *arg, const struct dsaa_flow *f); /* false: stop */
 /* Walks entries of OWNER (0 = ours, -1 = all); false with *ERR when the kernel refuses. */
 bool dsaa_flow_walk(int owner, dsaa_flow_cb cb, void *arg, const char **err);
+/*
+ * dsaa_rehearse.c: what would become of a site's connections if it died now, without moving
+ * anything. Looks at DSAA_REHEARSE_MAX connections at most.
+ */
+#define DSAA_REHEARSE_MAX 200000
+struct dsaa_rehearsal {
+	uint64_t connections[DSAA_SITES_MAX + 1]; /* that were looked at, by owner */
+	uint64_t survive[DSAA_SITES_MAX + 1];
+	uint64_t lost[DSAA_SITES_MAX + 1][DSAA_REASONS_MAX];
+	bool bounded; /* there are more than were looked at */
+};
+/* False, with *ERR a sentence, when the kernel does not tell. */
+bool dsaa_rehearse(struct dsaa_rehearsal *r, const char **err);
+
 /* Finds the entry of a packet with this tuple in either direction. */
 bool dsaa_flow_find(uint8_t family, uint8_t proto, const struct dsaa_tuple *t,
 		    struct dsaa_flow *out, bool *reply_direction);

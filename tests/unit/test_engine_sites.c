@@ -313,6 +313,191 @@ static void test_unconfigured_while_adopted(void)
 	world_free(&w);
 }
 
+/* ------------------------------------------------------------------ drain */
+
+static void drain(int s, bool on)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_DRAIN, .up = on };
+
+	world_feed(&w, s, &ev);
+}
+
+static struct dsaa_engine_view own_view(int s)
+{
+	struct dsaa_engine_view v;
+
+	dsaa_engine_view(w.site[s].engine, &v);
+	return v;
+}
+
+static void test_drain_hands_over(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true), later = world_flow(2, 9, true);
+	const char *why;
+
+	begin(2);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 50);
+	drain(1, true);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_DRAIN);
+	world_run_ms(&w, 1000);
+	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 1); /* routing moves first */
+	world_run_ms(&w, 3500);
+	CHECK(world_owner(&w, 1, &f) == 2 && world_owner(&w, 2, &f) == 2);
+	CHECK(own_view(1).drain == DSAA_DRAIN_DONE && own_view(1).drain_left == 0);
+	CHECK(own_view(1).drain_heir == 2 && view(2, 1).word == DSAA_WORD_ADOPTED);
+	/* what still begins here follows */
+	world_open(&w, 1, later);
+	world_run_ms(&w, 3000);
+	CHECK(world_owner(&w, 1, &later) == 2 && world_owner(&w, 2, &later) == 2);
+	drain(1, false);
+	world_run_ms(&w, 500);
+	CHECK(view(2, 1).word == DSAA_WORD_ALIVE && own_view(1).drain == DSAA_DRAIN_OFF);
+	CHECK(world_owner(&w, 1, &f) == 2 && world_agrees(&w)); /* it stays where it is */
+	world_free(&w);
+}
+
+/* Nobody holds what is ours: it stays, and the reason is told. */
+static void test_drain_without_heir(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(2);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 50);
+	world_kill(&w, 2);
+	world_run_ms(&w, 3000);
+	drain(1, true);
+	world_run_ms(&w, 4000);
+	CHECK(own_view(1).drain == DSAA_DRAIN_DRAINING && own_view(1).drain_left == 1);
+	CHECK(own_view(1).drain_reason == DSAA_R_NO_HEIR && world_owner(&w, 1, &f) == 1);
+	world_boot(&w, 2);
+	world_run_ms(&w, 6000);
+	CHECK(own_view(1).drain == DSAA_DRAIN_DONE && world_owner(&w, 1, &f) == 2);
+	world_free(&w);
+}
+
+/* A third site follows the connection to its new owner. */
+static void test_drain_among_three(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(3);
+	world_open(&w, 3, f);
+	world_run_ms(&w, 50);
+	drain(3, true);
+	world_run_ms(&w, 8000);
+	CHECK(own_view(3).drain == DSAA_DRAIN_DONE && own_view(3).drain_heir == 1);
+	for (int s = 1; s <= 3; s++)
+		CHECK(world_owner(&w, s, &f) == 1);
+	world_free(&w);
+}
+
+/* ------------------------------------------------------------------ coming and going */
+
+static void test_stopping_site_leaves_its_connections(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_STOP };
+
+	begin(2);
+	world_feed(&w, 2, &ev);
+	world_run_ms(&w, 20);
+	CHECK(view(1, 2).word == DSAA_WORD_ADOPTED && view(1, 2).state == DSAA_PEER_DOWN);
+	CHECK(view(1, 2).reason == DSAA_R_PEER_STOPPING);
+	world_free(&w);
+}
+
+static void die_and_return(int ms)
+{
+	world_kill(&w, 2);
+	world_run_ms(&w, 2500);
+	CHECK(view(1, 2).state == DSAA_PEER_DEAD);
+	world_boot(&w, 2);
+	world_run_ms(&w, ms);
+}
+
+static void test_flapping_site_is_held_back(void)
+{
+	const char *why;
+
+	begin(2);
+	die_and_return(3000);
+	CHECK(view(1, 2).state == DSAA_PEER_UP && !view(1, 2).held_back_ms);
+	die_and_return(3000);
+	CHECK(view(1, 2).state == DSAA_PEER_UP);
+	die_and_return(3000);
+	CHECK(view(1, 2).state == DSAA_PEER_DEAD && view(1, 2).reason == DSAA_R_FLAPPING);
+	CHECK(view(1, 2).held_back_ms > 0 && view(1, 2).held_back_ms <= 10000);
+	CHECK(view(2, 1).state == DSAA_PEER_REFUSED && view(2, 1).reason == DSAA_R_FLAPPING);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_WITHHELD);
+	world_run_ms(&w, 14000);
+	CHECK(view(1, 2).state == DSAA_PEER_UP);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_ACTIVE);
+	/* once more at once: longer, and no start timer of its own makes it announce */
+	die_and_return(18000);
+	CHECK(view(1, 2).state == DSAA_PEER_DEAD && view(1, 2).reason == DSAA_R_FLAPPING);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_WITHHELD);
+	world_run_ms(&w, 10000);
+	CHECK(view(1, 2).state == DSAA_PEER_UP);
+	world_free(&w);
+}
+
+/* The daemon was killed, the link works: no split brain, whatever is done in one. */
+static void test_daemon_gone_is_no_split(void)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = 2,
+				 .reason = DSAA_R_TRANSPORT_LOST };
+
+	world_init(&w, 2);
+	w.network = true;
+	for (int s = 1; s <= 2; s++) {
+		w.site[s].cfg.site[1].has_probe = w.site[s].cfg.site[2].has_probe = true;
+		w.site[s].cfg.split_brain = DSAA_SPLIT_DROP;
+		world_boot(&w, s);
+	}
+	world_run_ms(&w, 1500);
+	bfd(1, 2, true);
+	w.cut[1][2] = w.cut[2][1] = true; /* that it cannot come back at once */
+	world_feed(&w, 1, &ev);
+	bfd(1, 2, false);
+	world_run_ms(&w, 300);
+	CHECK(view(1, 2).state == DSAA_PEER_ISOLATED);
+	CHECK(view(1, 2).reason == DSAA_R_PEER_DAEMON_GONE);
+	CHECK(view(1, 2).word == DSAA_WORD_ADOPTED);
+	world_free(&w);
+}
+
+/* Active/standby: the primary takes its place again only with the whole state. */
+static void test_primary_preempts_when_complete(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+	const char *why;
+
+	world_init(&w, 2);
+	for (int s = 1; s <= 2; s++) {
+		w.site[s].cfg.ha_mode = DSAA_HA_PRIMARY_UP;
+		w.site[s].cfg.primary = 1;
+		world_boot(&w, s);
+	}
+	world_run_ms(&w, 1500);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_ACTIVE);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_BACKUP);
+	world_kill(&w, 1);
+	world_run_ms(&w, 2500);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_ACTIVE);
+	world_open(&w, 2, f);
+	w.site[2].room = 0; /* its state does not leave it */
+	world_boot(&w, 1);
+	world_run_ms(&w, 2000);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_WITHHELD);
+	w.site[2].room = WORLD_PIPE;
+	world_run_ms(&w, 4000);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_ACTIVE);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_BACKUP);
+	CHECK(world_owner(&w, 1, &f) == 2);
+	world_free(&w);
+}
+
 int main(void)
 {
 	test_late_event_of_the_loser();
@@ -328,5 +513,12 @@ int main(void)
 	test_third_site_asks_again();
 	test_winner_that_ends_at_once();
 	test_adopted_twice_has_one_owner();
+	test_drain_hands_over();
+	test_drain_without_heir();
+	test_drain_among_three();
+	test_stopping_site_leaves_its_connections();
+	test_flapping_site_is_held_back();
+	test_daemon_gone_is_no_split();
+	test_primary_preempts_when_complete();
 	return TEST_END();
 }
