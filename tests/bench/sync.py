@@ -37,10 +37,10 @@ from synclab import DAEMON_CORE, Conntrackd, ConntrackdMasked, Dsaad, Lab, wait 
 
 KINDS = {"conntrackd": Conntrackd, "masked": ConntrackdMasked, "dsaad": Dsaad}
 BATCH = 16
-LOAD_S = 3.0
+LOAD_S = 5.0
 SETTLE = 6.0
 STEP = 1.15
-START = {"conntrackd": 20000, "masked": 23000, "dsaad": 40000}
+START = {"conntrackd": 30000, "masked": 36000, "dsaad": 46000}
 COST_RATE = 18000
 LOSS = {"ms": 20, "percent": 5, "rate": 5000}
 QUIET_S = 6.0

@@ -726,6 +726,69 @@ static void test_events(void)
 	close(s);
 }
 
+/* Deletes F's entry as somebody else: with another handle. */
+static void delete_behind_our_back(const struct dsaa_flow *f)
+{
+	char err[160];
+	struct dsaa_ct *other = dsaa_ct_open(MASK, false, err, sizeof(err));
+	struct dsaa_apply op = { .kind = DSAA_APPLY_LOOKUP, .flow = *f };
+
+	dsaa_ct_apply(other, &op, 1);
+	CHECK(op.result == DSAA_APPLIED_EXISTS);
+	op.kind = DSAA_APPLY_DELETE;
+	dsaa_ct_apply(other, &op, 1);
+	CHECK(op.result == DSAA_APPLIED_OK);
+	dsaa_ct_close(other);
+}
+
+static void drain_events(void)
+{
+	while (dsaa_ct_read_events(ct, 1000, count_event, NULL) > 0)
+		;
+}
+
+/*
+ * An entry of our own making is known: no look-up says that it is there. Who deleted it is noticed
+ * at the latest by the UPDATE, and by its event.
+ */
+static void test_known_entries(void)
+{
+	struct dsaa_flow young = flow4(IPPROTO_TCP, 6000, 1), grown, other;
+	struct dsaa_apply op;
+
+	young.status = 0;
+	young.tcp_state = 1;
+	grown = flow4(IPPROTO_TCP, 6000, 1);
+	drain_events();
+	CHECK(one(DSAA_APPLY_CREATE, &young, NULL).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_CREATE, &grown, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS && !op.existing.id); /* the kernel tells an id */
+	CHECK(dsaa_mark_owner(op.existing.mark, MASK) == 1);
+	CHECK(one(DSAA_APPLY_UPDATE, &grown, &op.existing).result == DSAA_APPLIED_OK);
+	op = one(DSAA_APPLY_LOOKUP, &grown, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS && same_entry(&grown, &op.existing));
+	/* less than is there, another owner, another NAT: the kernel is asked */
+	CHECK(one(DSAA_APPLY_CREATE, &young, NULL).existing.id);
+	other = flow4(IPPROTO_TCP, 6000, 2);
+	CHECK(one(DSAA_APPLY_CREATE, &other, NULL).existing.id);
+	other = grown;
+	put4(other.reply.dst, "10.201.0.5");
+	dsaa_flow_derive_nat(&other);
+	CHECK(one(DSAA_APPLY_CREATE, &other, NULL).existing.id);
+	/* its event is not read yet */
+	CHECK(one(DSAA_APPLY_UPDATE, &grown, &grown).result == DSAA_APPLIED_OK);
+	delete_behind_our_back(&grown);
+	op = one(DSAA_APPLY_CREATE, &grown, NULL);
+	CHECK(op.result == DSAA_APPLIED_EXISTS);
+	CHECK(one(DSAA_APPLY_UPDATE, &grown, &op.existing).result == DSAA_APPLIED_ABSENT);
+	CHECK(one(DSAA_APPLY_CREATE, &grown, NULL).result == DSAA_APPLIED_OK);
+	/* and now it is */
+	delete_behind_our_back(&grown);
+	drain_events();
+	CHECK(one(DSAA_APPLY_CREATE, &grown, NULL).result == DSAA_APPLIED_OK);
+	delete_by_lookup(&grown);
+}
+
 static int sysctl(const char *name)
 {
 	char path[96], text[16] = "";
@@ -810,6 +873,7 @@ int main(void)
 	test_mixed_batches();
 	test_batches_and_dumps();
 	test_events();
+	test_known_entries();
 	test_full_table();
 	dsaa_ct_sysctl_restore(ct);
 	dsaa_ct_close(ct);
