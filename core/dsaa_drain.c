@@ -18,6 +18,9 @@
  * them it reaches. Connections that still begin here are handed over in the
  * next round. Nothing here is final: "drain off" ends it, and what was handed
  * over stays where it is.
+ *
+ * A router that has lost a tracked route drains itself until the route is back.
+ * It waits for nothing then: what it keeps for itself it cannot forward.
  */
 #include "core/dsaa_engine_private.h"
 
@@ -38,18 +41,27 @@ static void set_state(struct dsaa_engine *e, enum dsaa_drain_state state, unsign
 	e->drain.reason = reason;
 }
 
-void dsaa_drain_set(struct dsaa_engine *e, bool on)
+/* Begins or ends it, as its causes say. */
+static void follow_causes(struct dsaa_engine *e, unsigned reason)
 {
+	bool on = e->drain.wanted || e->drain.routes_lost;
+
 	if (e->draining == on)
 		return;
 	e->draining = on;
 	e->drain.next = dsaa_mono_add_ms(e->now, SETTLE_MS);
 	e->drain.heir = 0;
 	e->drain.left = 0;
-	set_state(e, on ? DSAA_DRAIN_DRAINING : DSAA_DRAIN_OFF, DSAA_R_NONE);
+	set_state(e, on ? DSAA_DRAIN_DRAINING : DSAA_DRAIN_OFF, reason);
 	dsaa_act(e, DSAA_ACT_CHANGED, 0);
 	DSAA_FOREACH_PEER (e, p)
 		p->last_sent.us = 0; /* the next keepalive tells it */
+}
+
+void dsaa_drain_set(struct dsaa_engine *e, bool on)
+{
+	e->drain.wanted = on;
+	follow_causes(e, DSAA_R_NONE);
 }
 
 /* P can take over: it holds all that is ours, and is not about to leave itself. */
@@ -72,6 +84,39 @@ static struct dsaa_peer *choose_heir(struct dsaa_engine *e)
 	return NULL;
 }
 
+static void ask(struct dsaa_engine *e, struct dsaa_peer *heir)
+{
+	struct dsaa_msg m = { .type = DSAA_MSG_HANDOVER };
+
+	m.handover.count = e->drain.left;
+	dsaa_act_message(e, heir, &m);
+}
+
+void dsaa_drain_routes(struct dsaa_engine *e, bool lost)
+{
+	if (e->drain.routes_lost == lost)
+		return;
+	e->drain.routes_lost = lost;
+	follow_causes(e, DSAA_R_ROUTE_LOST);
+	if (!lost)
+		return;
+	e->drain.heir = 0;
+	e->drain.next = e->now;
+	dsaa_drain_tick(e);
+}
+
+void dsaa_drain_tick(struct dsaa_engine *e)
+{
+	struct dsaa_peer *heir;
+
+	/* what is asked for again in each round need not wait for the first one, nor be counted */
+	if (!e->drain.routes_lost || e->drain.heir)
+		return;
+	heir = choose_heir(e);
+	if (heir)
+		ask(e, heir);
+}
+
 bool dsaa_drain_due(struct dsaa_engine *e)
 {
 	return e->draining && dsaa_mono_reached(e->now, e->drain.next);
@@ -92,7 +137,6 @@ void dsaa_drain_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 
 void dsaa_drain_counted(struct dsaa_engine *e)
 {
-	struct dsaa_msg m = { .type = DSAA_MSG_HANDOVER };
 	struct dsaa_peer *heir;
 
 	e->drain.next = dsaa_mono_add_ms(e->now, ROUND_MS);
@@ -109,8 +153,7 @@ void dsaa_drain_counted(struct dsaa_engine *e)
 		return;
 	}
 	set_state(e, DSAA_DRAIN_HANDING_OVER, DSAA_R_NONE);
-	m.handover.count = e->drain.left;
-	dsaa_act_message(e, heir, &m);
+	ask(e, heir);
 }
 
 bool dsaa_drain_yields_to(const struct dsaa_engine *e, const struct dsaa_peer *p)

@@ -194,6 +194,7 @@ static void tick(struct dsaa_engine *e)
 		dsaa_receive_tick(e, p);
 		dsaa_claim_tick(e, p);
 	}
+	dsaa_drain_tick(e);
 	dsaa_site_check_complete(e);
 	dsaa_delay_tick(e);
 	dsaa_dump_schedule(e);
@@ -262,6 +263,9 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_DRAIN:
 		dsaa_drain_set(e, ev->up);
+		break;
+	case DSAA_EV_ROUTES:
+		dsaa_drain_routes(e, !ev->up);
 		break;
 	case DSAA_EV_TIMEOUTS:
 		e->timeouts = *ev->timeouts;
@@ -379,6 +383,7 @@ void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v)
 	v->state_complete = e->state_complete;
 	v->complete_reason = e->complete_reason;
 	v->draining = e->draining;
+	v->routes_lost = e->drain.routes_lost;
 	v->drain = e->drain.state;
 	v->drain_reason = e->drain.reason;
 	v->drain_heir = e->drain.heir;
@@ -523,7 +528,8 @@ enum dsaa_advertise_state dsaa_engine_advertise(const struct dsaa_engine *e, dsa
 		return DSAA_ADV_WITHHELD;
 	}
 	if (e->draining) {
-		*reason = "this site is drained";
+		*reason = e->drain.routes_lost ? "a tracked route is missing here" :
+						 "this site is drained";
 		return DSAA_ADV_DRAIN;
 	}
 	if (!site && e->cfg.ha_mode == DSAA_HA_PRIMARY_UP)

@@ -81,6 +81,7 @@ enum dsaa_event_type {
 	DSAA_EV_RESYNC,	      /* site (0 = all): operator's command */
 	DSAA_EV_AUDIT,	      /* audit now */
 	DSAA_EV_DRAIN,	      /* up: drain on, else off */
+	DSAA_EV_ROUTES,	      /* up: this router has all tracked routes, else it cannot serve */
 	DSAA_EV_TIMEOUTS,     /* timeouts (copied): what this kernel gives adopted connections */
 	DSAA_EV_STOP,	      /* daemon stops: say goodbye */
 };
@@ -232,6 +233,7 @@ struct dsaa_engine_view {
 	bool state_complete;
 	unsigned complete_reason; /* why not, or why although (DSAA_R_START_TIMER) */
 	bool draining;
+	bool routes_lost; /* that is why, or also why */
 	enum dsaa_drain_state drain;
 	unsigned drain_reason;
 	dsaa_site_id drain_heir; /* 0: none */

@@ -222,6 +222,7 @@ struct dsaa_engine {
 	struct {
 		enum dsaa_drain_state state;
 		unsigned reason;
+		bool wanted, routes_lost; /* why: the operator, a tracked route */
 		dsaa_site_id heir;
 		struct dsaa_mono next; /* when ours are counted next */
 		uint64_t count, left;  /* in the running count; at the last one */
@@ -446,7 +447,12 @@ void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool drainin
 bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p);
 
 /* dsaa_drain.c */
+/* The operator's word. */
 void dsaa_drain_set(struct dsaa_engine *e, bool on);
+/* A tracked route is missing, or none is any more. */
+void dsaa_drain_routes(struct dsaa_engine *e, bool lost);
+/* Asks an heir as soon as there is one, when nothing can be forwarded here. */
+void dsaa_drain_tick(struct dsaa_engine *e);
 /* True when our connections shall be counted by a dump. */
 bool dsaa_drain_due(struct dsaa_engine *e);
 void dsaa_drain_begin(struct dsaa_engine *e);

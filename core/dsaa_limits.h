@@ -13,6 +13,7 @@ enum dsaa_limits {
 	DSAA_SITE_SYNC_ADDRESSES_MAX = 4,
 	DSAA_LOCAL_ADDRESSES_MAX = 4096,
 	DSAA_NO_SYNC_PREFIXES_MAX = 64,
+	DSAA_TRACKED_ROUTES_MAX = 16,
 	DSAA_NAT_POOLS_MAX = 64,
 	DSAA_IFACES_MAX = 64,		 /* logical interfaces, see dsaa_encap.h */
 

@@ -64,6 +64,8 @@
 	X(29, HANDED_OVER, "handed-over", "no connection is left here: the router can be switched off", "") \
 	X(30, NO_HEIR, "no-heir", "no peer is up that holds all of our connections",               \
 	  "see show dsaa site; drain again when a peer is up")                                    \
+	X(31, ROUTE_LOST, "route-lost", "a tracked route is missing here, so another site shall serve", \
+	  "see show dsaa for the route, and why the router has lost it")                          \
 	/* why a flow was not applied or not sent (32-63) */                                       \
 	X(32, NOT_OWNER, "not-owner", "the sender does not own the connection", "")               \
 	X(33, STALE, "stale", "the record is older than what is known", "")                       \

@@ -896,6 +896,24 @@ void dsaa_cli_show_hold_time(struct vty *vty, const struct lyd_node *dnode, bool
 	vty_out(vty, " hold-time %s\n", yang_dnode_get_string(dnode, NULL));
 }
 
+DEFPY_YANG(dsaa_track, dsaa_track_cmd, "[no] track route <A.B.C.D/M|X:X::X:X/M>$prefix",
+	   NO_STR "What this router needs to serve\n"
+	   "A route; without it the other sites take over\n"
+	   "IPv4 prefix\n"
+	   "IPv6 prefix\n")
+{
+	char text[PREFIX_STRLEN];
+
+	if (!prefix_text(vty, "track route", prefix_str, text))
+		return CMD_WARNING_CONFIG_FAILED;
+	return set_leaf_list(vty, "track route", "./track/route", "/track/route", text, no);
+}
+
+void dsaa_cli_show_track(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " track route %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
 DEFPY_YANG(dsaa_split_brain, dsaa_split_brain_cmd,
 	   "split-brain <adopt-on-demand|drop|primary>$policy",
 	   "Connections of a site that lives, but cannot be reached on the site-sync link\n"
@@ -986,6 +1004,7 @@ void dsaa_cli_init(void)
 	install_element(DSAA_NODE, &dsaa_sync_delay_cmd);
 	install_element(DSAA_NODE, &no_dsaa_sync_delay_cmd);
 	install_element(DSAA_NODE, &dsaa_no_sync_cmd);
+	install_element(DSAA_NODE, &dsaa_track_cmd);
 
 	install_element(DSAA_NODE, &dsaa_correction_interface_cmd);
 	install_element(DSAA_NODE, &dsaa_correction_mode_cmd);

@@ -213,6 +213,7 @@ void dsaa_config_sort(struct dsaa_config *c)
 		qsort(site->nat_pool, site->nat_pools, sizeof(site->nat_pool[0]), prefix_order);
 	}
 	qsort(c->no_sync, c->no_syncs, sizeof(c->no_sync[0]), prefix_order);
+	qsort(c->track, c->tracks, sizeof(c->track[0]), prefix_order);
 	qsort(c->correction_iface, c->correction_ifaces, sizeof(c->correction_iface[0]),
 	      name_order);
 }
@@ -392,6 +393,7 @@ static void config_reconcile(struct event *e)
 	dsaa_correct_reconcile();
 	dsaa_bfd_reconcile();
 	dsaa_probe_reconcile();
+	dsaa_track_reconcile();
 	dsaa_advertise_reconcile();
 }
 
@@ -499,6 +501,8 @@ uint64_t dsaa_config_digest(void)
 		digest_line(&h, "correction interface %s", c->correction_iface[i]);
 	digest_line(&h, "correction mode %u mark-mask %x hold %u port %u", c->correction_mode,
 		    c->mark_mask, c->correction_hold_ms, dsaa_correction_port());
+	for (unsigned i = 0; i < c->tracks; i++)
+		digest_line(&h, "track route %pFX", &c->track[i]);
 	frr_each (dsaa_advert_list_const, &c->adverts, a)
 		digest_line(&h, "advertise %pFX site %u", &a->prefix, a->site);
 	digest_line(&h, "tags %u %u %u table %u", c->tag_active, c->tag_backup, c->tag_drain,

@@ -63,6 +63,12 @@ static struct log_ref dsaa_errors[] = {
 		.suggestion = "See 'show dsaa sync' for its name; raise it with sysctl.",
 	},
 	{
+		.code = EC_DSAA_ROUTE_LOST,
+		.title = "A tracked route is missing",
+		.description = "This router has no route that the configuration says it needs, so it hands its connections over and announces the drain tag.",
+		.suggestion = "See 'show dsaa' for the route and 'show ip route'; it serves again when the route is back.",
+	},
+	{
 		.code = EC_DSAA_RULES,
 		.title = "The packet rules cannot be installed",
 		.description = "The kernel refused the nftables table that catches foreign packets.",

@@ -71,6 +71,7 @@ static void dsaa_sigterm(void)
 	if (!retain)
 		dsaa_advertise_withdraw_all();
 	dsaa_probe_stop();
+	dsaa_track_stop();
 	dsaa_bfd_stop();
 	dsaa_sync_stop();
 	if (!retain) {

@@ -265,6 +265,14 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_XPATH "/track/route",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_track,
+			},
+		},
+		{
 			.xpath = DSAA_XPATH "/split-brain",
 			.cbs = {
 				.modify = dsaa_nb_modify,

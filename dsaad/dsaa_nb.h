@@ -62,6 +62,7 @@ void dsaa_cli_show_insecure(struct vty *vty, const struct lyd_node *dnode, bool 
 void dsaa_cli_show_protocol(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_delay(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_protocol_delay(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_track(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_no_sync(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_correction_interface(struct vty *vty, const struct lyd_node *dnode,
 					bool defaults);

@@ -212,11 +212,24 @@ static int load_advertise(const struct lyd_node *dnode, void *arg)
 	return YANG_ITER_CONTINUE;
 }
 
+static int load_track(const struct lyd_node *dnode, void *arg)
+{
+	struct load *l = arg;
+
+	if (l->c->tracks == array_size(l->c->track))
+		load_failed(l, "track route %s is one too many, there are at most %u",
+			    yang_dnode_get_string(dnode, NULL), DSAA_TRACKED_ROUTES_MAX);
+	else
+		yang_dnode_get_prefix(&l->c->track[l->c->tracks++], dnode, NULL);
+	return YANG_ITER_CONTINUE;
+}
+
 static void load_routing(struct load *l, const struct lyd_node *dnode)
 {
 	struct dsaa_config *c = l->c;
 
 	yang_dnode_iterate(load_advertise, l, dnode, "./advertise");
+	yang_dnode_iterate(load_track, l, dnode, "./track/route");
 	c->tag_active = yang_dnode_get_uint32(dnode, "./advertise-tag/active");
 	c->tag_backup = yang_dnode_get_uint32(dnode, "./advertise-tag/backup");
 	c->tag_drain = yang_dnode_get_uint32(dnode, "./advertise-tag/drain");

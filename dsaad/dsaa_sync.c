@@ -82,7 +82,19 @@ static struct event *t_tick, *t_hot, *t_retry_ct;
 static sem_t stopped;
 
 /* What the main thread asks for. */
-enum post_kind { POST_CONFIG, POST_ADDRESS, POST_BFD, POST_BFD_GONE, POST_PROBE, POST_RESYNC, POST_AUDIT, POST_ELSEWHERE, POST_DRAIN, POST_STOP };
+enum post_kind {
+	POST_CONFIG,
+	POST_ADDRESS,
+	POST_BFD,
+	POST_BFD_GONE,
+	POST_PROBE,
+	POST_RESYNC,
+	POST_AUDIT,
+	POST_ELSEWHERE,
+	POST_DRAIN,
+	POST_ROUTES,
+	POST_STOP,
+};
 
 struct post {
 	enum post_kind kind;
@@ -711,6 +723,10 @@ static void handle_post(struct event *t)
 		ev.flow = &p->flow;
 		locked_step(&ev);
 		break;
+	case POST_ROUTES:
+		ev.type = DSAA_EV_ROUTES;
+		locked_step(&ev);
+		break;
 	case POST_DRAIN:
 		ev.type = DSAA_EV_DRAIN;
 		locked_step(&ev);
@@ -952,6 +968,11 @@ void dsaa_sync_post_elsewhere(const struct dsaa_flow *f)
 void dsaa_sync_post_drain(bool on)
 {
 	post_flag(POST_DRAIN, 0, on);
+}
+
+void dsaa_sync_post_routes(bool all_there)
+{
+	post_flag(POST_ROUTES, 0, all_there);
 }
 
 void dsaa_sync_clear(void)

@@ -137,17 +137,31 @@ static void drain_json(struct json_object *o, const struct dsaa_engine_view *v)
 
 	json_object_string_add(d, "state", dsaa_drain_state_name(v->drain));
 	json_object_boolean_add(d, "done", v->drain == DSAA_DRAIN_DONE);
+	json_object_boolean_add(d, "routeLost", v->routes_lost);
 	json_object_int_add(d, "heir", v->drain_heir);
 	json_object_int_add(d, "connectionsLeft", v->drain_left);
 	reason_json(d, v->drain_reason);
 	json_object_object_add(o, "drain", d);
 }
 
+static void tracked_json(struct json_object *o)
+{
+	struct json_object *routes = json_object_new_object();
+	char text[PREFIX_STRLEN];
+
+	for (unsigned i = 0; i < dsaa_conf.tracks; i++) {
+		snprintfrr(text, sizeof(text), "%pFX", &dsaa_conf.track[i]);
+		json_object_string_add(routes, text, dsaa_track_state(i));
+	}
+	json_object_object_add(o, "trackedRoutes", routes);
+}
+
 static void drain_text(struct vty *vty, const struct dsaa_engine_view *v)
 {
 	if (v->drain == DSAA_DRAIN_OFF)
 		return;
-	vty_out(vty, "Drain: %s", dsaa_drain_state_name(v->drain));
+	vty_out(vty, "Drain: %s%s", dsaa_drain_state_name(v->drain),
+		v->routes_lost ? ", a tracked route is missing" : "");
 	if (v->drain_heir)
 		vty_out(vty, ", to site %u (%s)", v->drain_heir, dsaa_view_site_name(v->drain_heir));
 	vty_out(vty, ", %" PRIu64 " connections left here", v->drain_left);
@@ -175,6 +189,7 @@ static void show_dsaa_json(struct vty *vty)
 			       v.complete_reason ? dsaa_reason_name(v.complete_reason) : "");
 	json_object_boolean_add(o, "draining", v.draining);
 	drain_json(o, &v);
+	tracked_json(o);
 	json_object_boolean_add(o, "zebra", dsaa_zebra_connected());
 	json_object_string_addf(o, "configDigest", "%016" PRIx64, dsaa_config_digest());
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
@@ -237,6 +252,8 @@ static void show_dsaa_text(struct vty *vty)
 	reason_text(vty, v.complete_reason);
 	vty_out(vty, "\n");
 	drain_text(vty, &v);
+	for (unsigned i = 0; i < dsaa_conf.tracks; i++)
+		vty_out(vty, "Tracked route %pFX: %s\n", &dsaa_conf.track[i], dsaa_track_state(i));
 	if (!dsaa_zebra_connected())
 		vty_out(vty, "Zebra: not connected\n");
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
@@ -1020,6 +1037,11 @@ DEFPY(dsaa_resync, dsaa_resync_cmd, "dsaa resync [site (1-16)$site]",
       "With one site only\n"
       "Number of the site\n")
 {
+	/* asked for here: the northbound would call it an internal inconsistency */
+	if (site && !dsaa_view_is_peer(site)) {
+		vty_out(vty, "%% Site %ld is not a configured peer\n", site);
+		return CMD_WARNING;
+	}
 	return dsaa_nb_call(vty, DSAA_RPC_RESYNC, site ? "site" : NULL, site_str);
 }
 

@@ -339,6 +339,24 @@ static int route_notify(ZAPI_CALLBACK_ARGS)
 	return 0;
 }
 
+#ifdef DSAA_FRR_10
+static void nexthop_update(struct vrf *vrf, struct prefix *match, struct zapi_route *route)
+{
+	dsaa_track_nexthop(match, route);
+}
+#else
+static int nexthop_update(ZAPI_CALLBACK_ARGS)
+{
+	struct zapi_route route;
+	struct prefix match;
+
+	if (!zapi_nexthop_update_decode(zclient->ibuf, &match, &route))
+		return -1;
+	dsaa_track_nexthop(&match, &route);
+	return 0;
+}
+#endif
+
 /* ------------------------------------------------------------------ the connections */
 
 /*
@@ -377,6 +395,9 @@ static zclient_handler *const handlers[] = {
 	[ZEBRA_INTERFACE_ADDRESS_ADD] = address_message,
 	[ZEBRA_INTERFACE_ADDRESS_DELETE] = address_message,
 	[ZEBRA_ROUTE_NOTIFY_OWNER] = route_notify,
+#ifndef DSAA_FRR_10
+	[ZEBRA_NEXTHOP_UPDATE] = nexthop_update,
+#endif
 };
 
 static void connected(struct zclient *zc)
@@ -389,6 +410,7 @@ static void connected(struct zclient *zc)
 	schedule_sweep();
 	schedule_addresses();
 	dsaa_advertise_replay(zc);
+	dsaa_track_replay();
 }
 
 #ifndef DSAA_FRR_10
@@ -433,6 +455,9 @@ void dsaa_zebra_init(void)
 #endif
 	dsaa_zclient = open_client(zclient_options_default, handlers, array_size(handlers),
 				   DSAA_ZEBRA_INSTANCE, connected);
+#ifdef DSAA_FRR_10
+	dsaa_zclient->nexthop_update = nexthop_update;
+#endif
 	event_add_timer(master, watch, NULL, WATCH_S, &t_watch);
 }
 

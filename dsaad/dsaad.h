@@ -122,6 +122,9 @@ struct dsaa_config {
 	uint32_t tag_active, tag_backup, tag_drain;
 	uint32_t advertise_table; /* FRR 10: the kernel table of our routes */
 
+	struct prefix track[DSAA_TRACKED_ROUTES_MAX]; /* routes without which a router cannot serve */
+	uint8_t tracks;
+
 	bool bfd;
 	char bfd_profile[64];
 	uint32_t hold_time_ms;
@@ -196,6 +199,16 @@ void dsaa_advertise_replay(const struct zclient *zc);
 /* zebra is away, and our routes with it. */
 void dsaa_advertise_lost(void);
 
+/* dsaa_track.c: routes without which this router cannot serve; told to the sync thread. */
+void dsaa_track_reconcile(void);
+/* zebra is here, or here again: it must be asked anew. */
+void dsaa_track_replay(void);
+/* zebra's word about what we asked for: the route that leads to MATCH now. */
+void dsaa_track_nexthop(const struct prefix *match, const struct zapi_route *route);
+/* The state of tracked route I as a constant word: "here", "missing", "unknown". */
+const char *dsaa_track_state(unsigned i);
+void dsaa_track_stop(void);
+
 /* dsaa_bfd.c: one BFD session per peer and sync-address, through bfdd. */
 void dsaa_bfd_init(void);
 void dsaa_bfd_reconcile(void);
@@ -225,6 +238,8 @@ void dsaa_sync_post_audit(void);
 /* Any thread: a packet of our connection F was seen at another site. */
 void dsaa_sync_post_elsewhere(const struct dsaa_flow *f);
 void dsaa_sync_post_drain(bool on);
+/* Are all tracked routes there? */
+void dsaa_sync_post_routes(bool all_there);
 void dsaa_sync_clear(void);
 /* Copies for show commands. */
 void dsaa_sync_view(struct dsaa_engine_view *v);

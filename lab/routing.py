@@ -210,6 +210,8 @@ def dsaa_block(top, nat, mode):
     lines.append(
         " advertise-tag active %(active)d backup %(backup)d drain %(drain)d" % TAGS
     )
+    for family in top.families:
+        lines += [" track route %s" % n[family] for n in (topo.SERVER_NET, topo.CLIENT_NET)]
     lines += [" bfd profile lab", " hold-time 1500", "exit"]
     return "\n".join(lines) + "\n"
 

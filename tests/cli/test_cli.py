@@ -213,6 +213,8 @@ dsaa
  advertise-table 4000
  bfd profile fast
  hold-time 5000
+ track route 10.9.1.0/24
+ track route 2001:db8:9:1::/64
  split-brain primary
 exit
 """
@@ -256,6 +258,8 @@ no advertise-table
 no bfd profile
 no bfd
 no hold-time
+no track route 10.9.1.0/24
+no track route 2001:db8:9:1::/64
 no split-brain
 """
 
@@ -263,6 +267,7 @@ no split-brain
 TOP, SITE1, SITE2 = ["dsaa"], ["dsaa", "site 1"], ["dsaa", "site 2"]
 WRONG = [
     (TOP, "cluster-id 0", ["cluster-id 0", "1 to 4294967295"]),
+    (TOP, "track route 10.9.1.1/24", ["track route 10.9.1.1/24", "10.9.1.0/24"]),
     (TOP, "site 0", ["site 0", "1 to 16"]),
     (TOP, "site 17", ["site 17", "1 to 16"]),
     (TOP, "local-site 17", ["local-site 17", "1 to 16"]),

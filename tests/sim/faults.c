@@ -122,7 +122,7 @@ static void fault_operator(struct sim_world *w)
 	int s = any_site(w);
 	struct dsaa_event ev = { .up = sim_random_below(&w->random, 2) };
 
-	switch (sim_random_below(&w->random, 3)) {
+	switch (sim_random_below(&w->random, 4)) {
 	case 0:
 		ev.type = DSAA_EV_RESYNC;
 		ev.site = (dsaa_site_id)sim_random_below(&w->random, (unsigned)w->sites + 1);
@@ -132,6 +132,9 @@ static void fault_operator(struct sim_world *w)
 		break;
 	case 2:
 		ev.type = DSAA_EV_AUDIT;
+		break;
+	case 3:
+		ev.type = DSAA_EV_ROUTES;
 		break;
 	}
 	sim_world_feed(w, s, &ev);

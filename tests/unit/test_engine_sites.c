@@ -357,6 +357,59 @@ static void test_drain_hands_over(void)
 	world_free(&w);
 }
 
+static void routes(int s, bool there)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_ROUTES, .up = there };
+
+	world_feed(&w, s, &ev);
+}
+
+/* A router that cannot forward waits for nothing, and serves again by itself. */
+static void test_lost_route_hands_over(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+	const char *why;
+
+	begin(2);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 50);
+	routes(1, false);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_DRAIN);
+	world_run_ms(&w, 20);
+	CHECK(view(2, 1).word == DSAA_WORD_ADOPTED);
+	world_run_ms(&w, 200);
+	CHECK(world_owner(&w, 1, &f) == 2 && world_owner(&w, 2, &f) == 2);
+	CHECK(own_view(1).routes_lost && own_view(1).draining);
+	/* the operator's drain and the route's end each for themselves */
+	drain(1, true);
+	routes(1, true);
+	CHECK(own_view(1).draining && !own_view(1).routes_lost);
+	drain(1, false);
+	CHECK(!own_view(1).draining);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_ACTIVE);
+	world_run_ms(&w, 500);
+	CHECK(view(2, 1).word == DSAA_WORD_ALIVE && world_agrees(&w));
+	world_free(&w);
+}
+
+/* Both have lost it: nobody hands over to one that cannot forward either. */
+static void test_lost_route_at_both(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(2);
+	world_open(&w, 1, f);
+	routes(2, false);
+	world_run_ms(&w, 200);
+	routes(1, false);
+	world_run_ms(&w, 2000);
+	CHECK(world_owner(&w, 1, &f) == 1 && own_view(1).drain_reason == DSAA_R_NO_HEIR);
+	routes(2, true);
+	world_run_ms(&w, 2500);
+	CHECK(world_owner(&w, 1, &f) == 2 && world_owner(&w, 2, &f) == 2);
+	world_free(&w);
+}
+
 /* Nobody holds what is ours: it stays, and the reason is told. */
 static void test_drain_without_heir(void)
 {
@@ -514,6 +567,8 @@ int main(void)
 	test_winner_that_ends_at_once();
 	test_adopted_twice_has_one_owner();
 	test_drain_hands_over();
+	test_lost_route_hands_over();
+	test_lost_route_at_both();
 	test_drain_without_heir();
 	test_drain_among_three();
 	test_stopping_site_leaves_its_connections();
