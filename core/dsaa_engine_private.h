@@ -35,6 +35,13 @@ enum {
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
+	/*
+	 * Beside BFD a session speaks so often; one that has been silent for so long confirms a BFD
+	 * that says down; and one that goes on for so long refutes it.
+	 */
+	DSAA_KEEPALIVE_BFD_MS = 50,
+	DSAA_BFD_CONFIRM_MS = 120,
+	DSAA_BFD_DOUBT_MS = 1000,
 	/* a site that dies so often within the time is held back, longer each time */
 	DSAA_DEATHS = 3,
 	DSAA_DEATHS_WITHIN_MS = 60000,
@@ -77,6 +84,7 @@ struct dsaa_peer {
 	unsigned reason;
 	struct dsaa_mono since;
 	enum dsaa_liveness bfd, probe;
+	struct dsaa_mono bfd_down_at; /* when BFD said down; 0: judged, or it did not */
 	bool probing;
 	enum dsaa_site_word word;
 	struct dsaa_mono lost_at; /* when the session ended, or the engine started */

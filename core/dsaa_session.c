@@ -287,6 +287,8 @@ static uint32_t keepalive_ms(const struct dsaa_engine *e, const struct dsaa_peer
 
 	if (p->hold_time_ms >= 300 && p->hold_time_ms < hold)
 		hold = p->hold_time_ms;
+	if (e->cfg.site[p->site].has_bfd && hold / 3 > DSAA_KEEPALIVE_BFD_MS)
+		return DSAA_KEEPALIVE_BFD_MS;
 	return hold / 3;
 }
 

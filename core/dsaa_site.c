@@ -233,8 +233,25 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 	}
 }
 
+/*
+ * BFD says down. That is so when a link fails, but also when only the peer's bfdd or zebra went: a
+ * session that still speaks knows better.
+ */
+static void judge_bfd(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	if (!p->bfd_down_at.us)
+		return;
+	if (dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->last_received, DSAA_BFD_CONFIRM_MS)))
+		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, true); /* if only one way is cut, it hears why */
+	else if (!dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->bfd_down_at, DSAA_BFD_DOUBT_MS)))
+		return;
+	p->bfd_down_at.us = 0;
+}
+
 void dsaa_site_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 {
+	if (p->session == DSAA_SESSION_ESTABLISHED)
+		judge_bfd(e, p);
 	if (p->session != DSAA_SESSION_ESTABLISHED)
 		judge_silence(e, p);
 	else if (p->state == DSAA_PEER_SYNCING && p->theirs_complete && p->ours_confirmed)
@@ -246,10 +263,15 @@ void dsaa_site_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 {
 	p->bfd = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
+	p->bfd_down_at = up ? (struct dsaa_mono){ 0 } : e->now;
 	if (up)
 		return;
-	if (p->session >= DSAA_SESSION_OPEN)
-		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, true); /* if only one way is cut, it hears why */
+	if (p->session == DSAA_SESSION_ESTABLISHED) {
+		judge_bfd(e, p);
+		return;
+	}
+	if (p->session == DSAA_SESSION_OPEN)
+		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, true);
 	judge_silence(e, p);
 }
 

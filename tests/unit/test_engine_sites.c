@@ -202,6 +202,36 @@ static void test_dead_while_coming_anew(void)
 	world_free(&w);
 }
 
+/* Only the peer's bfdd has gone: the session knows better, and the peer keeps what is its own. */
+static void test_bfd_is_refuted(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(2);
+	for (int s = 1; s <= 2; s++) {
+		struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &w.site[s].cfg };
+
+		w.site[s].cfg.site[3 - s].has_bfd = true;
+		world_feed(&w, s, &ev);
+	}
+	world_run_ms(&w, 1500);
+	bfd(1, 2, true);
+	world_open(&w, 2, f);
+	world_run_ms(&w, 500);
+	bfd(1, 2, false);
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && !world_reason(&w, 1, 2));
+	CHECK(view(1, 2).bfd == DSAA_LIVE_DOWN && world_owner(&w, 1, &f) == 2);
+	/* it was heard of a moment ago, so BFD is not believed before that has become long */
+	bfd(1, 2, true);
+	world_kill(&w, 2);
+	bfd(1, 2, false);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+	world_run_ms(&w, 250);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_DEAD && world_owner(&w, 1, &f) == 1);
+	world_free(&w);
+}
+
 /* A packet changes a dead site's connection between the dump and its re-marking. */
 static void test_changed_while_adopted(void)
 {
@@ -214,6 +244,7 @@ static void test_changed_while_adopted(void)
 	world_open(&w, 3, f);
 	world_run_ms(&w, 50);
 	world_kill(&w, 3);
+	world_run_ms(&w, 150); /* BFD takes its time */
 	bfd(2, 3, false);
 	world_run_ms(&w, 50);
 	bfd(1, 3, false);
@@ -557,6 +588,7 @@ int main(void)
 	test_unconfigured_while_adopted();
 	test_begins_anew_while_swept();
 	test_changed_while_adopted();
+	test_bfd_is_refuted();
 	test_dead_while_connecting();
 	test_dead_while_coming_anew();
 	test_deleted_replicas_come_back();
