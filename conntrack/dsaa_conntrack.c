@@ -564,7 +564,7 @@ void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 	if (!events)
 		snprintf(warning, len, "nf_conntrack_events could not be set to 1: "
 				       "changes of some connections are not seen");
-	/* the age of a connection decides conflicts (ownership step 4) */
+	/* the age of a connection decides conflicts (ownership step 5) */
 	else if (!ct->timestamps)
 		snprintf(warning, len, "nf_conntrack_timestamp could not be set to 1: "
 				       "conflicts are decided by site number only");

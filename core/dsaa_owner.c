@@ -2,6 +2,15 @@
 /*
  * Ownership: mark bits, the rule for two creators, the verdict on a packet.
  * The steps carry the numbers of doc/protocol/sync.rst. Pure; any thread.
+ *
+ * The rules of ownership, and where each is kept:
+ *
+ *	rule 1	the mark says who owns	here; dsaa_receive.c make_replica()
+ *	rule 2	only owners speak	here, steps 1 and 2; dsaa_send_wanted()
+ *	rule 3	nothing older counts	dsaa_receive.c, epoch and sequence
+ *	rule 4	two creators		here, steps 3 to 6
+ *	rule 5	a dead site's are ours	here, L4; dsaa_site.c adopt(), dsaa_dump.c
+ *	rule 6	the router's own	dsaa_send_of_router()
  */
 #include "core/dsaa_owner.h"
 #include "core/dsaa_reason.h"
@@ -47,7 +56,16 @@ uint32_t dsaa_mark_set_owner(uint32_t mark, uint32_t mask, unsigned site)
 
 /* ------------------------------------------------------------------ two creators */
 
-/* Steps 3 to 5: true when the connection of the sender beats ours. */
+static bool has_nat(const struct dsaa_flow *f)
+{
+	return f->status & (DSAA_FLOW_SNAT | DSAA_FLOW_DNAT);
+}
+
+/*
+ * Steps 3 to 6: true when the connection of the sender beats ours. Each step
+ * compares what an entry is by itself, so the steps together are an order:
+ * three sites that created one connection cannot go round in a circle.
+ */
 static bool sender_wins(const struct dsaa_flow *ours, const struct dsaa_flow *theirs,
 			dsaa_site_id sender, dsaa_site_id local)
 {
@@ -58,9 +76,12 @@ static bool sender_wins(const struct dsaa_flow *ours, const struct dsaa_flow *th
 	if (ours_assured != theirs_assured)
 		return theirs_assured;
 	/* step 4 */
-	if (ours->start_ns && theirs->start_ns && ours->start_ns != theirs->start_ns)
+	if (has_nat(ours) != has_nat(theirs))
+		return has_nat(theirs);
+	/* step 5: 0, not known, is before all that is known */
+	if (ours->start_ns != theirs->start_ns)
 		return theirs->start_ns < ours->start_ns;
-	/* step 5 */
+	/* step 6 */
 	return sender < local;
 }
 
@@ -82,7 +103,7 @@ enum dsaa_owner_decision dsaa_owner_decide(const struct dsaa_flow *existing,
 	/* step 2; our own number in a mark means ours as 0 does */
 	if (owner != 0 && owner != local)
 		return DSAA_OWNER_REFUSE;
-	/* steps 3 to 5 */
+	/* steps 3 to 6 */
 	return sender_wins(existing, incoming, sender, local) ? win : DSAA_OWNER_KEEP;
 }
 

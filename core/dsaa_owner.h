@@ -40,8 +40,9 @@ enum dsaa_owner_decision {
  * Step 2: existing entry owned by a third site -> REFUSE.
  * Existing entry is ours: two sites created the same connection:
  * Step 3: assured beats unreplied (not assured).
- * Step 4: the earlier start_ns wins, when both are known and differ.
- * Step 5: the lower site number wins.
+ * Step 4: one with NAT beats one without.
+ * Step 5: the earlier start_ns wins; not known is the earliest.
+ * Step 6: the lower site number wins.
  * The winner being SENDER gives TAKE when the keys are equal, else REPLACE.
  *
  * Both sites see the same two sets of facts, hence decide the same.

@@ -33,7 +33,7 @@ static void put_addr(uint8_t family, uint8_t out[16], uint8_t net, uint8_t last)
 static bool may_be_reversed(unsigned n)
 {
 	/* not one with SNAT: its answers go to an address that no client has */
-	return n % 4 == 3 && n % 3 == 0 && n % 7 != 2;
+	return n % 4 == 3 && n % 3 != 1 && n % 7 != 2;
 }
 
 /* Connection N as a packet of its origin opens it at site S. */

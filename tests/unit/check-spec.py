@@ -108,8 +108,14 @@ def check_ownership():
     for rule, reasons in code.items():
         check(rule, set(spec.get(rule, [])), reasons)
     steps = re.findall(r"^Step (\d)$", SPEC, re.M)
-    check("steps", steps, ["0", "1", "2", "3", "4", "5"])
-    check("steps in code", [s for s in steps if re.search(rf"step {s}\b", OWNER_C + RECEIVE_C)], ["0", "1", "2", "3", "4", "5"])
+    check("steps", steps, list("0123456"))
+    tests = read("tests/unit/test_owner.c") + read("tests/unit/test_engine_sites.c")
+    for what, text in (("code", OWNER_C + RECEIVE_C), ("tests", tests)):
+        check("steps in " + what, [s for s in steps if re.search(rf"step {s}\b", text)], steps)
+    numbers = re.findall(r"^Rule (\d)$", SPEC, re.M)
+    check("rules of ownership", numbers, list("123456"))
+    for what, text in (("code", OWNER_C), ("tests", read("tests/unit/test_rules.c"))):
+        check("rules in " + what, [n for n in numbers if re.search(rf"rule[_ ]{n}(?!\d)", text)], numbers)
     for reason in re.findall(r"\(``([\w-]+)``\)", SPEC):
         check("reason " + reason, reason in REASONS.values(), True)
 

@@ -361,6 +361,7 @@ static struct dsaa_engine_view own_view(int s)
 	return v;
 }
 
+/* The heir's records win against the drained site's own entries: step 0. */
 static void test_drain_hands_over(void)
 {
 	struct dsaa_flow f = world_flow(1, 5, true), later = world_flow(2, 9, true);

@@ -81,6 +81,37 @@ static void test_symmetry(void)
 		}
 }
 
+/* Entry number N of those that three sites may have created; the site is the caller's. */
+static struct dsaa_flow created(unsigned n)
+{
+	static const uint64_t starts[] = { 0, 5, 9 };
+	struct dsaa_flow f = flow_make(4, DSAA_PROTO_UDP, 1);
+
+	f.status = (n & 1 ? DSAA_FLOW_ASSURED : 0) | (n & 2 ? DSAA_FLOW_SNAT : 0);
+	f.start_ns = starts[n / 4];
+	return f;
+}
+
+static bool beats(const struct dsaa_flow *a, dsaa_site_id of_a, const struct dsaa_flow *b,
+		  dsaa_site_id of_b)
+{
+	return dsaa_owner_decide(b, a, DSAA_MARK_MASK_DEFAULT, of_a, of_b) != DSAA_OWNER_KEEP;
+}
+
+/* Of three creators, one beats both others: nobody gives up in favour of who gives up. */
+static void test_three_creators(void)
+{
+	enum { KINDS = 12 };
+
+	for (unsigned n = 0; n < KINDS * KINDS * KINDS; n++) {
+		struct dsaa_flow a = created(n % KINDS), b = created(n / KINDS % KINDS),
+				 c = created(n / KINDS / KINDS);
+		bool ab = beats(&a, 1, &b, 2), bc = beats(&b, 2, &c, 3), ca = beats(&c, 3, &a, 1);
+
+		CHECK(!(ab && bc && ca) && (ab || bc || ca));
+	}
+}
+
 static void test_steps(void)
 {
 	const uint32_t mask = DSAA_MARK_MASK_DEFAULT;
@@ -96,23 +127,30 @@ static void test_steps(void)
 	/* nobody speaks for us or for nobody */
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 1) == DSAA_OWNER_REFUSE);
 	CHECK(dsaa_owner_decide(&have, &in, mask, 0, 1) == DSAA_OWNER_REFUSE);
-	/* step 3, against steps 4 and 5 */
+	/* step 3, against steps 4 to 6 */
 	have.mark = 1;
 	have.start_ns = 5;
 	in.start_ns = 9;
 	in.status = DSAA_FLOW_ASSURED;
+	have.status = DSAA_FLOW_SNAT;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
-	/* step 4, against step 5 */
+	/* step 4, against steps 5 and 6 */
+	in.status = DSAA_FLOW_DNAT;
+	have.status = 0;
+	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
 	have.status = DSAA_FLOW_ASSURED;
+	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_KEEP);
+	/* step 5, against step 6 */
+	in.status = DSAA_FLOW_ASSURED;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_KEEP);
 	in.start_ns = 4;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
-	/* step 5: equal, or one unknown */
+	in.start_ns = 0;
+	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
+	/* step 6 */
 	in.start_ns = 5;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_TAKE);
-	in.start_ns = 0;
-	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
 	/* our own number in the mark is ours as well */
 	have.mark = dsaa_mark_set_owner(1, mask, 1);
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
@@ -199,6 +237,7 @@ int main(void)
 	test_mask();
 	test_mark();
 	test_symmetry();
+	test_three_creators();
 	test_steps();
 	test_verdicts();
 	return TEST_END();
