@@ -238,6 +238,22 @@ static void give_up_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 }
 
 /*
+ * Our own entry won, and P, which speaks of its own, has not given that up: when it was told of
+ * ours it had another entry, or none of its own yet. So it is told once more; but not while a
+ * bulk does so anyway, as after a split in which both have adopted everything.
+ */
+static void repeat_own(struct dsaa_engine *e, const struct dsaa_peer *p,
+		       const struct dsaa_flow *own)
+{
+	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, own);
+	unsigned reason;
+
+	if (p->bulk_tx == DSAA_BULK_NONE && !(le && le->record.seq > p->cursor) &&
+	    dsaa_send_wanted(e, own, &reason))
+		dsaa_log_put(&e->log, DSAA_OP_UPSERT, own, e->now);
+}
+
+/*
  * The entry has seen more than the record tells of: it is what is left of an earlier connection
  * with the same key, whose end the log no longer told. The kernel takes no status bit back.
  */
@@ -274,6 +290,7 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 		return DSAA_APPLY_REPLACE;
 	case DSAA_OWNER_KEEP:
 		dsaa_delay_seen_elsewhere(e, &op->existing);
+		repeat_own(e, p, &op->existing);
 		dsaa_claim_refused(e, p, &op->flow, &op->existing);
 		reject(p, DSAA_R_CONFLICT_LOST);
 		return -1;

@@ -580,11 +580,42 @@ static void test_primary_preempts_when_complete(void)
 	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_ACTIVE);
 	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_BACKUP);
 	CHECK(world_owner(&w, 1, &f) == 2);
+static void configure(int s)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &w.site[s].cfg };
+
+	world_feed(&w, s, &ev);
+	world_run_ms(&w, 3000);
+}
+
+/*
+ * 2 refuses 1's connection for one of its own that it tells nobody of, and opens another one that
+ * it does tell of, and that loses.
+ */
+static void test_loser_is_told_again(void)
+{
+	struct dsaa_flow hidden = world_flow(1, 5, true), winner = world_flow(1, 7, true);
+	struct dsaa_flow loser = world_flow(1, 9, true);
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = hidden };
+
+	begin(2);
+	w.site[2].cfg.protocols[0] = 0;
+	configure(2);
+	world_apply(&w.site[2], &op);
+	world_open(&w, 1, winner);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 1, &winner) == 1 && world_owner(&w, 2, &winner) == 2);
+	world_drop_entry(&w.site[2], world_find(&w.site[2], &hidden)); /* its event was lost */
+	world_open(&w, 2, loser);
+	w.site[2].cfg.protocols[0] = UINT64_MAX;
+	configure(2);
+	CHECK(world_owner(&w, 1, &winner) == 1 && world_owner(&w, 2, &winner) == 1);
 	world_free(&w);
 }
 
 int main(void)
 {
+	test_loser_is_told_again();
 	test_late_event_of_the_loser();
 	test_unconfigured_while_adopted();
 	test_begins_anew_while_swept();
