@@ -115,6 +115,21 @@ static struct dsaa_flow with_nat(struct dsaa_flow f, bool source, bool destinati
 	return f;
 }
 
+/* An expected connection of a helper, with everything that may come with one (since 1.1). */
+static struct dsaa_flow with_rare(struct dsaa_flow f, const struct dsaa_flow *master)
+{
+	strcpy(f.helper, "ftp");
+	f.has = DSAA_HAS_SEQADJ | DSAA_HAS_LABELS | DSAA_HAS_MASTER | DSAA_HAS_REPLY_ZONE;
+	f.seqadj[0] = (struct dsaa_seqadj){ 1000, -3, 4 };
+	f.seqadj[1] = (struct dsaa_seqadj){ 2000, 0, 5 };
+	f.labels[0] = 0x80;
+	f.labels[15] = 1;
+	f.reply_zone = 9;
+	f.master_proto = master->proto;
+	f.master = master->orig;
+	return f;
+}
+
 /* Site 1 has one of each kind before the session, and opens one of each during it. */
 static void open_all(uint32_t n, bool told)
 {
@@ -150,6 +165,18 @@ static void print_by_hand(int from, int to, const struct dsaa_msg *m)
 	print_message(from, to, buf, dsaa_wire_encode(buf, sizeof(buf), m));
 }
 
+/* A session that goes on begins with this, in the place of a bulk; hashes as a site of 1.0 wants them. */
+static void print_resumed(int from, int to)
+{
+	static const uint64_t hashes[] = { 0x0123456789abcdef, 0xfedcba9876543210 };
+
+	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_AUDIT_HASHES,
+						    .hashes = { .audit_id = 99, .count = 2,
+								.list = hashes } });
+	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_RESUME,
+						    .resume = { .from = 7, .to = 19 } });
+}
+
 /* What site 2 holds in the end; how long a replica lives is no matter of the protocol. */
 static void print_table(void)
 {
@@ -160,6 +187,7 @@ static void print_table(void)
 		f.timeout_s = 0;
 		text_begin(&t);
 		text_flow(&t, &f);
+		text_rare(&t, &f);
 		printf("entry %s\n", t.s);
 	}
 }
@@ -180,6 +208,8 @@ int main(void)
 	run_ms(700);
 	open_all(200, true);
 	world_open(&w, 1, f);
+	world_open(&w, 1, with_rare(flow(4, 6, 5001), &f));
+	world_open(&w, 1, with_rare(flow(6, 6, 5002), &f));
 	run_ms(50);
 	f.tcp_state = 5;
 	f.timeout_s = 7;
@@ -191,6 +221,7 @@ int main(void)
 		world_drop_entry(&w.site[2], &w.site[2].table[i * 5]);
 	world_feed(&w, 1, &audit);
 	run_ms(600);
+	print_resumed(2, 1);
 	print_by_hand(2, 1, &(struct dsaa_msg){ .type = DSAA_MSG_BULK_REQUEST });
 	print_by_hand(2, 1, &(struct dsaa_msg){ .type = DSAA_MSG_REFUSE,
 						.refuse.reason = DSAA_R_MALFORMED });

@@ -60,6 +60,7 @@ static inline const char *text_type(uint8_t type)
 		[DSAA_MSG_AUDIT_WANT] = "AUDIT_WANT",
 		[DSAA_MSG_AUDIT_FLOWS] = "AUDIT_FLOWS",
 		[DSAA_MSG_RESUME] = "RESUME",
+		[DSAA_MSG_AUDIT_STATES] = "AUDIT_STATES",
 	};
 
 	return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "SKIPPABLE";
@@ -94,11 +95,30 @@ static inline void text_flow(struct text *t, const struct dsaa_flow *f)
 			 f->dccp_handshake_seq);
 }
 
+/* What records carry since 1.1. */
+static inline void text_rare(struct text *t, const struct dsaa_flow *f)
+{
+	if (f->helper[0])
+		text_add(t, " helper %.*s", DSAA_HELPER_MAX, f->helper);
+	for (unsigned i = 0; (f->has & DSAA_HAS_SEQADJ) && i < 2; i++)
+		text_add(t, " moved %" PRIu32 " %" PRId32 " %" PRId32, f->seqadj[i].position,
+			 f->seqadj[i].before, f->seqadj[i].after);
+	for (unsigned i = 0; (f->has & DSAA_HAS_LABELS) && i < DSAA_LABELS_LEN; i++)
+		text_add(t, "%s%02x", i ? "" : " labels ", f->labels[i]);
+	if (f->has & DSAA_HAS_REPLY_ZONE)
+		text_add(t, " reply-zone %u", f->reply_zone);
+	if (f->has & DSAA_HAS_MASTER) {
+		text_add(t, " master %u", f->master_proto);
+		text_tuple(t, f->family, &f->master);
+	}
+}
+
 static inline void text_record(struct text *t, const struct dsaa_record *r)
 {
 	text_add(t, "%s seq %" PRIu64 " ", r->op == DSAA_OP_DELETE ? "delete" : "upsert", r->seq);
 	if (r->op == DSAA_OP_UPSERT) {
 		text_flow(t, &r->flow);
+		text_rare(t, &r->flow);
 		return;
 	}
 	text_add(t, "proto %u zone %u", r->flow.proto, r->flow.zone);
@@ -110,6 +130,13 @@ static inline void text_hashes(struct text *t, const struct dsaa_msg_hashes *h)
 	text_add(t, " audit %" PRIu32, h->audit_id);
 	for (unsigned i = 0; i < h->count; i++)
 		text_add(t, " %016" PRIx64, dsaa_wire_hash(h, i));
+}
+
+static inline void text_states(struct text *t, const struct dsaa_msg_hashes *h)
+{
+	text_add(t, " audit %" PRIu32, h->audit_id);
+	for (unsigned i = 0; i < h->count; i++)
+		text_add(t, " %016" PRIx64 ":%" PRIx32, dsaa_wire_hash(h, i), dsaa_wire_state(h, i));
 }
 
 /* The message without its records. */
@@ -161,6 +188,9 @@ static inline void text_message(struct text *t, const struct dsaa_msg *m)
 		break;
 	case DSAA_MSG_RESUME:
 		text_add(t, " from %" PRIu64 " to %" PRIu64, m->resume.from, m->resume.to);
+		break;
+	case DSAA_MSG_AUDIT_STATES:
+		text_states(t, &m->hashes);
 		break;
 	case DSAA_MSG_AUDIT_BEGIN:
 	case DSAA_MSG_AUDIT_HASHES:

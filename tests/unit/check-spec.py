@@ -88,6 +88,13 @@ def check_capabilities():
     check("capabilities", spec, [(bit, name) for name, bit in code])
 
 
+def check_dissector():
+    lua = read("doc/protocol/dsaa.lua")
+    spec = {int(m[0]): m[1] for m in re.findall(r"^(\d+) +([A-Z_]+) +\d+ +\d+ ", SPEC, re.M)}
+    code = {int(n): name for n, name in re.findall(r"\[(\d+)\] = \"([A-Z_]{3,})\"", lua.split("OPERATIONS")[0])}
+    check("messages of the dissector", code, spec)
+
+
 def check_example():
     text = re.search(r"3\.6 Example.*?::\n\n(.*?)\n\n", SPEC, re.S)[1]
     code = re.search(r"example\[\] = \{(.*?)\}", read("tests/unit/test_wire.c"), re.S)[1]
@@ -124,6 +131,7 @@ check_messages()
 check_attributes()
 check_numbers()
 check_capabilities()
+check_dissector()
 check_example()
 check_ownership()
 print(f"{sum(RESULTS)} passed, {len(RESULTS) - sum(RESULTS)} failed")
