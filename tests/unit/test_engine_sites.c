@@ -580,6 +580,9 @@ static void test_primary_preempts_when_complete(void)
 	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_ACTIVE);
 	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_BACKUP);
 	CHECK(world_owner(&w, 1, &f) == 2);
+	world_free(&w);
+}
+
 static void configure(int s)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &w.site[s].cfg };
