@@ -31,6 +31,8 @@ void sim_check_engine(struct sim_world *w, int s)
 	DSAA_FOREACH_PEER_CONST (e, p) {
 		if (p->inflight_count > DSAA_INFLIGHT_MAX)
 			sim_fail(w, "site %d: more in flight than fits", s);
+		if (p->session == DSAA_SESSION_ESTABLISHED && p->peer_draining)
+			continue; /* it has handed over what it owns */
 		if (p->session == DSAA_SESSION_ESTABLISHED && p->word == DSAA_WORD_ADOPTED)
 			sim_fail(w, "site %d: site %u is adopted and has a session", s, p->site);
 		if (p->session == DSAA_SESSION_ESTABLISHED && p->adopting)
@@ -111,6 +113,8 @@ void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 				 sim_flow_number(there), owner);
 		return;
 	}
+	if (dsaa_drain_yields_to(site->engine, &site->engine->peer[sender]))
+		return; /* step 0 */
 	d = dsaa_owner_decide(&op->existing, &op->flow, SIM_MARK_MASK, (dsaa_site_id)sender,
 			      (dsaa_site_id)s);
 	if (d != DSAA_OWNER_TAKE && d != DSAA_OWNER_REPLACE)
@@ -203,7 +207,9 @@ static bool sessions_agree(const struct sim_world *w, int s, char *why, size_t l
 						dsaa_peer_state_name(v.state), w->site[s].word[p]);
 			continue;
 		}
-		if (v.state != DSAA_PEER_UP || w->site[s].word[p] != DSAA_WORD_ALIVE)
+		/* one that drains may have handed over to us */
+		if (v.state != DSAA_PEER_UP || (w->site[s].word[p] != DSAA_WORD_ALIVE &&
+						!(v.peer_draining && w->site[s].word[p] == DSAA_WORD_ADOPTED)))
 			return DISAGREE("site %d: site %d is %s (%s), word %d", s, p,
 					dsaa_peer_state_name(v.state), dsaa_reason_name(v.reason),
 					w->site[s].word[p]);

@@ -207,6 +207,16 @@ void sim_faults_step(struct sim_world *w)
 			faults[i].happen(w);
 }
 
+/* The operator's drain ends, and all tracked routes are back. */
+static void undrain(struct sim_world *w, int s)
+{
+	struct dsaa_event drain = { .type = DSAA_EV_DRAIN };
+	struct dsaa_event routes = { .type = DSAA_EV_ROUTES, .up = true };
+
+	sim_world_feed(w, s, &drain);
+	sim_world_feed(w, s, &routes);
+}
+
 void sim_faults_heal(struct sim_world *w)
 {
 	sim_say(w, "all faults end");
@@ -222,9 +232,10 @@ void sim_faults_heal(struct sim_world *w)
 		for (int o = 1; o <= w->sites; o++)
 			site->cfg.site[o].configured = true;
 		site->cfg.hold_time_ms = 600;
-		if (site->daemon)
+		if (site->daemon) {
+			undrain(w, s);
 			reconfigure(w, s);
-		else if (!site->gone)
+		} else if (!site->gone)
 			site->boot_us = in_ms(w, 0, 100);
 	}
 	/* one site may be gone for good: the others live on with what it had */
