@@ -29,6 +29,7 @@ local TYPES = {
 	[15] = "AUDIT_WANT",
 	[16] = "AUDIT_FLOWS",
 	[17] = "RESUME",
+	[128] = "HANDOVER",
 	[130] = "AUDIT_STATES",
 }
 
@@ -74,6 +75,8 @@ f.id = ProtoField.uint32("dsaa.id", "Number of the bulk or audit")
 f.count = ProtoField.uint64("dsaa.count", "Count")
 f.resume_from = ProtoField.uint64("dsaa.resume_from", "From")
 f.resume_to = ProtoField.uint64("dsaa.resume_to", "To")
+-- 2.10 HANDOVER
+f.handover = ProtoField.uint64("dsaa.handover", "Connections")
 f.hash = ProtoField.uint64("dsaa.hash", "Key hash", base.HEX)
 f.state = ProtoField.uint32("dsaa.state", "Digest of the state", base.HEX)
 -- 3 records
@@ -265,6 +268,10 @@ end
 BODY[17] = function(r, tree)
 	r.add(tree, f.resume_from, 8)
 	r.add(tree, f.resume_to, 8)
+end
+
+BODY[128] = function(r, tree)
+	r.add(tree, f.handover, 8)
 end
 
 local function message_length(tvb, _, offset)

@@ -165,8 +165,11 @@ static void print_by_hand(int from, int to, const struct dsaa_msg *m)
 	print_message(from, to, buf, dsaa_wire_encode(buf, sizeof(buf), m));
 }
 
-/* A session that goes on begins with this, in the place of a bulk; hashes as a site of 1.0 wants them. */
-static void print_resumed(int from, int to)
+/*
+ * A session that goes on begins with this, in the place of a bulk; hashes as a site of 1.0 wants them;
+ * and a site that drains.
+ */
+static void print_others(int from, int to)
 {
 	static const uint64_t hashes[] = { 0x0123456789abcdef, 0xfedcba9876543210 };
 
@@ -175,6 +178,8 @@ static void print_resumed(int from, int to)
 								.list = hashes } });
 	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_RESUME,
 						    .resume = { .from = 7, .to = 19 } });
+	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_HANDOVER,
+						    .handover = { .count = 5 } });
 }
 
 /* What site 2 holds in the end; how long a replica lives is no matter of the protocol. */
@@ -221,7 +226,7 @@ int main(void)
 		world_drop_entry(&w.site[2], &w.site[2].table[i * 5]);
 	world_feed(&w, 1, &audit);
 	run_ms(600);
-	print_resumed(2, 1);
+	print_others(2, 1);
 	print_by_hand(2, 1, &(struct dsaa_msg){ .type = DSAA_MSG_BULK_REQUEST });
 	print_by_hand(2, 1, &(struct dsaa_msg){ .type = DSAA_MSG_REFUSE,
 						.refuse.reason = DSAA_R_MALFORMED });

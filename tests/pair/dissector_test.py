@@ -42,6 +42,7 @@ WORDS = {
     "AUDIT_HASHES": r"audit (?P<id>\d+)",
     "AUDIT_WANT": r"audit (?P<id>\d+)",
     "AUDIT_STATES": r"audit (?P<id>\d+)",
+    "HANDOVER": r"count (?P<handover>\d+)",
     "RESUME": r"from (?P<resume_from>\d+) to (?P<resume_to>\d+)",
 }
 RECORD = re.compile(r"(upsert|delete) seq (\d+) proto (\d+) zone (\d+) (\S+) (\d+) > (\S+) (\d+)(?:.* status (\w+) mark (\w+) timeout (\d+))?")

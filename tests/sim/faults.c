@@ -137,6 +137,7 @@ static void fault_operator(struct sim_world *w)
 		ev.type = DSAA_EV_ROUTES;
 		break;
 	}
+	w->drained |= ev.type == DSAA_EV_DRAIN || ev.type == DSAA_EV_ROUTES;
 	sim_world_feed(w, s, &ev);
 }
 

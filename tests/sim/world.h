@@ -62,6 +62,7 @@ struct sim_site {
 };
 
 struct sim_world {
+	bool drained; /* some site was told to drain */
 	uint64_t seed;
 	struct sim_random random;
 	struct dsaa_mono now;
