@@ -119,10 +119,13 @@ static bool dump_may_have_told(const struct dsaa_engine *e)
 	       dsaa_mono_diff_us(e->now, e->told_by_dump_at) < EVENTS_LATE_US;
 }
 
-/* It ended while it was held. True when nobody needs to hear of it. */
+/*
+ * It ended while it was held. True when nobody needs to hear of it. A running dump may have read
+ * it before that, and only the log keeps that from being told.
+ */
 static bool ended(struct dsaa_engine *e, uint32_t at)
 {
-	bool maybe_told = e->delay.entry[at - 1].maybe_told;
+	bool maybe_told = e->delay.entry[at - 1].maybe_told || e->dump != DSAA_FOR_NOTHING;
 
 	release(e, at);
 	e->delayed_ended++;

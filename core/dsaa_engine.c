@@ -197,10 +197,11 @@ static void tick(struct dsaa_engine *e)
 	dsaa_drain_tick(e);
 	dsaa_site_check_complete(e);
 	dsaa_delay_tick(e);
-	dsaa_dump_schedule(e);
 	dsaa_dump_flush(e);
 	DSAA_FOREACH_PEER (e, p)
 		dsaa_send_pump(e, p);
+	/* a dump begins behind all changes from before it: what a bulk does not name is no longer */
+	dsaa_dump_schedule(e);
 }
 
 static void resync(struct dsaa_engine *e, dsaa_site_id site)

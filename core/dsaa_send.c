@@ -309,6 +309,12 @@ void dsaa_send_bulk_begin(struct dsaa_engine *e)
 		if (p->bulk_tx != DSAA_BULK_PENDING || !dsaa_mono_reached(e->now, p->bulk_tx_at) ||
 		    !dsaa_act_message(e, p, &m))
 			continue;
+		/*
+		 * What did not fit yet the bulk tells newer. Told behind BEGIN it would count as
+		 * named, also when its end was among lost events.
+		 */
+		p->base = p->cursor = dsaa_log_last(&e->log);
+		p->in_step = false;
 		p->bulk_tx = DSAA_BULK_RUNNING;
 		p->bulk_tx_id = e->bulk_id;
 		p->bulk_tx_count = p->bulk_tx_digest = 0;

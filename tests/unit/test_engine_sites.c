@@ -616,8 +616,24 @@ static void test_loser_is_told_again(void)
 	world_free(&w);
 }
 
+/* The last word of a connection waits to be sent, its end is among lost events: the bulk ends it. */
+static void test_ended_among_lost_events(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+
+	begin(2);
+	world_open(&w, 1, f);
+	world_drop_entry(&w.site[1], world_find(&w.site[1], &f));
+	world_feed(&w, 1, &lost);
+	world_run_ms(&w, 3000);
+	CHECK(world_owner(&w, 2, &f) == -1);
+	world_free(&w);
+}
+
 int main(void)
 {
+	test_ended_among_lost_events();
 	test_loser_is_told_again();
 	test_late_event_of_the_loser();
 	test_unconfigured_while_adopted();
