@@ -91,9 +91,13 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 		ct->events = open_socket(NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
 						 NF_NETLINK_CONNTRACK_DESTROY,
 					 DSAA_CT_EVENT_BUFFER);
+	if (events)
+		ct->expects = open_socket(NF_NETLINK_CONNTRACK_EXP_NEW |
+						  NF_NETLINK_CONNTRACK_EXP_DESTROY,
+					  DSAA_CT_EXPECT_BUFFER);
 	ct->commands = open_socket(0, DSAA_CT_COMMAND_BUFFER);
 	ct->dumps = open_socket(0, DSAA_CT_COMMAND_BUFFER);
-	if ((events && !ct->events) || !ct->commands || !ct->dumps) {
+	if ((events && (!ct->events || !ct->expects)) || !ct->commands || !ct->dumps) {
 		snprintf(err, errlen, "netlink: %s", strerror(errno));
 		dsaa_ct_close(ct);
 		return NULL;
@@ -113,6 +117,8 @@ void dsaa_ct_close(struct dsaa_ct *ct)
 	dsaa_ct_sysctl_restore(ct);
 	if (ct->events)
 		mnl_socket_close(ct->events);
+	if (ct->expects)
+		mnl_socket_close(ct->expects);
 	if (ct->commands)
 		mnl_socket_close(ct->commands);
 	if (ct->dumps)
@@ -427,9 +433,9 @@ enum dsaa_ct_dump dsaa_ct_dump_read(struct dsaa_ct *ct, unsigned max,
 	unsigned n = 0;
 
 	while (ct->dumping && n < max) {
-		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
-		ssize_t got = recv(mnl_socket_get_fd(ct->dumps), ct->read_buf,
-				   sizeof(ct->read_buf), MSG_DONTWAIT);
+		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->dump_buf;
+		ssize_t got = recv(mnl_socket_get_fd(ct->dumps), ct->dump_buf,
+				   sizeof(ct->dump_buf), MSG_DONTWAIT);
 		int len = (int)got;
 
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))

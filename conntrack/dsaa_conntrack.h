@@ -33,6 +33,7 @@ struct dsaa_ct_counters {
 	uint64_t completed;  /* events whose flow was read again, because they told only a part */
 	uint64_t vanished;   /* events not told: their entry had gone when it was read again */
 	uint64_t unreadable; /* messages that describe no flow that core takes */
+	uint64_t expects;    /* expectations told, by events and dumps */
 	uint64_t dumped;     /* entries read by dumps */
 	uint64_t lessened;   /* tries to create without a helper, labels or a master that is not here */
 	uint64_t applied[DSAA_APPLY_DELETE + 1][DSAA_APPLIED_ERROR + 1]; /* by kind and result */
@@ -87,6 +88,18 @@ void dsaa_ct_apply(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count);
  */
 int dsaa_ct_find(struct dsaa_ct *ct, uint8_t family, uint8_t proto, const struct dsaa_tuple *t,
 		 struct dsaa_flow *out, bool *reply);
+
+/* An expectation came (MASTER: the connection as it is now) or went (NULL). */
+typedef void dsaa_ct_expect_cb(void *arg, bool gone, const struct dsaa_expect *x,
+			       const struct dsaa_flow *master);
+/* The descriptor that is readable when events of expectations wait. */
+int dsaa_ct_expect_fd(const struct dsaa_ct *ct);
+/* Tells up to MAX of them; those of our own changes are left out. 0 or -ENOBUFS when some were lost. */
+int dsaa_ct_read_expects(struct dsaa_ct *ct, unsigned max, dsaa_ct_expect_cb *cb, void *arg);
+/* Tells all that are there. 0 or a negative errno. */
+int dsaa_ct_dump_expects(struct dsaa_ct *ct, dsaa_ct_expect_cb *cb, void *arg);
+/* Performs COUNT operations and fills their results. */
+void dsaa_ct_expect_apply(struct dsaa_ct *ct, struct dsaa_expect_op *ops, unsigned count);
 
 /*
  * Sets what dsaad needs in this namespace (nf_conntrack_events,

@@ -127,6 +127,14 @@ static void parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t
 	}
 }
 
+void dsaa_ct_flow_parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto)
+{
+	uint16_t ignored;
+
+	*proto = 0;
+	parse_tuple(nest, t, proto, &ignored);
+}
+
 static uint8_t tcp_flags(const struct nlattr *a)
 {
 	struct nf_ct_tcp_flags fl;

@@ -12,10 +12,17 @@
 
 #include <libmnl/libmnl.h>
 
+#include "core/dsaa_expect.h"
 #include "core/dsaa_flow.h"
 
 /* Fills F from message NLH. False when it is none that core takes (dsaa_flow_invalid). */
 bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f);
+
+/* Fills T, which is zeroed, and *PROTO from a nested tuple. */
+void dsaa_ct_flow_parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto);
+
+/* Fills X from a message about an expectation. False when it is none that core takes. */
+bool dsaa_ct_expect_parse(const struct nlmsghdr *nlh, struct dsaa_expect *x);
 
 /* Appends the tuple of F's original direction (KEY) or any tuple T as attribute TYPE. */
 void dsaa_ct_flow_put_tuple(struct nlmsghdr *nlh, uint16_t type, uint8_t family, uint8_t proto,

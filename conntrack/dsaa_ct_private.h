@@ -9,6 +9,7 @@
 
 enum {
 	DSAA_CT_EVENT_BUFFER = 32 << 20,  /* socket buffer: a burst of some 100k events */
+	DSAA_CT_EXPECT_BUFFER = 4 << 20,  /* ... some 10k events of expectations */
 	DSAA_CT_COMMAND_BUFFER = 4 << 20, /* answers to a whole batch */
 	DSAA_CT_READ_LEN = 64 << 10,
 	/* the longest change is some 600 bytes; REPLACE makes two messages of one operation */
@@ -47,7 +48,7 @@ struct dsaa_ct_told {
 
 struct dsaa_ct {
 	uint32_t mark_mask;
-	struct mnl_socket *events, *commands, *dumps;
+	struct mnl_socket *events, *commands, *dumps, *expects;
 	uint32_t command_portid; /* what our own changes carry in their events */
 	uint32_t seq;
 	bool dumping, dump_inconsistent;
@@ -66,6 +67,8 @@ struct dsaa_ct {
 	/* values found in the namespace; -1: not changed */
 	int old_events, old_timestamp, old_liberal;
 	char read_buf[DSAA_CT_READ_LEN];
+	/* of its own: who is told an entry may change the table before the next one is read */
+	char dump_buf[DSAA_CT_READ_LEN];
 	char batch[DSAA_CT_BATCH_LEN];
 	char event_buf[DSAA_CT_EVENTS_PER_TURN][DSAA_CT_EVENT_MAX];
 };

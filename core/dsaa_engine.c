@@ -271,6 +271,12 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 	case DSAA_EV_TIMEOUTS:
 		e->timeouts = *ev->timeouts;
 		break;
+	case DSAA_EV_EXPECT:
+		dsaa_expected_event(e, ev);
+		break;
+	case DSAA_EV_EXPECTED:
+		dsaa_expected_applied(e);
+		break;
 	case DSAA_EV_STOP:
 		stop(e);
 		break;
@@ -456,6 +462,8 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 	v->audit_repaired = p->audit_repaired;
 	v->audit_altered = p->audit_were_altered;
 	v->audits = p->audits;
+	v->expects_sent = p->expects_sent;
+	v->expects_applied = p->expects_applied;
 	v->sessions = p->sessions;
 	v->capabilities = p->capabilities;
 	v->bulks_sent = p->bulks_sent;

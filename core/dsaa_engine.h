@@ -82,6 +82,9 @@ enum dsaa_event_type {
 	DSAA_EV_AUDIT,	      /* audit now */
 	DSAA_EV_DRAIN,	      /* up: drain on, else off */
 	DSAA_EV_ROUTES,	      /* up: this router has all tracked routes, else it cannot serve */
+	DSAA_EV_EXPECT,	      /* op, expect: UPSERT or DELETE in this kernel; flow: its master as it is
+				 now, of an UPSERT */
+	DSAA_EV_EXPECTED,     /* the operations of the EXPECT action are done */
 	DSAA_EV_TIMEOUTS,     /* timeouts (copied): what this kernel gives adopted connections */
 	DSAA_EV_STOP,	      /* daemon stops: say goodbye */
 };
@@ -110,6 +113,15 @@ struct dsaa_apply {
 	uint32_t cookie; /* the engine's own */
 };
 
+/* What shall be done with one expectation of the kernel's. */
+struct dsaa_expect_op {
+	dsaa_site_id site; /* whose it is: ADD only if its master is that site's, else NOT_OWNER */
+	bool add;	   /* else take it away; that it is gone already is no error */
+	bool not_owner;
+	int error; /* result: 0 or an errno */
+	struct dsaa_expect x;
+};
+
 struct dsaa_event {
 	enum dsaa_event_type type;
 	dsaa_site_id site;
@@ -128,6 +140,7 @@ struct dsaa_event {
 	unsigned count;
 	struct dsaa_addr address;
 	const struct dsaa_timeouts *timeouts;
+	const struct dsaa_expect *expect;
 };
 
 /* ------------------------------------------------------------------ actions */
@@ -139,6 +152,8 @@ enum dsaa_action_type {
 	DSAA_ACT_APPLY,	     /* ops/count: once all other actions of the step are taken, perform,
 				fill results, give back as DSAA_EV_APPLIED before any other
 				event; at most one per step */
+	DSAA_ACT_EXPECT,     /* expects/count: after APPLY, perform, fill results, give back as
+				DSAA_EV_EXPECTED before any other event; at most one per step */
 	DSAA_ACT_DUMP,	     /* site: dump entries with this owner (0 = ours), as
 				DSAA_EV_DUMP_FLOW while dsaa_engine_dump_ready() */
 	DSAA_ACT_DUMP_CANCEL,
@@ -159,6 +174,7 @@ struct dsaa_action {
 	const uint8_t *data;
 	size_t len;
 	struct dsaa_apply *ops;
+	struct dsaa_expect_op *expects;
 	unsigned count;
 };
 
@@ -212,6 +228,7 @@ struct dsaa_peer_view {
 	uint64_t audit_differences, audit_repaired;
 	uint64_t audit_altered; /* of the differences */
 	uint64_t audits; /* finished since the daemon's start */
+	uint64_t expects_sent, expects_applied; /* expectations of helpers */
 	uint64_t sessions; /* how many came up so far */
 	uint64_t capabilities; /* that both have */
 	/* how states were brought in step since the daemon's start: all of it, or only changes */

@@ -10,6 +10,7 @@
  *	dsaa_receive.c  the peers' connections into our kernel
  *	dsaa_claim.c    replicas that we should have and have not
  *	dsaa_drain.c    handing our connections over before we are switched off
+ *	dsaa_expected.c what helpers expect, ours and theirs
  *	dsaa_dump.c     the one running kernel dump and what it is for
  *	dsaa_audit.c    is what the peers hold of us what we have
  */
@@ -47,6 +48,8 @@ enum {
 	DSAA_DEATHS_WITHIN_MS = 60000,
 	DSAA_HOLD_BACK_MIN_MS = 10000,
 	DSAA_HOLD_BACK_MAX_MS = 320000,
+	/* at most half of a message, so that the end of a dump fills no third one */
+	DSAA_BULK_HELD_MAX = DSAA_FLOWS_PER_MSG_MAX / 2,
 	DSAA_BULK_RETRY_MAX_MS = 20000,
 	/* how many missing connections one audit asks for; beyond that a bulk is cheaper */
 	DSAA_AUDIT_WANT_MAX = 4096,
@@ -166,6 +169,11 @@ struct dsaa_peer {
 	struct dsaa_mono audit_at;
 	uint64_t audit_differences, audit_repaired, audit_were_altered, audits;
 
+	/* expectations, dsaa_expected.c */
+	uint64_t expect_cursor;
+	bool expect_reset; /* the next message is the first of the session */
+	uint64_t expects_sent, expects_applied;
+
 	/* counters */
 	uint64_t sent, received, applied, swept;
 	uint64_t bulks_sent, bulks_received, resumes_sent, resumes_received;
@@ -181,6 +189,16 @@ struct dsaa_claim {
 	bool due;		/* what stood in its place has gone */
 	struct dsaa_mono at;	/* when to ask for it */
 	uint64_t key, obstacle; /* hashes of keys */
+};
+
+/* An expectation in our kernel, see dsaa_expected.c. */
+struct dsaa_expected {
+	dsaa_site_id site; /* whose; 0: ours */
+	bool gone;	   /* ours, and no more: peers have yet to hear of it */
+	bool named;	   /* by the message that is being read */
+	uint64_t changed;  /* ours: number of the last change */
+	struct dsaa_mono until;
+	struct dsaa_expect x;
 };
 
 /* What the running dump, or the running APPLY, is for. */
@@ -257,6 +275,8 @@ struct dsaa_engine {
 	/* two in turn: the one that was sent last is read until the next step */
 	uint8_t bulk_buf[2][DSAA_MSG_MAX];
 	unsigned bulk_turn;
+	struct dsaa_flow held[DSAA_BULK_HELD_MAX]; /* expected ones, told last */
+	unsigned held_count;
 	uint32_t bulk_id;
 	struct dsaa_seen wanted; /* what wanted_site misses of us */
 	uint64_t wanted_slots[DSAA_AUDIT_WANT_SLOTS];
@@ -284,6 +304,13 @@ struct dsaa_engine {
 
 	struct dsaa_claim claim[DSAA_CLAIMS_MAX];
 	unsigned claims, claim_next;
+
+	struct dsaa_expected expect[DSAA_EXPECTS_MAX];
+	uint64_t expect_hash[DSAA_EXPECTS_MAX];
+	unsigned expects;
+	uint64_t expect_seq;
+	struct dsaa_expect_op expect_op[DSAA_EXPECT_OPS_MAX];
+	unsigned expect_ops;
 
 	/* counters, history */
 	uint64_t own_events, overruns, adopted;
@@ -470,6 +497,19 @@ void dsaa_drain_counted(struct dsaa_engine *e);
 bool dsaa_drain_yields_to(const struct dsaa_engine *e, const struct dsaa_peer *p);
 /* P asks us to take over. */
 void dsaa_drain_inherit(struct dsaa_engine *e, struct dsaa_peer *p);
+
+/* dsaa_expected.c */
+/* A new session: P is told everything. */
+void dsaa_expected_start(struct dsaa_peer *p);
+/* Tells P what it may hear now. */
+void dsaa_expected_pump(struct dsaa_engine *e, struct dsaa_peer *p);
+unsigned dsaa_expected_message(struct dsaa_engine *e, struct dsaa_peer *p,
+			       const struct dsaa_msg_expects *m);
+/* DSAA_EV_EXPECT and DSAA_EV_EXPECTED. */
+void dsaa_expected_event(struct dsaa_engine *e, const struct dsaa_event *ev);
+void dsaa_expected_applied(struct dsaa_engine *e);
+/* P is dead: what its helpers expected is ours now. */
+void dsaa_expected_adopt(struct dsaa_engine *e, const struct dsaa_peer *p);
 
 /* dsaa_dump.c */
 void dsaa_dump_schedule(struct dsaa_engine *e);

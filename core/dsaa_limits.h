@@ -26,6 +26,11 @@ enum dsaa_limits {
 	DSAA_STATES_PER_MSG_MAX = 5000,
 	DSAA_RECORD_LEN_MAX = 480,	 /* one encoded flow record */
 
+	/* expectations of helpers, ours and the peers' together; changes of them in one step */
+	DSAA_EXPECTS_MAX = 1024,
+	DSAA_EXPECTS_PER_MSG_MAX = 64,
+	DSAA_EXPECT_OPS_MAX = DSAA_EXPECTS_MAX + DSAA_EXPECTS_PER_MSG_MAX,
+
 	/* compacted log of changed connections */
 	DSAA_LOG_ENTRIES_DEFAULT = 1 << 16,
 	/* connections that 'sync delay' holds back, and the longest delay in seconds */

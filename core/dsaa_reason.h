@@ -80,6 +80,8 @@
 	X(41, BACKLOG, "not-yet-replicated", "it changed a moment ago, and no peer has confirmed that", "") \
 	X(42, NO_KEEPER, "no-keeper", "no peer is up that holds all of our connections",          \
 	  "see show dsaa site")                                                                   \
+	X(43, EXPECT_FAILED, "expectation-refused", "the kernel could not take what a helper expects", \
+	  "load the same helpers on all sites; raise nf_conntrack_expect_max")                     \
 	/* what happened to a packet (64-127) */                                                   \
 	X(64, FOREIGN, "foreign", "carried to the site that owns its connection", "")             \
 	X(65, OFFERED_INVALID, "second-chance-invalid", "no entry, cannot open one: offered to the peers", "") \

@@ -184,6 +184,7 @@ void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p, uint64_t known_
 	struct dsaa_msg m = { .type = DSAA_MSG_RESUME,
 			      .resume = { .from = from, .to = dsaa_log_last(&e->log) } };
 
+	dsaa_expected_start(p);
 	p->ours_confirmed = false;
 	p->bulk_tx = DSAA_BULK_NONE;
 	if (may_resume(e, p, known_epoch, from) && dsaa_act_message(e, p, &m)) {
@@ -212,6 +213,30 @@ static void remember_inflight(struct dsaa_peer *p, uint64_t last_seq, struct dsa
 	*i = (struct dsaa_inflight){ .last_seq = last_seq, .oldest = oldest, .newest = newest };
 }
 
+/*
+ * The change after CURSOR, or NULL. An expected connection whose master changed after it moves
+ * behind the master: a peer that has not been told of both must hear of the master first.
+ */
+static const struct dsaa_log_entry *next_change(struct dsaa_engine *e, uint64_t cursor)
+{
+	const struct dsaa_log_entry *le, *master;
+	struct dsaa_log_entry child;
+	struct dsaa_flow key;
+
+	while ((le = dsaa_log_after(&e->log, cursor)) &&
+	       le->record.flow.has & DSAA_HAS_MASTER && le->record.op == DSAA_OP_UPSERT) {
+		key = le->record.flow;
+		key.proto = key.master_proto;
+		key.orig = key.master;
+		master = dsaa_log_find(&e->log, &key);
+		if (!master || master->record.seq < le->record.seq)
+			break;
+		child = *le;
+		dsaa_log_put(&e->log, child.record.op, &child.record.flow, child.changed);
+	}
+	return le;
+}
+
 /* Makes one FLOWS message of what follows P's cursor. False when nothing was to be sent. */
 static bool send_changes(struct dsaa_engine *e, struct dsaa_peer *p)
 {
@@ -231,7 +256,7 @@ static bool send_changes(struct dsaa_engine *e, struct dsaa_peer *p)
 	}
 	/* encoded where it is sent from: no copy on the way of every change */
 	dsaa_wire_flows_begin(&w, buf, DSAA_MSG_MAX, DSAA_MSG_FLOWS, e->epoch, 0);
-	while ((le = dsaa_log_after(&e->log, cursor)) && dsaa_wire_flows_add(&w, &le->record)) {
+	while ((le = next_change(e, cursor)) && dsaa_wire_flows_add(&w, &le->record)) {
 		if (cursor == p->cursor)
 			oldest = le->changed;
 		newest = le->changed;
@@ -262,6 +287,7 @@ void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p)
 	}
 	while (send_changes(e, p))
 		;
+	dsaa_expected_pump(e, p);
 }
 
 void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_ack *ack)
@@ -302,6 +328,7 @@ void dsaa_send_bulk_begin(struct dsaa_engine *e)
 	struct dsaa_msg m = { .type = DSAA_MSG_BULK_BEGIN };
 
 	e->bulk_id++;
+	e->held_count = 0;
 	e->bulk_last = e->now;
 	m.bulk.bulk_id = e->bulk_id;
 	begin_writer(e);
@@ -362,7 +389,7 @@ bool dsaa_send_dumped_record(struct dsaa_engine *e, const struct dsaa_flow *f,
 	return true;
 }
 
-void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+static void add_to_bulk(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	struct dsaa_record r;
 	uint64_t hash;
@@ -383,8 +410,20 @@ void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 	}
 }
 
+void dsaa_send_bulk_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	/* expected ones wait for the end, because their masters may still come */
+	if (f->has & DSAA_HAS_MASTER && e->held_count < DSAA_BULK_HELD_MAX)
+		e->held[e->held_count++] = *f;
+	else
+		add_to_bulk(e, f);
+}
+
 void dsaa_send_bulk_end(struct dsaa_engine *e)
 {
+	for (unsigned i = 0; i < e->held_count; i++)
+		add_to_bulk(e, &e->held[i]);
+	e->held_count = 0;
 	dsaa_send_bulk_flush(e);
 	DSAA_FOREACH_PEER (e, p) {
 		struct dsaa_msg m = { .type = DSAA_MSG_BULK_END };

@@ -224,6 +224,8 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 	case DSAA_MSG_BULK_END:
 	case DSAA_MSG_AUDIT_FLOWS:
 		return dsaa_receive_message(e, p, m);
+	case DSAA_MSG_EXPECTS:
+		return dsaa_expected_message(e, p, &m->expects);
 	case DSAA_MSG_AUDIT_BEGIN:
 	case DSAA_MSG_AUDIT_HASHES:
 	case DSAA_MSG_AUDIT_STATES:

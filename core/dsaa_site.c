@@ -126,6 +126,7 @@ static void take_over(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	e->epoch++; /* what we say of these connections from now on is ours to say */
 	p->adopting = true;
+	dsaa_expected_adopt(e, p);
 	set_word(e, p, DSAA_WORD_ADOPTED);
 }
 

@@ -17,6 +17,7 @@ enum {
 	FLOWS_LEN = 10,	     /* epoch, count */
 	BULK_FLOWS_LEN = 14, /* epoch, bulk id, count */
 	HASHES_LEN = 14,     /* audit id, count, one hash */
+	EXPECTS_LEN = 11,    /* epoch, reset, count */
 	STATES_LEN = 18,     /* audit id, count, one hash with its state */
 	HELLO_LEN = 52,
 	HELLO_FOREIGN_LEN = 2, /* all that is read of another major version */
@@ -733,6 +734,40 @@ static void write_handover(struct dsaa_writer *w, const struct dsaa_msg *m)
 	dsaa_writer_u64(w, m->handover.count);
 }
 
+/* ------------------------------------------------------------------ EXPECTS (2.11) */
+
+/* Every record is read once to see that it can be; who uses them reads them again. */
+static unsigned read_expects(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	struct dsaa_msg_expects *x = &m->expects;
+	struct dsaa_expect one;
+	bool whole;
+
+	(void)records;
+	x->epoch = dsaa_reader_u64(r);
+	x->reset = dsaa_reader_u8(r);
+	x->count = dsaa_reader_u16(r);
+	if (x->reset > 1 || x->count > DSAA_EXPECTS_PER_MSG_MAX || (!x->count && !x->reset))
+		return DSAA_R_MALFORMED;
+	x->bytes = r->data + r->pos;
+	x->len = dsaa_reader_left(r);
+	for (unsigned i = 0; i < x->count; i++)
+		if (!dsaa_expect_read(r, &one, &whole))
+			return DSAA_R_MALFORMED;
+	return DSAA_R_NONE;
+}
+
+static void write_expects(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	const struct dsaa_msg_expects *x = &m->expects;
+
+	dsaa_writer_u64(w, x->epoch);
+	dsaa_writer_u8(w, x->reset);
+	dsaa_writer_u16(w, x->count);
+	for (unsigned i = 0; i < x->count; i++)
+		dsaa_expect_write(w, x->list[i], x->whole[i]);
+}
+
 /* ------------------------------------------------------------------ table (2.2) */
 
 /* Types without a reader are unknown; those without a writer are built record by record. */
@@ -759,6 +794,7 @@ static const struct message_type {
 	[DSAA_MSG_AUDIT_WANT] = { HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 	[DSAA_MSG_AUDIT_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
 	[DSAA_MSG_RESUME] = { 16, 16, read_resume, write_resume },
+	[DSAA_MSG_EXPECTS] = { EXPECTS_LEN, DSAA_MSG_BODY_MAX, read_expects, write_expects },
 	[DSAA_MSG_AUDIT_STATES] = { STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 	[DSAA_MSG_HANDOVER] = { 8, 8, read_handover, write_handover },
 };

@@ -9,6 +9,7 @@
 #ifndef DSAA_WIRE_H
 #define DSAA_WIRE_H
 
+#include "core/dsaa_expect.h"
 #include "core/dsaa_flow.h"
 #include "core/dsaa_reason.h"
 
@@ -37,6 +38,7 @@ enum dsaa_msg_type {
 	DSAA_MSG_RESUME = 17, /* since 1.1 */
 	DSAA_MSG_SKIPPABLE = 128,
 	DSAA_MSG_HANDOVER = 128,     /* since 1.1; one that does not know it does not take over */
+	DSAA_MSG_EXPECTS = 129,	     /* since 1.1 */
 	DSAA_MSG_AUDIT_STATES = 130, /* since 1.1, in place of AUDIT_HASHES */
 	DSAA_MSG_SKIPPED = 255,	     /* never sent: one that is known, but not with such flags */
 };
@@ -124,6 +126,17 @@ struct dsaa_msg_hashes {
 	const uint32_t *states; /* encoding STATES: of the caller */
 };
 
+/* What helpers of the sender expect (dsaa_expect.h), or do no longer. */
+struct dsaa_msg_expects {
+	uint64_t epoch;
+	uint8_t reset;	/* 1: nothing else of the sender is expected */
+	uint16_t count; /* 0..DSAA_EXPECTS_PER_MSG_MAX; 0 only with reset */
+	const uint8_t *bytes; /* decoding: checked records for dsaa_expect_read(), borrowed */
+	size_t len;
+	const struct dsaa_expect *const *list; /* encoding: of the caller */
+	const bool *whole;
+};
+
 struct dsaa_msg_goodbye {
 	uint16_t reason;
 };
@@ -143,6 +156,7 @@ struct dsaa_msg {
 		struct dsaa_msg_bulk bulk; /* BEGIN (only bulk_id), END, DONE */
 		struct dsaa_msg_goodbye goodbye;
 		struct dsaa_msg_resume resume;
+		struct dsaa_msg_expects expects;
 		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, STATES, END, WANT */
 		struct dsaa_msg_handover handover;
 	};

@@ -46,6 +46,7 @@ enum {
 	/* how long libfrr waits while there is much to do, and how long we wait for more to do */
 	HOT_TURN_US = 20000,
 	HOT_QUIET_US = 1000,
+	EXPECTS_PER_TURN = 64,
 	DUMP_ENTRIES_PER_TURN = 512,
 	START_TIMER_MS = 15000,
 	AUDIT_INTERVAL_MS = 60000,
@@ -76,7 +77,7 @@ static bool dumping;
 static int hot_fd = -1;	       /* readable when the transport or conntrack has something */
 static int64_t ct_read_at;     /* when events were read last, us */
 static struct dsaa_engine_config wanted_config; /* the newest, also while conntrack is closed */
-static struct event *t_tick, *t_hot, *t_retry_ct;
+static struct event *t_tick, *t_hot, *t_expect, *t_retry_ct;
 
 /* posted when the last request of the main thread is done */
 static sem_t stopped;
@@ -233,6 +234,7 @@ static void carry_out(const struct dsaa_action *a)
 		event_add_event(master, changed_in_main, NULL, 0, &t_changed);
 		break;
 	case DSAA_ACT_APPLY:
+	case DSAA_ACT_EXPECT:
 		break;
 	}
 }
@@ -243,7 +245,7 @@ static void carry_out(const struct dsaa_action *a)
  */
 static void step(struct dsaa_event *ev)
 {
-	struct dsaa_action acts[256], apply = { 0 };
+	struct dsaa_action acts[256], apply = { 0 }, expect = { 0 };
 	unsigned n = 0;
 
 	dsaa_engine_step(engine, dsaa_mono_now(), ev);
@@ -252,6 +254,8 @@ static void step(struct dsaa_event *ev)
 			carry_out(&acts[n]);
 		else if (acts[n].type == DSAA_ACT_APPLY)
 			apply = acts[n];
+		else if (acts[n].type == DSAA_ACT_EXPECT)
+			expect = acts[n];
 		else
 			n++;
 	}
@@ -262,6 +266,12 @@ static void step(struct dsaa_event *ev)
 		dsaa_correct_foreign(apply.ops, apply.count);
 		dsaa_ct_apply(ct, apply.ops, apply.count);
 		dsaa_correct_foreign(apply.ops, apply.count);
+		step(&done);
+	}
+	if (expect.count) {
+		struct dsaa_event done = { .type = DSAA_EV_EXPECTED };
+
+		dsaa_ct_expect_apply(ct, expect.expects, expect.count);
 		step(&done);
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -459,6 +469,29 @@ static int read_ct(void)
 	return rc;
 }
 
+static void on_expect(void *arg, bool gone, const struct dsaa_expect *x,
+		      const struct dsaa_flow *master)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_EXPECT, .expect = x, .flow = master };
+
+	ev.op = gone ? DSAA_OP_DELETE : DSAA_OP_UPSERT;
+	step(&ev);
+}
+
+static void expect_ready(struct event *t)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_TICK };
+
+	event_add_read(thread->master, expect_ready, NULL, dsaa_ct_expect_fd(ct), &t_expect);
+	pthread_mutex_lock(&lock);
+	/* those that were lost are told by the table, or end by themselves */
+	if (dsaa_ct_read_expects(ct, EXPECTS_PER_TURN, on_expect, NULL) == -ENOBUFS)
+		dsaa_ct_dump_expects(ct, on_expect, NULL);
+	step(&ev);
+	pthread_mutex_unlock(&lock);
+	arm();
+}
+
 static void on_dump_flow(void *arg, const struct dsaa_flow *f)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = f };
@@ -520,7 +553,12 @@ static void open_ct(struct event *t)
 	dsaa_ct_sysctl_setup(ct, kernel_view.warning, sizeof(kernel_view.warning));
 	pthread_mutex_unlock(&lock);
 	hot_add(dsaa_ct_event_fd(ct));
+	event_add_read(thread->master, expect_ready, NULL, dsaa_ct_expect_fd(ct), &t_expect);
 	tell_config();
+	/* what is expected already, ours and what an earlier run put here */
+	pthread_mutex_lock(&lock);
+	dsaa_ct_dump_expects(ct, on_expect, NULL);
+	pthread_mutex_unlock(&lock);
 }
 
 static void close_ct(void)
@@ -528,6 +566,7 @@ static void close_ct(void)
 	EVENT_OFF(t_retry_ct);
 	if (!ct)
 		return;
+	EVENT_OFF(t_expect);
 	if (dumping) {
 		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE };
 

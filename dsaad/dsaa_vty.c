@@ -526,6 +526,8 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	if (v.audit_done)
 		json_object_int_add(audit, "ageMsec", age_ms(v.audit_at));
 	json_object_object_add(o, "lastAudit", audit);
+	json_object_int_add(o, "expectationsSent", v.expects_sent);
+	json_object_int_add(o, "expectationsApplied", v.expects_applied);
 	json_object_boolean_add(o, "oursConfirmed", v.ours_confirmed);
 	json_object_boolean_add(o, "theirsComplete", v.theirs_complete);
 	json_object_int_add(o, "sessions", v.sessions);

@@ -166,10 +166,9 @@ static void test_messages(void)
 		unsigned reason = 0;
 
 		if (type == DSAA_MSG_AUDIT_HASHES || type == DSAA_MSG_AUDIT_WANT ||
-		    type == DSAA_MSG_AUDIT_STATES)
-			continue; /* test_hashes, test_states */
-		if (type < DSAA_MSG_HELLO ||
-		    (type > DSAA_MSG_RESUME && type != DSAA_MSG_HANDOVER) || type == DSAA_MSG_FLOWS ||
+		    type == DSAA_MSG_AUDIT_STATES || type == DSAA_MSG_EXPECTS)
+			continue; /* test_hashes, test_states, test_expects */
+		if (type < DSAA_MSG_HELLO || (type > DSAA_MSG_RESUME && type != DSAA_MSG_HANDOVER) || type == DSAA_MSG_FLOWS ||
 		    type == DSAA_MSG_BULK_FLOWS || type == DSAA_MSG_AUDIT_FLOWS) {
 			CHECK(len == 0);
 			continue;
@@ -428,12 +427,102 @@ static void test_states(void)
 	CHECK(len > 0 && decode(buf, len, &got) == DSAA_R_MALFORMED);
 }
 
+static struct dsaa_expect expect_make(uint8_t family, unsigned n)
+{
+	struct dsaa_flow f = flow_make(family, DSAA_PROTO_TCP, n);
+	struct dsaa_expect x = { .family = family, .proto = DSAA_PROTO_TCP, .zone = (uint16_t)n,
+				 .tuple = f.reply, .master_proto = DSAA_PROTO_TCP,
+				 .master = f.orig, .timeout_s = 300, .flags = n & 7,
+				 .class = n & 255 };
+
+	x.tuple.sport = 0;
+	memset(x.mask.src, 0xff, family == 4 ? 4 : 16);
+	memcpy(x.mask.dst, x.mask.src, sizeof(x.mask.dst));
+	x.mask.dport = 0xffff;
+	if (n & 1)
+		memcpy(x.helper, "ftp", 3);
+	if (n & 2) {
+		x.has_nat = true;
+		x.nat_dir = n >> 2 & 1;
+		x.nat_proto = DSAA_PROTO_TCP;
+		x.nat = f.orig;
+		memcpy(x.fn, "nat-follow-master", 17);
+	}
+	return x;
+}
+
+static void test_expects(void)
+{
+	struct dsaa_expect x[DSAA_EXPECTS_PER_MSG_MAX], got;
+	const struct dsaa_expect *list[DSAA_EXPECTS_PER_MSG_MAX + 1];
+	bool whole[DSAA_EXPECTS_PER_MSG_MAX + 1] = { false }, is_whole;
+	struct dsaa_msg m = { .type = DSAA_MSG_EXPECTS }, out;
+	struct dsaa_reader r;
+	unsigned taken = 0;
+	size_t len;
+
+	for (unsigned i = 0; i < DSAA_EXPECTS_PER_MSG_MAX; i++) {
+		x[i] = expect_make(i & 8 ? 6 : 4, i);
+		list[i] = &x[i];
+		whole[i] = i % 5 != 0;
+	}
+	list[DSAA_EXPECTS_PER_MSG_MAX] = &x[0];
+	m.expects.epoch = 9;
+	m.expects.list = list;
+	m.expects.whole = whole;
+	m.expects.count = DSAA_EXPECTS_PER_MSG_MAX;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	CHECK(dsaa_wire_decode(buf, len, &out, NULL) == DSAA_R_NONE);
+	CHECK(out.expects.epoch == 9 && out.expects.count == DSAA_EXPECTS_PER_MSG_MAX);
+	dsaa_reader_init(&r, out.expects.bytes, out.expects.len);
+	for (unsigned i = 0; i < out.expects.count; i++) {
+		CHECK(dsaa_expect_read(&r, &got, &is_whole) && is_whole == whole[i]);
+		CHECK(dsaa_expect_key_equal(&got, &x[i]));
+		CHECK(!is_whole || !memcmp(&got, &x[i], sizeof(got)));
+	}
+	/* none is only with a reset, and more than the limit are none */
+	m.expects.count = 0;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	CHECK(decode(buf, len, &out) == DSAA_R_MALFORMED);
+	m.expects.reset = 1;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	CHECK(decode(buf, len, &out) == DSAA_R_NONE && out.expects.reset == 1);
+	buf[DSAA_MSG_HEADER_LEN + 8] = 2;
+	CHECK(decode(buf, len, &out) == DSAA_R_MALFORMED);
+	m.expects.count = DSAA_EXPECTS_PER_MSG_MAX + 1;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	CHECK(decode(buf, len, &out) == DSAA_R_MALFORMED);
+	/* every cut of one, and one with any bytes changed: refused, or one that can be */
+	m.expects.count = 1;
+	list[0] = &x[7];
+	whole[0] = true;
+	len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	for (size_t cut = DSAA_MSG_HEADER_LEN; cut < len; cut++) {
+		set_length(buf, cut - DSAA_MSG_HEADER_LEN);
+		CHECK(decode(buf, cut, &out) == DSAA_R_MALFORMED);
+	}
+	for (unsigned i = 0; i < 20000; i++) {
+		len = dsaa_wire_encode(buf, sizeof(buf), &m);
+		for (unsigned n = 1 + test_random() % 4; n; n--)
+			buf[DSAA_MSG_HEADER_LEN + test_random() % (len - DSAA_MSG_HEADER_LEN)] =
+				(uint8_t)test_random();
+		if (dsaa_wire_decode(buf, len, &out, NULL) != DSAA_R_NONE || !out.expects.count)
+			continue;
+		taken++;
+		dsaa_reader_init(&r, out.expects.bytes, out.expects.len);
+		CHECK(dsaa_expect_read(&r, &got, &is_whole) &&
+		      !dsaa_expect_invalid(&got, is_whole));
+	}
+	CHECK(taken > 100 && taken < 20000);
+}
+
 static void test_type_rules(void)
 {
 	for (unsigned type = 0; type < 256; type++) {
 		struct dsaa_msg m = sample(DSAA_MSG_BULK_REQUEST), got;
 		bool known = (type >= DSAA_MSG_HELLO && type <= DSAA_MSG_GOODBYE) ||
-			     type == DSAA_MSG_AUDIT_STATES || type == DSAA_MSG_HANDOVER;
+			     type == DSAA_MSG_AUDIT_STATES || type == DSAA_MSG_EXPECTS ||
+			     type == DSAA_MSG_HANDOVER;
 		size_t len = dsaa_wire_encode(buf, sizeof(buf), &m) + 3;
 
 		buf[2] = (uint8_t)type;
@@ -689,6 +778,7 @@ int main(void)
 	test_resume_goes_forward();
 	test_hashes();
 	test_states();
+	test_expects();
 	test_flows_round_trip();
 	test_writer_limits();
 	test_frame();
