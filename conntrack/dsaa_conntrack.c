@@ -517,7 +517,7 @@ int dsaa_ct_sysctl_read(const char *name)
 	return atoi(text);
 }
 
-static bool sysctl_write(const char *name, int value)
+bool dsaa_ct_sysctl_write(const char *name, int value)
 {
 	char path[96], text[16];
 	int fd, len = snprintf(text, sizeof(text), "%d\n", value);
@@ -539,7 +539,7 @@ static bool sysctl_set(const char *name, int *old)
 
 	if (now == 1)
 		return true;
-	if (!sysctl_write(name, 1))
+	if (!dsaa_ct_sysctl_write(name, 1))
 		return false;
 	*old = now;
 	return true;
@@ -549,7 +549,7 @@ static bool sysctl_set(const char *name, int *old)
 static void sysctl_put_back(const char *name, int *old)
 {
 	if (*old >= 0 && dsaa_ct_sysctl_read(name) == 1)
-		sysctl_write(name, *old);
+		dsaa_ct_sysctl_write(name, *old);
 	*old = -1;
 }
 
@@ -562,7 +562,6 @@ void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 	 * check would call them invalid, and the connection would stall for good.
 	 */
 	bool liberal = sysctl_set("nf_conntrack_tcp_be_liberal", &ct->old_liberal);
-	uint32_t count, max;
 
 	ct->timestamps = sysctl_set("nf_conntrack_timestamp", &ct->old_timestamp);
 	warning[0] = '\0';
@@ -577,11 +576,6 @@ void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 	else if (!liberal)
 		snprintf(warning, len, "nf_conntrack_tcp_be_liberal could not be set to 1: "
 				       "connections may stall when the site-sync link fails");
-	dsaa_ct_table_size(ct, &count, &max);
-	if (!warning[0] && max && count > max / 4 * 3)
-		snprintf(warning, len, "the conntrack table is filled to %u of %u: raise "
-				       "nf_conntrack_max",
-			 count, max);
 }
 
 void dsaa_ct_sysctl_restore(struct dsaa_ct *ct)

@@ -104,8 +104,8 @@ void dsaa_ct_expect_apply(struct dsaa_ct *ct, struct dsaa_expect_op *ops, unsign
 /*
  * Sets what dsaad needs in this namespace (nf_conntrack_events,
  * nf_conntrack_timestamp, nf_conntrack_tcp_be_liberal: all 1) and remembers
- * what was there. What could not be
- * set, or is too small, is told in WARNING as a sentence; else it is empty.
+ * what was there. What could not be set is told in WARNING as a sentence; else
+ * it is empty.
  */
 void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len);
 /* Puts back what was there, unless somebody has changed it since. */
@@ -117,6 +117,24 @@ void dsaa_ct_sysctl_restore(struct dsaa_ct *ct);
 void dsaa_ct_timeouts(struct dsaa_timeouts *t);
 /* Entries in the table now, and how many it takes; 0 when unknown. */
 void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max);
+
+/* What bounds the sync of this namespace. */
+struct dsaa_ct_limits {
+	uint32_t count, max, buckets; /* nf_conntrack_count, _max, _buckets; 0: not known */
+	int events;		      /* nf_conntrack_events; -1: not known */
+	uint32_t event_buffer;	      /* bytes of the event socket's buffer as the kernel counts them */
+};
+/*
+ * Reads them. Events that somebody has switched off since dsaa_ct_sysctl_setup() are switched on
+ * again: without them changes would be missed in silence; L->events is what was found.
+ */
+void dsaa_ct_limits(struct dsaa_ct *ct, struct dsaa_ct_limits *l);
+/*
+ * Which of L is too small for NEEDED connections, or set wrongly, as a sentence with the remedy in
+ * TEXT; empty when all is well. Pure.
+ */
+void dsaa_ct_limits_warning(const struct dsaa_ct_limits *l, uint64_t needed, char *text,
+			    size_t len);
 
 const struct dsaa_ct_counters *dsaa_ct_counters(const struct dsaa_ct *ct);
 

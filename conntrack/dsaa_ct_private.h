@@ -80,8 +80,9 @@ struct dsaa_ct {
 struct nlmsghdr *dsaa_ct_message(struct dsaa_ct *ct, void *buf, uint16_t type, uint16_t flags,
 				 uint8_t family);
 
-/* The number in net.netfilter.NAME, or -1. */
+/* The number in net.netfilter.NAME, or -1; _write: false when it could not be written. */
 int dsaa_ct_sysctl_read(const char *name);
+bool dsaa_ct_sysctl_write(const char *name, int value);
 
 /*
  * Looks COUNT (at most DSAA_FLOWS_PER_MSG_MAX) LOOKUP operations up by their

@@ -110,6 +110,8 @@ struct post {
 
 /* kernel's word, copied for show commands under the lock */
 static struct dsaa_sync_kernel kernel_view;
+/* sync thread: what could not be set when conntrack was opened; empty: nothing */
+static char setup_warning[sizeof(kernel_view.warning)];
 
 struct dsaa_mono dsaa_mono_now(void)
 {
@@ -550,7 +552,10 @@ static void open_ct(struct event *t)
 		return;
 	}
 	pthread_mutex_lock(&lock);
-	dsaa_ct_sysctl_setup(ct, kernel_view.warning, sizeof(kernel_view.warning));
+	dsaa_ct_sysctl_setup(ct, setup_warning, sizeof(setup_warning));
+	strlcpy(kernel_view.warning, setup_warning, sizeof(kernel_view.warning));
+	if (setup_warning[0])
+		flog_warn(EC_DSAA_KERNEL_LIMITS, "%s", setup_warning);
 	pthread_mutex_unlock(&lock);
 	hot_add(dsaa_ct_event_fd(ct));
 	event_add_read(thread->master, expect_ready, NULL, dsaa_ct_expect_fd(ct), &t_expect);
@@ -577,6 +582,45 @@ static void close_ct(void)
 	ct = NULL;
 }
 
+/* Ours and all peers' connections, as the last bulks counted them. */
+static uint64_t connections_of_all(void)
+{
+	uint64_t theirs = 0, ours = 0;
+
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_peer_view v;
+
+		if (!dsaa_engine_peer_view(engine, (dsaa_site_id)s, &v))
+			continue;
+		theirs += v.bulk_flows;
+		ours = v.bulk_sent_flows > ours ? v.bulk_sent_flows : ours;
+	}
+	return ours + theirs;
+}
+
+/* What is too small is shown all the time, and told to the log once. */
+static void check_limits(void)
+{
+	static bool told;
+	struct dsaa_ct_limits l;
+	char now[sizeof(kernel_view.warning)];
+
+	dsaa_ct_limits(ct, &l);
+	kernel_view.count = l.count;
+	kernel_view.max = l.max;
+	kernel_view.buckets = l.buckets;
+	kernel_view.event_buffer = l.event_buffer;
+	kernel_view.needed = connections_of_all();
+	if (setup_warning[0])
+		return;
+	dsaa_ct_limits_warning(&l, kernel_view.needed, now, sizeof(now));
+	/* events that were switched on again are told, but no lasting state */
+	if (now[0] && !told)
+		flog_warn(EC_DSAA_KERNEL_LIMITS, "%s", now);
+	told = now[0] != '\0';
+	strlcpy(kernel_view.warning, now, sizeof(kernel_view.warning));
+}
+
 static void copy_kernel_view(void)
 {
 	const struct dsaa_ct_counters *c = dsaa_ct_counters(ct);
@@ -586,7 +630,7 @@ static void copy_kernel_view(void)
 	kernel_view.events_destroy = c->events[DSAA_CT_EVENT_DESTROY];
 	kernel_view.overruns = c->overruns;
 	kernel_view.echoes = c->echoes;
-	dsaa_ct_table_size(ct, &kernel_view.count, &kernel_view.max);
+	check_limits();
 }
 
 /* ------------------------------------------------------------------ the loop */

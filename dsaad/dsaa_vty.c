@@ -565,6 +565,9 @@ static void sync_json(struct vty *vty)
 	json_object_int_add(kernel, "echoes", k.echoes);
 	json_object_int_add(kernel, "count", k.count);
 	json_object_int_add(kernel, "max", k.max);
+	json_object_int_add(kernel, "buckets", k.buckets);
+	json_object_int_add(kernel, "eventBufferBytes", k.event_buffer);
+	json_object_int_add(kernel, "connectionsOfAllSites", k.needed);
 	json_object_string_add(kernel, "warning", k.warning);
 	json_object_object_add(o, "kernel", kernel);
 	answer(vty, o);

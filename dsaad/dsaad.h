@@ -255,6 +255,8 @@ struct dsaa_mono dsaa_mono_now(void);
 struct dsaa_sync_kernel {
 	uint64_t events_new, events_update, events_destroy, overruns, echoes;
 	uint32_t count, max; /* nf_conntrack_count, _max */
+	uint32_t buckets, event_buffer; /* nf_conntrack_buckets; bytes */
+	uint64_t needed; /* connections of all sites together, as far as is known */
 	char warning[160];   /* empty, or what is set too small or wrongly */
 };
 void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k);

@@ -802,6 +802,43 @@ static int sysctl(const char *name)
 	return text[0] ? atoi(text) : -1;
 }
 
+static void warning_has(struct dsaa_ct_limits l, uint64_t needed, const char *word)
+{
+	char text[160];
+
+	dsaa_ct_limits_warning(&l, needed, text, sizeof(text));
+	CHECK(word ? strstr(text, word) != NULL : !text[0]);
+}
+
+/* Each limit that is too small is named, with what would do. */
+static void test_limits(void)
+{
+	const struct dsaa_ct_limits good = { .count = 10, .max = 1000, .buckets = 1000, .events = 1,
+					     .event_buffer = 64 << 20 };
+	struct dsaa_ct_limits l = good;
+
+	warning_has(good, 700, NULL);
+	warning_has(good, 800, "nf_conntrack_max is 1000");
+	l.count = 900;
+	warning_has(l, 0, "raise it to 1800");
+	l = good;
+	l.buckets = 200;
+	warning_has(l, 401, "nf_conntrack_buckets");
+	warning_has(l, 399, NULL);
+	l = good;
+	l.event_buffer = 212992;
+	warning_has(l, 0, "208 KiB");
+	l = good;
+	l.events = 0;
+	warning_has(l, 0, "nf_conntrack_events was 0");
+	/* what is real: the large buffer was given, and events that were switched off are back */
+	CHECK(system("echo 0 >/proc/sys/net/netfilter/nf_conntrack_events") == 0);
+	dsaa_ct_limits(ct, &l);
+	CHECK(l.events == 0 && l.event_buffer >= 32 << 20 && l.max && l.buckets);
+	dsaa_ct_limits(ct, &l);
+	CHECK(l.events == 1);
+}
+
 /* A handle that closes leaves the namespace as it was, but for what others have set since. */
 static void test_sysctls(void)
 {
@@ -854,6 +891,7 @@ int main(void)
 	CHECK(!warning[0]);
 	dsaa_ct_table_size(ct, &count, &max);
 	CHECK(max > 0);
+	test_limits();
 	test_round_trips();
 	test_sctp();
 	test_zones();
