@@ -67,9 +67,9 @@ def mode(net, request):
     return request.param
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def nothing_wrong(net, mode):
-    """No test may leave anything behind that would tell of an error."""
+    """No test leaves anything behind that would tell of an error; looked at once per data path."""
     before = [net.correction(s)[2] for s in SITES]
     resets = net.resets()
     yield
