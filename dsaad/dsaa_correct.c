@@ -51,6 +51,10 @@ static struct dsaa_rules_status rules;
 static char problem[256]; /* why correction does not run; empty when it does */
 static struct dsaa_rules_config installed; /* what the rules say that are in force */
 static uint32_t installed_use;
+/* Tunnel packets that the rules refused: by earlier ones, less what was cleared. */
+static struct refused {
+	int64_t strangers, malformed;
+} refused_before;
 static struct event *t_check;
 static struct event *t_word;
 static struct event *t_changed;
@@ -95,6 +99,32 @@ static void add_peer_addresses(struct dsaa_rules_config *c, const struct dsaa_si
 		dsaa_addr_from_ipaddr(&c->peer[c->peers++], &site->sync_address[i]);
 }
 
+static ifindex_t interface_of(const struct ipaddr *ip)
+{
+	struct interface *ifp =
+		if_lookup_address_local(&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6,
+					VRF_DEFAULT);
+
+	return ifp ? ifp->ifindex : 0;
+}
+
+/* Our sync-addresses whose interface is known. */
+static void add_links(struct dsaa_rules_config *c)
+{
+	const struct dsaa_site *here = &dsaa_conf.site[dsaa_local_site()];
+
+	for (unsigned i = 0; i < here->sync_addresses; i++) {
+		struct interface *ifp = if_lookup_by_index(interface_of(&here->sync_address[i]),
+							   VRF_DEFAULT);
+
+		if (!ifp)
+			continue;
+		dsaa_addr_from_ipaddr(&c->link[c->links].addr, &here->sync_address[i]);
+		strlcpy(c->link[c->links].iface, ifp->name, sizeof(c->link[0].iface));
+		c->links++;
+	}
+}
+
 static void make_rules_config(struct dsaa_rules_config *c)
 {
 	char names[DSAA_IFACES_MAX][IFNAMSIZ];
@@ -104,6 +134,7 @@ static void make_rules_config(struct dsaa_rules_config *c)
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
 	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
+	add_links(c);
 	c->ifaces = caught_interfaces(names);
 	for (unsigned i = 0; i < c->ifaces; i++)
 		strlcpy(c->iface[i], names[i], sizeof(c->iface[i]));
@@ -122,15 +153,6 @@ static void make_rules_config(struct dsaa_rules_config *c)
 			add_pools(c, &dsaa_conf.site[s]);
 		}
 	}
-}
-
-static ifindex_t interface_of(const struct ipaddr *ip)
-{
-	struct interface *ifp =
-		if_lookup_address_local(&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6,
-					VRF_DEFAULT);
-
-	return ifp ? ifp->ifindex : 0;
 }
 
 /* Link I of two sites joins their I-th sync-addresses, when both have one of the same family. */
@@ -380,6 +402,20 @@ static bool start_or_reconfigure(void)
 	return ok;
 }
 
+/* Tunnel packets that the rules refused since the last clear. */
+static struct refused refused_now(void)
+{
+	struct refused r = refused_before;
+	uint64_t strangers = 0, malformed = 0;
+
+	frr_with_privs (&dsaa_privs) {
+		dsaa_rules_refused(&strangers, &malformed);
+	}
+	r.strangers += strangers;
+	r.malformed += malformed;
+	return r;
+}
+
 /*
  * Replacing the table makes the kernel drop what waits in the queues, so it is done only when the
  * rules have to say something else.
@@ -392,6 +428,7 @@ static bool apply_rules(void)
 	make_rules_config(c);
 	if (!rules.installed || memcmp(c, &installed, sizeof(*c))) {
 		frr_with_privs (&dsaa_privs) {
+			refused_before = refused_now();
 			rc = dsaa_rules_apply(c, &rules);
 			dsaa_rules_present(&installed_use);
 		}
@@ -543,8 +580,13 @@ void dsaa_correct_trace_on(bool on)
 
 void dsaa_correct_clear(void)
 {
+	struct refused refused;
+
 	if (nfq)
 		dsaa_nfq_counters_clear(nfq);
+	refused = refused_now();
+	refused_before.strangers -= refused.strangers;
+	refused_before.malformed -= refused.malformed;
 	dsaa_correct_fast_clear();
 	dsaa_correct_rate_clear();
 }
@@ -565,10 +607,12 @@ void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v)
 	v->bytes_received = c.peer[site].bytes_received + k.peer[site].bytes_received;
 	v->packets_observed = k.peer[site].packets_observed;
 	v->bytes_observed = k.peer[site].bytes_observed;
+	v->packets_sent_kernel = k.peer[site].packets_sent;
 }
 
 void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
 {
+	struct refused refused;
 	struct dsaa_nfq_counters c = { 0 };
 	struct dsaa_fast_counters k;
 
@@ -577,6 +621,9 @@ void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
 		dsaa_nfq_counters(nfq, &c);
 	for (unsigned i = 0; i < DSAA_REASONS_MAX; i++)
 		packets[i] = c.reason[i] + k.packets[i];
+	refused = refused_now();
+	packets[DSAA_R_RX_STRANGER] += refused.strangers;
+	packets[DSAA_R_RX_MALFORMED] += refused.malformed;
 }
 
 void dsaa_correct_prefix_view(const struct prefix *p, struct dsaa_correct_prefix *v)

@@ -743,6 +743,7 @@ static struct json_object *correction_peer_json(unsigned site)
 	json_object_int_add(p, "bytesSent", v.bytes_sent);
 	json_object_int_add(p, "packetsReceived", v.packets_received);
 	json_object_int_add(p, "bytesReceived", v.bytes_received);
+	json_object_int_add(p, "packetsSentKernel", v.packets_sent_kernel);
 	json_object_int_add(p, "packetsObserved", v.packets_observed);
 	json_object_int_add(p, "bytesObserved", v.bytes_observed);
 	rate_json(p, "rateSent", &sent);

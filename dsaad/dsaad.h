@@ -305,6 +305,7 @@ void dsaa_correct_address(const struct prefix *p, bool added);
 struct dsaa_correct_peer {
 	uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
 	uint64_t packets_observed, bytes_observed; /* mode "observe": would have been sent */
+	uint64_t packets_sent_kernel;		   /* of those sent: by the fast path */
 };
 /* What was addressed to a prefix of "advertise" and carried from here to its owner, or would be. */
 struct dsaa_correct_prefix {

@@ -355,6 +355,11 @@ void dsaa_nft_is_not(struct dsaa_nft *t, const void *data, uint32_t len)
 	compare(t, NFT_CMP_NEQ, data, len);
 }
 
+void dsaa_nft_is_below(struct dsaa_nft *t, const void *data, uint32_t len)
+{
+	compare(t, NFT_CMP_LT, data, len);
+}
+
 void dsaa_nft_not_in(struct dsaa_nft *t, const char *name)
 {
 	struct nftnl_expr *e = expr(t, "lookup");
@@ -382,6 +387,11 @@ static void verdict(struct dsaa_nft *t, int code, const char *chain)
 void dsaa_nft_accept(struct dsaa_nft *t)
 {
 	verdict(t, NF_ACCEPT, NULL);
+}
+
+void dsaa_nft_drop(struct dsaa_nft *t)
+{
+	verdict(t, NF_DROP, NULL);
 }
 
 void dsaa_nft_goto(struct dsaa_nft *t, const char *chain)

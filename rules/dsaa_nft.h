@@ -67,10 +67,13 @@ void dsaa_nft_and(struct dsaa_nft *t, const void *mask, uint32_t len);
 /* Goes on only if what was loaded is (not) LEN bytes of DATA. */
 void dsaa_nft_is(struct dsaa_nft *t, const void *data, uint32_t len);
 void dsaa_nft_is_not(struct dsaa_nft *t, const void *data, uint32_t len);
+/* The same for what is less than DATA, in network order. */
+void dsaa_nft_is_below(struct dsaa_nft *t, const void *data, uint32_t len);
 /* Goes on only if what was loaded is not in set NAME of this transaction. */
 void dsaa_nft_not_in(struct dsaa_nft *t, const char *name);
-/* Ends with a verdict: accept; or go to CHAIN and do not come back. */
+/* Ends with a verdict: accept or drop; or go to CHAIN and do not come back. */
 void dsaa_nft_accept(struct dsaa_nft *t);
+void dsaa_nft_drop(struct dsaa_nft *t);
 void dsaa_nft_goto(struct dsaa_nft *t, const char *chain);
 void dsaa_nft_notrack(struct dsaa_nft *t);
 /* Counts packets and bytes that came as far as this. */

@@ -40,6 +40,8 @@ enum {
 	IP6_SRC = 8,
 	IP6_DST = 24,
 	UDP_DST_PORT = 2,
+	UDP_LEN = 4,
+	UDP_DATA = 8,
 	TCP_FLAGS = 13,
 	TCP_FIN = 0x01,
 	TCP_SYN = 0x02,
@@ -50,7 +52,7 @@ enum {
 static const char table[] = "dsaa";
 
 /* The names of the chains and the set, as "nft list table inet dsaa" shows them. */
-static const char raw[] = "raw", raw_out[] = "raw_out", tunnel_in[] = "tunnel_in",
+static const char raw[] = "raw", raw_out[] = "raw_out", tunnel_in[] = "tunnel_in", no_tunnel[] = "no_tunnel",
 		  tunnel_out[] = "tunnel_out", correct[] = "correct", from_peer[] = "from_peer", owned[] = "owned", offer_pool[] = "offer_pool",
 		  ifaces[] = "interfaces";
 
@@ -128,6 +130,15 @@ static void when_from(struct dsaa_nft *t, const char name[DSAA_RULES_NAME_LEN])
 	dsaa_nft_is(t, padded, sizeof(padded));
 }
 
+static void when_not_from(struct dsaa_nft *t, const char name[DSAA_RULES_NAME_LEN])
+{
+	char padded[DSAA_RULES_NAME_LEN] = { 0 };
+
+	memcpy(padded, name, strnlen(name, sizeof(padded) - 1));
+	dsaa_nft_meta(t, NFT_META_IIFNAME);
+	dsaa_nft_is_not(t, padded, sizeof(padded));
+}
+
 /*
  * The Ethernet source is a site's address (core/dsaa_encap.h): it came from a peer, and was
  * delivered on the interface where it came in first.
@@ -154,6 +165,45 @@ static void add_notrack(struct dsaa_nft *t, const char *chain, const struct dsaa
 	dsaa_nft_rule_end(t);
 }
 
+/*
+ * The kernel's tunnel device takes packets from any interface: whoever can send by the peer's
+ * address from another side ends here. The only rules of the chain that count.
+ */
+static void add_stranger(struct dsaa_nft *t, const struct dsaa_rules_config *c, unsigned i)
+{
+	struct dsaa_prefix host = { .addr = c->link[i].addr,
+				    .len = c->link[i].addr.family == 4 ? 32 : 128 };
+
+	dsaa_nft_rule(t, tunnel_in);
+	when_prefix(t, &host, false);
+	when_not_from(t, c->link[i].iface);
+	dsaa_nft_counter(t);
+	dsaa_nft_drop(t);
+	dsaa_nft_rule_end(t);
+}
+
+/* What is addressed to the tunnel but has not its header, or not all of it (core/dsaa_encap.h). */
+static void add_malformed(struct dsaa_nft *t, const struct dsaa_rules_config *c, unsigned i)
+{
+	static const uint8_t least[2] = { 0, UDP_DATA + DSAA_ENCAP_LEN }, flags[4] = { 0x08 };
+	struct dsaa_prefix host = { .addr = c->link[i].addr,
+				    .len = c->link[i].addr.family == 4 ? 32 : 128 };
+
+	dsaa_nft_rule(t, tunnel_in);
+	when_prefix(t, &host, false);
+	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_LEN, sizeof(least));
+	dsaa_nft_is_below(t, least, sizeof(least));
+	dsaa_nft_goto(t, no_tunnel);
+	dsaa_nft_rule_end(t);
+
+	dsaa_nft_rule(t, tunnel_in);
+	when_prefix(t, &host, false);
+	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DATA, sizeof(flags));
+	dsaa_nft_is_not(t, flags, sizeof(flags));
+	dsaa_nft_goto(t, no_tunnel);
+	dsaa_nft_rule_end(t);
+}
+
 /* All but the tunnel's packets are done with CHAIN after one rule. */
 static void add_goto_tunnel(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 			    const char *chain, const char *tunnel)
@@ -173,9 +223,18 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 	unsigned i;
 
 	dsaa_nft_chain(t, tunnel_in);
+	dsaa_nft_chain(t, no_tunnel);
 	dsaa_nft_chain(t, tunnel_out);
 	dsaa_nft_base_chain(t, raw, NF_INET_PRE_ROUTING, PRIO_RAW);
 	dsaa_nft_base_chain(t, raw_out, NF_INET_LOCAL_OUT, PRIO_RAW);
+	for (i = 0; i < c->links; i++) {
+		add_stranger(t, c, i);
+		add_malformed(t, c, i);
+	}
+	dsaa_nft_rule(t, no_tunnel);
+	dsaa_nft_counter(t);
+	dsaa_nft_drop(t);
+	dsaa_nft_rule_end(t);
 	for (i = 0; i < c->peers; i++) {
 		add_notrack(t, tunnel_in, &c->peer[i], true);
 		add_notrack(t, tunnel_out, &c->peer[i], false);
@@ -401,6 +460,11 @@ static const char *config_wrong(const struct dsaa_rules_config *c)
 	for (i = 0; i < c->pools; i++)
 		if (!addr_ok(&c->pool[i].addr, c->pool[i].len))
 			return "a NAT pool is no prefix";
+	if (c->links > DSAA_SITE_SYNC_ADDRESSES_MAX)
+		return "more sync-addresses than the limits allow";
+	for (i = 0; i < c->links; i++)
+		if (!addr_ok(&c->link[i].addr, 0) || !name_ok(c->link[i].iface))
+			return "a sync-address is no address, or its interface has no name";
 	for (i = 0; i < c->peers; i++)
 		if (!addr_ok(&c->peer[i], 0))
 			return "a peer's sync-address is no address";

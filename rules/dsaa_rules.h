@@ -6,7 +6,8 @@
  * need a decision into queues (core/dsaa_queue.h).
  *
  *	raw (prerouting, -300), raw_out (output, -300)
- *	    the tunnel's packets from and to the peers are not tracked
+ *	    the tunnel's packets from and to the peers are not tracked; to us by another
+ *	    interface than that of the sync-address: dropped and counted
  *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
  *	    TCP that closes reports its changes of state from now on
  *	    established and ours: left alone, after two rules
@@ -52,6 +53,12 @@ struct dsaa_rules_config {
 	/* the other sites' NAT pools, for second chance */
 	struct dsaa_prefix pool[DSAA_RULES_POOLS_MAX];
 	unsigned pools;
+	/* our own sync-addresses, and the interface of each: tunnel packets come in there only */
+	struct {
+		struct dsaa_addr addr;
+		char iface[DSAA_RULES_NAME_LEN];
+	} link[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	unsigned links;
 	/* the peers' sync-addresses, for the tunnel */
 	struct dsaa_addr peer[DSAA_RULES_PEERS_MAX];
 	unsigned peers;
@@ -86,6 +93,13 @@ int dsaa_rules_present(uint32_t *use);
  * 0 as well when the kernel knows none.
  */
 int dsaa_rules_flowtables(char *names, size_t len);
+
+/*
+ * Tunnel packets to one of our sync-addresses that were dropped since the table was installed:
+ * those that came in elsewhere, and those without the tunnel's header, which the kernel's tunnel
+ * device would drop without a word. 0 or a negative errno.
+ */
+int dsaa_rules_refused(uint64_t *strangers, uint64_t *malformed);
 
 /* Removes the table, if it is there. 0 or a negative errno, with a sentence in WHY (or NULL). */
 int dsaa_rules_remove(char *why, size_t whylen);

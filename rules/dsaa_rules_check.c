@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Is our table still there? Operators reload their rules with "flush ruleset",
- * which takes everybody's tables away. And: is there a flowtable?
+ * which takes everybody's tables away. And: is there a flowtable, and what has
+ * been counted?
  */
 #include "rules/dsaa_rules.h"
 
@@ -11,7 +12,9 @@
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/flowtable.h>
+#include <libnftnl/rule.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -120,4 +123,67 @@ int dsaa_rules_flowtables(char *names, size_t len)
 	mnl_socket_close(s);
 	/* a kernel without flowtables does not know the question */
 	return rc == 0 || rc == -EOPNOTSUPP || rc == -EINVAL ? f.count : rc;
+}
+
+/* ------------------------------------------------------------------ counters */
+
+static int one_expr(struct nftnl_expr *e, void *arg)
+{
+	uint64_t *packets = arg;
+
+	if (strcmp(nftnl_expr_get_str(e, NFTNL_EXPR_NAME), "counter") == 0)
+		*packets += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS);
+	return 0;
+}
+
+static int one_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_rule *r = nftnl_rule_alloc();
+
+	if (r && nftnl_rule_nlmsg_parse(nlh, r) == 0)
+		nftnl_expr_foreach(r, one_expr, arg);
+	if (r)
+		nftnl_rule_free(r);
+	return MNL_CB_OK;
+}
+
+/* Adds up the counters of CHAIN. */
+static int ask_rules(struct mnl_socket *s, const char *chain, uint64_t *packets)
+{
+	struct nftnl_rule *r = nftnl_rule_alloc();
+	char buf[16384];
+	struct nlmsghdr *nlh;
+	int rc = 1;
+
+	if (!r)
+		return -ENOMEM;
+	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 1);
+	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, "dsaa");
+	nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, chain);
+	nftnl_rule_nlmsg_build_payload(nlh, r);
+	nftnl_rule_free(r);
+	if (mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	while (rc > 0) {
+		ssize_t n = mnl_socket_recvfrom(s, buf, sizeof(buf));
+
+		rc = n < 0 ? -1 : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), one_rule, packets);
+	}
+	return rc < 0 ? -errno : 0;
+}
+
+int dsaa_rules_refused(uint64_t *strangers, uint64_t *malformed)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int rc;
+
+	*strangers = *malformed = 0;
+	if (!s)
+		return -errno;
+	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno
+							   : ask_rules(s, "tunnel_in", strangers);
+	if (rc == 0)
+		rc = ask_rules(s, "no_tunnel", malformed);
+	mnl_socket_close(s);
+	return rc;
 }

@@ -338,6 +338,20 @@ class TwoSites:
         p = c.get("peers", {}).get(str(3 - site), {})
         return p.get("packetsSent", 0), p.get("packetsReceived", 0), c.get("reasons", {})
 
+    def paths_used(self, site):
+        """{interface: {dataPath, why}} of a site."""
+        return self.show(site, "show dsaa correction")["interfaces"]
+
+    def mode(self, mode):
+        """Sets the correction mode of both sites, and waits until it is in force; "auto" means what the kernel can."""
+        path = {"nfqueue": ("nfqueue",), "off": ("off",), "observe": ("off",), "kernel": ("kernel",)}.get(mode, ("kernel", "nfqueue"))
+        for s in SITES:
+            self.run(s, "vtysh -c 'configure terminal' -c dsaa -c 'correction mode %s'" % mode)
+        for s in SITES:
+            wait_for(lambda: all(i["dataPath"] in path for i in self.paths_used(s).values()), "mode %s at site %d" % (mode, s), 10)
+        # the change is made once it has settled
+        time.sleep(0.3)
+
     def resets(self):
         """Resets that client and server have received."""
         shown = [json.loads(self.run(n, "nft -j list counter inet watch rst")) for n in ("client", "server")]

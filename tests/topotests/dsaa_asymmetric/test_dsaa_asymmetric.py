@@ -24,9 +24,11 @@ def net():
     yield from twosites.fixture(__name__)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def split(net):
+@pytest.fixture(autouse=True, scope="module", params=["auto", "nfqueue"])
+def split(net, request):
+    """All of it by the fast path, where the kernel has one, and all of it by the queue."""
     net.prefer(forward=1, back=2)
+    net.mode(request.param)
 
 
 @pytest.fixture(autouse=True)

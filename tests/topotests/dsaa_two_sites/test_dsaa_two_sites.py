@@ -348,7 +348,7 @@ def test_tunnel_packets_that_are_refused(net, held, kind, source, reason):
 def test_tunnel_packet_on_another_interface(net, held):
     """From outside with the peer's address as its source: never taken for the peer's."""
     victim = "203.0.113.78"
-    received = net.correction(1)[1]
+    received, refused = net.correction(1)[1], net.correction(1)[2].get("tunnel-stranger", 0)
     net.run("outside", "ip addr add %s/32 dev lo && ip route add %s via %s" % (SYNC[2], SYNC[1], twosites.OUT[1, 4] % 1))
     out = net.router("outside").run(
         "/usr/bin/python3 - opens %s %s %d %s %s <<'EOF'%sEOF" % (SYNC[2], SYNC[1], twosites.PORT + 1, victim, SERVER[4], VXLAN)
@@ -358,6 +358,7 @@ def test_tunnel_packet_on_another_interface(net, held):
     for h in held.values():
         h.say()
     assert net.correction(1)[1] == received
+    assert net.correction(1)[2].get("tunnel-stranger", 0) == refused + 5
     assert not net.entries(1, victim, "udp")
 
 
