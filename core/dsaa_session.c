@@ -8,7 +8,7 @@
  * with a named reason; no half of a message ever changes anything.
  *
  * Timers, all driven by the tick: reconnecting backs off from 0.2 to 2 s (5 s
- * after a refusal); a keepalive leaves when nothing else did for a third of
+ * after a refusal), and takes the peer's next sync-address each time; a keepalive leaves when nothing else did for a third of
  * the shorter hold time; the session ends when nothing came for ours.
  */
 #include "core/dsaa_engine_private.h"
@@ -20,7 +20,13 @@ static bool we_connect(const struct dsaa_engine *e, const struct dsaa_peer *p)
 
 static void schedule_connect(struct dsaa_engine *e, struct dsaa_peer *p, bool refused)
 {
-	p->connect_at = dsaa_mono_add_ms(e->now, refused ? DSAA_REFUSED_RETRY_MS : p->backoff_ms);
+	struct dsaa_mono soonest = dsaa_mono_add_ms(e->now, DSAA_RECONNECT_MIN_MS);
+
+	/* counted from the last attempt's start: one that nobody answered was a pause in itself */
+	p->connect_at = refused ? dsaa_mono_add_ms(e->now, DSAA_REFUSED_RETRY_MS) :
+				  dsaa_mono_add_ms(p->opened_at, p->backoff_ms);
+	if (dsaa_mono_reached(soonest, p->connect_at))
+		p->connect_at = soonest;
 	p->backoff_ms *= 2;
 	if (p->backoff_ms > DSAA_RECONNECT_MAX_MS)
 		p->backoff_ms = DSAA_RECONNECT_MAX_MS;

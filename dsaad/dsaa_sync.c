@@ -112,6 +112,7 @@ struct post {
 static struct dsaa_sync_kernel kernel_view;
 /* sync thread: what could not be set when conntrack was opened; empty: nothing */
 static char setup_warning[sizeof(kernel_view.warning)];
+static struct dsaa_sync_links links_view[DSAA_SITES_MAX + 1];
 
 struct dsaa_mono dsaa_mono_now(void)
 {
@@ -621,6 +622,24 @@ static void check_limits(void)
 	strlcpy(kernel_view.warning, now, sizeof(kernel_view.warning));
 }
 
+static void copy_links_view(void)
+{
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		struct dsaa_sync_links *l = &links_view[s];
+		struct dsaa_transport_info info;
+
+		memset(l, 0, sizeof(*l));
+		if (!transport || !dsaa_transport_info(transport, s, &info) || !info.connected)
+			continue;
+		l->multipath = info.multipath;
+		for (unsigned i = 0; i < info.links && i < DSAA_SYNC_LINKS_MAX; i++) {
+			l->local[i] = info.link[i].local;
+			l->remote[i] = info.link[i].remote;
+			l->count++;
+		}
+	}
+}
+
 static void copy_kernel_view(void)
 {
 	const struct dsaa_ct_counters *c = dsaa_ct_counters(ct);
@@ -649,6 +668,7 @@ static void tick(struct event *t)
 	if (ct && dsaa_mono_now().us - last_copy > KERNEL_VIEW_US) {
 		last_copy = dsaa_mono_now().us;
 		copy_kernel_view();
+		copy_links_view();
 	}
 	pthread_mutex_unlock(&lock);
 	t_tick = NULL;
@@ -1110,6 +1130,13 @@ enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason)
 		s = dsaa_engine_advertise(engine, site, reason);
 	}
 	return s;
+}
+
+void dsaa_sync_links_view(uint8_t site, struct dsaa_sync_links *l)
+{
+	frr_with_mutex (&lock) {
+		*l = links_view[site];
+	}
 }
 
 void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k)

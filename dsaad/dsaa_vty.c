@@ -487,6 +487,49 @@ static void starts_json(struct json_object *o, const struct dsaa_peer_view *v)
 	json_object_boolean_add(o, "canResume", v->capabilities & DSAA_CAP_RESUME);
 }
 
+static void link_text(char text[2 * INET6_ADDRSTRLEN + 4], const struct dsaa_sync_links *l, unsigned i)
+{
+	char local[INET6_ADDRSTRLEN] = "?", remote[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(l->local[i].family == 4 ? AF_INET : AF_INET6, l->local[i].bytes, local,
+		  sizeof(local));
+	inet_ntop(l->remote[i].family == 4 ? AF_INET : AF_INET6, l->remote[i].bytes, remote,
+		  sizeof(remote));
+	snprintf(text, 2 * INET6_ADDRSTRLEN + 4, "%s-%s", local, remote);
+}
+
+/* Which links carry the session. */
+static void links_json(struct json_object *o, unsigned s)
+{
+	struct json_object *list = json_object_new_array();
+	char text[2 * INET6_ADDRSTRLEN + 4];
+	struct dsaa_sync_links l;
+
+	dsaa_sync_links_view(s, &l);
+	for (unsigned i = 0; i < l.count; i++) {
+		link_text(text, &l, i);
+		json_object_array_add(list, json_object_new_string(text));
+	}
+	json_object_boolean_add(o, "multipath", l.multipath);
+	json_object_object_add(o, "links", list);
+}
+
+static void links_text(struct vty *vty, unsigned s)
+{
+	char text[2 * INET6_ADDRSTRLEN + 4];
+	struct dsaa_sync_links l;
+
+	dsaa_sync_links_view(s, &l);
+	if (!l.count)
+		return;
+	vty_out(vty, "  links%s:", l.multipath ? " (multipath)" : "");
+	for (unsigned i = 0; i < l.count; i++) {
+		link_text(text, &l, i);
+		vty_out(vty, " %s", text);
+	}
+	vty_out(vty, "\n");
+}
+
 static void sync_peer_json(struct json_object *peers, unsigned s)
 {
 	struct json_object *o = object_at(peers, s), *bulk = json_object_new_object();
@@ -518,6 +561,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	json_object_int_add(bulk, "swept", v.swept);
 	json_object_object_add(o, "lastBulk", bulk);
 	starts_json(o, &v);
+	links_json(o, s);
 	json_object_int_add(audit, "differences", v.audit_differences);
 	json_object_int_add(audit, "repaired", v.audit_repaired);
 	json_object_int_add(audit, "altered", v.audit_altered);
@@ -585,7 +629,9 @@ static void sync_peer_text(struct vty *vty, unsigned s)
 	vty_out(vty, "Peer %u (%s): %s since %s", s, dsaa_view_site_name(s),
 		dsaa_peer_state_name(v.state), age_text(v.since, age));
 	reason_text(vty, v.reason);
-	vty_out(vty, "\n  flows: sent %" PRIu64 ", received %" PRIu64 ", applied %" PRIu64
+	vty_out(vty, "\n");
+	links_text(vty, s);
+	vty_out(vty, "  flows: sent %" PRIu64 ", received %" PRIu64 ", applied %" PRIu64
 		     ", rejected %" PRIu64 "\n",
 		v.flows_sent, v.flows_received, v.flows_applied, rejected);
 	reasons_text(vty, "    ", v.flows_rejected);

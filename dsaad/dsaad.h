@@ -261,6 +261,16 @@ struct dsaa_sync_kernel {
 };
 void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k);
 
+/* What carries the session to a site: one connection, or several subflows of it. */
+enum { DSAA_SYNC_LINKS_MAX = 8 };
+struct dsaa_sync_links {
+	bool multipath;
+	unsigned count; /* 0: no session */
+	struct dsaa_addr local[DSAA_SYNC_LINKS_MAX], remote[DSAA_SYNC_LINKS_MAX];
+};
+/* As it was half a second ago at most. */
+void dsaa_sync_links_view(uint8_t site, struct dsaa_sync_links *l);
+
 /* One connection for show dsaa flow and explain; from the kernel's table. */
 typedef bool (*dsaa_flow_cb)(void *arg, const struct dsaa_flow *f); /* false: stop */
 /* Walks entries of OWNER (0 = ours, -1 = all); false with *ERR when the kernel refuses. */

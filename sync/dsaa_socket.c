@@ -189,6 +189,48 @@ bool dsaa_socket_is_multipath(int fd)
 	return !(info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK);
 }
 
+static unsigned socket_subflows(int fd, struct dsaa_transport_link *link, unsigned max)
+{
+	struct {
+		struct mptcp_subflow_data head;
+		struct mptcp_subflow_addrs addrs[DSAA_TRANSPORT_LINKS_MAX];
+	} found = { .head = { .size_subflow_data = sizeof(found.head),
+			      .size_user = sizeof(found.addrs[0]) } };
+	socklen_t len = sizeof(found);
+	unsigned n;
+
+	if (getsockopt(fd, SOL_MPTCP, MPTCP_SUBFLOW_ADDRS, &found, &len) < 0)
+		return 0;
+	n = found.head.num_subflows < max ? found.head.num_subflows : max;
+	for (unsigned i = 0; i < n; i++) {
+		struct sockaddr_storage local, remote;
+
+		memcpy(&local, &found.addrs[i].ss_local, sizeof(local));
+		memcpy(&remote, &found.addrs[i].ss_remote, sizeof(remote));
+		socket_address(&link[i].local, &local);
+		socket_address(&link[i].remote, &remote);
+	}
+	return n;
+}
+
+unsigned dsaa_socket_links(int fd, struct dsaa_transport_link *link, unsigned max)
+{
+	struct sockaddr_storage local, remote;
+	socklen_t local_len = sizeof(local), remote_len = sizeof(remote);
+	unsigned n = 0;
+
+	if (max > DSAA_TRANSPORT_LINKS_MAX)
+		max = DSAA_TRANSPORT_LINKS_MAX;
+	if (dsaa_socket_is_multipath(fd))
+		n = socket_subflows(fd, link, max);
+	if (n || getsockname(fd, (struct sockaddr *)&local, &local_len) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&remote, &remote_len) < 0)
+		return n;
+	socket_address(&link[0].local, &local);
+	socket_address(&link[0].remote, &remote);
+	return 1;
+}
+
 bool dsaa_socket_has_user_timeout(int fd)
 {
 	unsigned ms = 0;

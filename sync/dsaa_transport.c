@@ -209,10 +209,14 @@ static void established(struct dsaa_transport *t, struct dsaa_conn *c)
 
 static void event_setup(struct dsaa_transport *t, struct dsaa_conn *c)
 {
+	bool connecting = c->state == DSAA_CONN_CONNECTING;
+
 	if (!c->failed && dsaa_conn_advance(c, t->tls))
 		established(t, c);
 	else if (c->failed)
 		end(t, c, c->reason, c->detail);
+	if (connecting && c->state == DSAA_CONN_HANDSHAKE)
+		c->deadline = dsaa_mono_add_ms(t->now, DSAA_TRANSPORT_HANDSHAKE_MS);
 	if (c->state != DSAA_CONN_DEAD)
 		dsaa_conn_watch(c);
 }
@@ -511,7 +515,7 @@ bool dsaa_transport_connect(struct dsaa_transport *t, dsaa_site_id site, unsigne
 	c->remote = *remote;
 	if (local)
 		c->local = *local;
-	c->deadline = dsaa_mono_add_ms(t->now, DSAA_TRANSPORT_HANDSHAKE_MS);
+	c->deadline = dsaa_mono_add_ms(t->now, DSAA_TRANSPORT_CONNECT_MS);
 	c->next = t->conns;
 	t->conns = c;
 	p->attempt = c;
@@ -615,6 +619,7 @@ bool dsaa_transport_info(const struct dsaa_transport *t, dsaa_site_id site,
 		snprintf(info->cipher, sizeof(info->cipher), "%s", dsaa_tls_cipher(c->tls));
 	info->local = c->local;
 	info->remote = c->remote;
+	info->links = (uint8_t)dsaa_socket_links(c->fd, info->link, DSAA_TRANSPORT_LINKS_MAX);
 	info->bytes_sent = c->bytes_sent;
 	info->bytes_received = c->bytes_received;
 	info->send_queued = c->send_len;

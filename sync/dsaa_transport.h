@@ -32,7 +32,9 @@ enum dsaa_transport_limits {
 	/* reading goes on again when this much of the receive buffer is free;
 	 * longer than the longest message */
 	DSAA_TRANSPORT_RECV_RESUME = 80 << 10,
-	DSAA_TRANSPORT_HANDSHAKE_MS = 5000, /* TCP and TLS together */
+	DSAA_TRANSPORT_CONNECT_MS = 1500, /* no answer by then: another link may be better */
+	DSAA_TRANSPORT_HANDSHAKE_MS = 5000,
+	DSAA_TRANSPORT_LINKS_MAX = 8, /* subflows that are told of */
 	DSAA_TRANSPORT_CLOSING_MS = 1000,   /* how long what was sent may take to leave */
 	DSAA_TRANSPORT_LISTEN_RETRY_MS = 1000,
 	DSAA_TRANSPORT_PENDING_PER_SITE = 4, /* unfinished inbound handshakes */
@@ -105,6 +107,11 @@ struct dsaa_transport_counters {
 	uint64_t ended[DSAA_REASONS_MAX];   /* streams that were up, by reason */
 };
 
+/* Both ends of what carries a stream. */
+struct dsaa_transport_link {
+	struct dsaa_addr local, remote;
+};
+
 /* What the stream to a peer is made of, for show commands. */
 struct dsaa_transport_info {
 	bool connected;
@@ -113,8 +120,10 @@ struct dsaa_transport_info {
 	bool user_timeout; /* the kernel took the user timeout (MPTCP sockets refuse it) */
 	bool inbound;
 	char cipher[32];   /* empty in plain text */
-	struct dsaa_addr local;
+	struct dsaa_addr local; /* of its beginning */
 	struct dsaa_addr remote;
+	uint8_t links; /* subflows of MPTCP, or the one connection */
+	struct dsaa_transport_link link[DSAA_TRANSPORT_LINKS_MAX];
 	uint64_t bytes_sent;	 /* by the caller, taken by the kernel */
 	uint64_t bytes_received; /* given to the caller */
 	size_t send_queued;
