@@ -413,6 +413,17 @@ bool dsaa_engine_replicates(const struct dsaa_engine *e, const struct dsaa_flow 
 	return dsaa_send_wanted(e, f, reason);
 }
 
+/* A peer that has stopped confirms nothing, so no sample tells of it: this does. */
+static uint64_t lag_now_us(const struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	const struct dsaa_log_entry *waits;
+
+	if (p->inflight_count)
+		return (uint64_t)dsaa_mono_diff_us(e->now, p->inflight[p->inflight_head].oldest);
+	waits = p->session == DSAA_SESSION_ESTABLISHED ? dsaa_log_after(&e->log, p->cursor) : NULL;
+	return waits ? (uint64_t)dsaa_mono_diff_us(e->now, waits->changed) : 0;
+}
+
 bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 			   struct dsaa_peer_view *v)
 {
@@ -449,6 +460,7 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 	v->lag_p50_us = dsaa_histogram_percentile_us(&p->lag, 500);
 	v->lag_p99_us = dsaa_histogram_percentile_us(&p->lag, 990);
 	v->lag_max_us = p->lag.max_us;
+	v->lag_now_us = lag_now_us(e, p);
 	v->bulk_flows = p->bulk_flows;
 	v->bulk_ms = p->bulk_rx_ms;
 	v->bulk_done = p->bulk_done;

@@ -214,7 +214,8 @@ struct dsaa_peer_view {
 	uint64_t flows_rejected[DSAA_REASONS_MAX]; /* by reason, as we rejected them */
 	uint64_t peer_applied, peer_rejected;	   /* what the peer says about ours */
 	uint32_t backlog;
-	uint64_t lag_p50_us, lag_p99_us, lag_max_us;
+	uint64_t lag_p50_us, lag_p99_us, lag_max_us; /* of what the peer confirmed */
+	uint64_t lag_now_us; /* how old the oldest change is that it has not confirmed; 0: none */
 	uint64_t bulk_flows; /* last bulk received */
 	uint32_t bulk_ms;
 	bool bulk_done;

@@ -550,6 +550,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	json_object_double_add(o, "lagMsecP50", v.lag_p50_us / 1000.0);
 	json_object_double_add(o, "lagMsecP99", v.lag_p99_us / 1000.0);
 	json_object_double_add(o, "lagMsecMax", v.lag_max_us / 1000.0);
+	json_object_double_add(o, "lagMsecNow", v.lag_now_us / 1000.0);
 	json_object_int_add(o, "backlog", v.backlog);
 	json_object_int_add(bulk, "flows", v.bulk_flows);
 	json_object_int_add(bulk, "msec", v.bulk_ms);
@@ -637,8 +638,9 @@ static void sync_peer_text(struct vty *vty, unsigned s)
 	reasons_text(vty, "    ", v.flows_rejected);
 	vty_out(vty, "  of ours, the peer applied %" PRIu64 " and rejected %" PRIu64 "\n",
 		v.peer_applied, v.peer_rejected);
-	vty_out(vty, "  lag: p50 %.1f ms, p99 %.1f ms, max %.1f ms; backlog %u\n",
-		v.lag_p50_us / 1000.0, v.lag_p99_us / 1000.0, v.lag_max_us / 1000.0, v.backlog);
+	vty_out(vty, "  lag: p50 %.1f ms, p99 %.1f ms, max %.1f ms; not confirmed for %.1f ms; backlog %u\n",
+		v.lag_p50_us / 1000.0, v.lag_p99_us / 1000.0, v.lag_max_us / 1000.0,
+		v.lag_now_us / 1000.0, v.backlog);
 	if (v.bulk_done)
 		vty_out(vty,
 			"  last bulk: %" PRIu64 " flows in %.3f s, %s ago; swept %" PRIu64 "\n",

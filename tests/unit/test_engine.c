@@ -954,6 +954,48 @@ static void test_delay_is_bounded(void)
 	world_free(&w);
 }
 
+/* What a peer that stops reading has not confirmed is not hidden by what it had before. */
+static void test_lag_of_a_stopped_peer(void)
+{
+	struct dsaa_event room = { .type = DSAA_EV_ROOM, .site = 2 };
+
+	begin(2);
+	w.site[1].cfg.hold_time_ms = w.site[2].cfg.hold_time_ms = 60000;
+	boot_all();
+	world_open(&w, 1, world_flow(2, 1, true));
+	world_run_ms(&w, 50);
+	CHECK(view(1, 2).lag_now_us == 0 && view(1, 2).lag_max_us <= 30000);
+	/* sent, and not received; then not even sent */
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_open(&w, 1, world_flow(4, 1, true));
+	world_run_ms(&w, 1000);
+	CHECK(view(1, 2).lag_now_us >= 980000 && view(1, 2).lag_max_us <= 30000);
+	w.cut[1][2] = w.cut[2][1] = false;
+	world_run_ms(&w, 50);
+	CHECK(view(1, 2).lag_now_us == 0);
+	CHECK(view(1, 2).lag_max_us >= 1000000 && view(1, 2).lag_max_us <= 1100000);
+	w.site[1].room = 0;
+	world_feed(&w, 1, &room);
+	world_open(&w, 1, world_flow(6, 1, true));
+	world_run_ms(&w, 500);
+	CHECK(view(1, 2).lag_now_us >= 480000 && view(1, 2).lag_now_us <= 520000);
+	/* clearing begins the maximum anew */
+	dsaa_engine_clear(w.site[1].engine);
+	CHECK(view(1, 2).lag_max_us == 0 && view(1, 2).lag_now_us >= 480000);
+	world_free(&w);
+}
+
+/* A lost session's time counts: what was changed before it is confirmed after the next one began. */
+static void test_lag_over_a_lost_session(void)
+{
+	begin_cut();
+	world_open(&w, 1, world_flow(9000, 1, true));
+	world_run_ms(&w, 1500);
+	heal();
+	CHECK(view(1, 2).lag_max_us >= 1500000 && view(1, 2).lag_now_us == 0);
+	world_free(&w);
+}
+
 static void random_step(unsigned *seed)
 {
 	unsigned r = (unsigned)rand_r(seed);
@@ -1030,6 +1072,8 @@ int main(void)
 	test_no_resume_after_adoption();
 	test_no_resume_with_holes();
 	test_random_resumes_agree();
+	test_lag_of_a_stopped_peer();
+	test_lag_over_a_lost_session();
 	test_delay_leaves_out_the_short();
 	test_delay_of_each_protocol();
 	test_delay_exempts_what_is_seen_elsewhere();
