@@ -30,6 +30,7 @@ local TYPES = {
 	[16] = "AUDIT_FLOWS",
 	[17] = "RESUME",
 	[128] = "HANDOVER",
+	[129] = "EXPECTS",
 	[130] = "AUDIT_STATES",
 }
 
@@ -75,6 +76,10 @@ f.id = ProtoField.uint32("dsaa.id", "Number of the bulk or audit")
 f.count = ProtoField.uint64("dsaa.count", "Count")
 f.resume_from = ProtoField.uint64("dsaa.resume_from", "From")
 f.resume_to = ProtoField.uint64("dsaa.resume_to", "To")
+-- 2.11 EXPECTS
+f.reset = ProtoField.uint8("dsaa.reset", "Reset")
+f.expects = ProtoField.uint16("dsaa.expects", "Expectations")
+f.expect_records = ProtoField.bytes("dsaa.expect_records", "Records")
 -- 2.10 HANDOVER
 f.handover = ProtoField.uint64("dsaa.handover", "Connections")
 f.hash = ProtoField.uint64("dsaa.hash", "Key hash", base.HEX)
@@ -270,6 +275,14 @@ BODY[17] = function(r, tree)
 	r.add(tree, f.resume_to, 8)
 end
 
+BODY[129] = function(r, tree)
+	r.add(tree, f.epoch, 8)
+	r.add(tree, f.reset, 1)
+	r.add(tree, f.expects, 2)
+	if r.at < r.tvb:len() then
+		r.add(tree, f.expect_records, r.tvb:len() - r.at)
+	end
+end
 BODY[128] = function(r, tree)
 	r.add(tree, f.handover, 8)
 end

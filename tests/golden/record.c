@@ -180,6 +180,8 @@ static void print_others(int from, int to)
 						    .resume = { .from = 7, .to = 19 } });
 	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_HANDOVER,
 						    .handover = { .count = 5 } });
+	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_EXPECTS,
+						    .expects = { .epoch = 1000000002, .reset = 1 } });
 }
 
 /* What site 2 holds in the end; how long a replica lives is no matter of the protocol. */

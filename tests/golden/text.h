@@ -61,6 +61,7 @@ static inline const char *text_type(uint8_t type)
 		[DSAA_MSG_AUDIT_FLOWS] = "AUDIT_FLOWS",
 		[DSAA_MSG_RESUME] = "RESUME",
 		[DSAA_MSG_HANDOVER] = "HANDOVER",
+		[DSAA_MSG_EXPECTS] = "EXPECTS",
 		[DSAA_MSG_AUDIT_STATES] = "AUDIT_STATES",
 	};
 
@@ -189,6 +190,10 @@ static inline void text_message(struct text *t, const struct dsaa_msg *m)
 		break;
 	case DSAA_MSG_RESUME:
 		text_add(t, " from %" PRIu64 " to %" PRIu64, m->resume.from, m->resume.to);
+		break;
+	case DSAA_MSG_EXPECTS:
+		text_add(t, " epoch %" PRIu64 " reset %u count %u", m->expects.epoch,
+			 m->expects.reset, m->expects.count);
 		break;
 	case DSAA_MSG_HANDOVER:
 		text_add(t, " count %" PRIu64, m->handover.count);

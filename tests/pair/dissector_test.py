@@ -42,6 +42,7 @@ WORDS = {
     "AUDIT_HASHES": r"audit (?P<id>\d+)",
     "AUDIT_WANT": r"audit (?P<id>\d+)",
     "AUDIT_STATES": r"audit (?P<id>\d+)",
+    "EXPECTS": r"epoch (?P<epoch>\d+) reset (?P<reset>\d+) count (?P<expects>\d+)",
     "HANDOVER": r"count (?P<handover>\d+)",
     "RESUME": r"from (?P<resume_from>\d+) to (?P<resume_to>\d+)",
 }

@@ -127,7 +127,7 @@ static void test_decode(unsigned minor)
 	}
 	for (uint8_t type = DSAA_MSG_HELLO; type <= DSAA_MSG_AUDIT_FLOWS; type++)
 		CHECK(seen[type]);
-	CHECK(minor == 0 || (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] && seen[DSAA_MSG_AUDIT_STATES]));
+	CHECK(minor == 0 || (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] && seen[DSAA_MSG_EXPECTS] && seen[DSAA_MSG_AUDIT_STATES]));
 }
 
 /* ------------------------------------------------------------------ a session with the old site */
@@ -197,7 +197,7 @@ static bool is_of_another_session(const struct message *g)
 {
 	uint8_t type = g->bytes[2];
 
-	return type == DSAA_MSG_REFUSE || type == DSAA_MSG_GOODBYE || type == DSAA_MSG_RESUME || type == DSAA_MSG_HANDOVER ||
+	return type == DSAA_MSG_REFUSE || type == DSAA_MSG_GOODBYE || type == DSAA_MSG_RESUME || type == DSAA_MSG_HANDOVER || type == DSAA_MSG_EXPECTS ||
 	       (type == DSAA_MSG_AUDIT_HASHES && g->from == 2);
 }
 
