@@ -441,6 +441,7 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 	v->session = p->session == DSAA_SESSION_ESTABLISHED;
 	v->bfd = p->bfd;
 	v->probe = p->probe;
+	v->probe_answered = p->probe_answered;
 	v->word = p->word;
 	v->peer_complete = p->peer_complete;
 	v->peer_draining = p->peer_draining;

@@ -87,6 +87,8 @@ struct dsaa_peer {
 	unsigned reason;
 	struct dsaa_mono since;
 	enum dsaa_liveness bfd, probe;
+	bool probe_answered; /* at least once: only then its silence tells something */
+	struct dsaa_mono bfd_changed; /* when it last spoke */
 	struct dsaa_mono bfd_down_at; /* when BFD said down; 0: judged, or it did not */
 	bool probing;
 	enum dsaa_site_word word;

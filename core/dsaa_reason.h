@@ -66,7 +66,7 @@
 	  "see show dsaa site; drain again when a peer is up")                                    \
 	X(31, ROUTE_LOST, "route-lost", "a tracked route is missing here, so another site shall serve", \
 	  "see show dsaa for the route, and why the router has lost it")                          \
-	/* why a flow was not applied or not sent (32-63) */                                       \
+	/* why a flow was not applied or not sent (32-47) */                                       \
 	X(32, NOT_OWNER, "not-owner", "the sender does not own the connection", "")               \
 	X(33, STALE, "stale", "the record is older than what is known", "")                       \
 	X(34, CONFLICT_LOST, "conflict-lost", "both sites created the connection; the other one keeps it", "") \
@@ -82,6 +82,9 @@
 	  "see show dsaa site")                                                                   \
 	X(43, EXPECT_FAILED, "expectation-refused", "the kernel could not take what a helper expects", \
 	  "load the same helpers on all sites; raise nf_conntrack_expect_max")                     \
+	/* why a site is what it is, known here alone (48-63) */                                   \
+	X(48, PROBE_UNPROVEN, "probe-never-answered", "the site-sync link is silent, and so is a probe that never answered: no proof of a death", \
+	  "set a probe address that the other sites reach through the network; see show dsaa site") \
 	/* what happened to a packet (64-127) */                                                   \
 	X(64, FOREIGN, "foreign", "carried to the site that owns its connection", "")             \
 	X(65, OFFERED_INVALID, "second-chance-invalid", "no entry, cannot open one: offered to the peers", "") \

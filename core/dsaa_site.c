@@ -28,7 +28,8 @@
  * ADOPTED until it drains no more.
  *
  * A site is dead when session, BFD and probe are all silent: those of them
- * that are configured. Then its word becomes ADOPTED at once, and re-marking
+ * that are configured. The silence of a probe that never answered is no
+ * evidence: a wrong probe address must not make a cut link a death. Then its word becomes ADOPTED at once, and re-marking
  * its entries follows in the background (dsaa_dump.c).
  */
 #include "core/dsaa_engine_private.h"
@@ -197,6 +198,22 @@ static enum dsaa_site_word isolated_word(const struct dsaa_engine *e)
 	return DSAA_WORD_UNREACHABLE;
 }
 
+static unsigned isolated_reason(const struct dsaa_peer *p)
+{
+	/* a probe that never answered, not even while the site spoke, tells nothing by its silence */
+	if (p->probe == DSAA_LIVE_DOWN)
+		return DSAA_R_PROBE_UNPROVEN;
+	return p->daemon_gone ? DSAA_R_PEER_DAEMON_GONE : DSAA_R_PROBE_ALIVE;
+}
+
+/* It refuses, or is refused: so it is there, as long as it goes on and BFD did not lose it since. */
+static bool still_refused(const struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	if (p->bfd == DSAA_LIVE_DOWN && !dsaa_mono_reached(p->refused_at, p->bfd_changed))
+		return false;
+	return dsaa_mono_diff_us(e->now, p->refused_at) < REFUSED_FORGET_US;
+}
+
 /* No session: dead, isolated, or still to be waited for? */
 static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 {
@@ -208,9 +225,7 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (p->session == DSAA_SESSION_OPEN)
 		return;
 	if (p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE) {
-		/* it is there as long as it goes on being refused */
-		if (p->bfd != DSAA_LIVE_DOWN &&
-		    dsaa_mono_diff_us(e->now, p->refused_at) < REFUSED_FORGET_US)
+		if (still_refused(e, p))
 			return;
 		set_state(e, p, DSAA_PEER_DOWN, DSAA_R_CONNECT_FAILED);
 		p->lost_at = e->now;
@@ -222,13 +237,12 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 		return;
 	if (has_probe && p->probe == DSAA_LIVE_UNKNOWN)
 		return; /* the question is on its way */
-	if (!has_probe || p->probe == DSAA_LIVE_DOWN) {
+	if (!has_probe || (p->probe == DSAA_LIVE_DOWN && (p->probe_answered || !p->sessions))) {
 		adopt(e, p);
 		return;
 	}
-	if (p->sessions && p->state != DSAA_PEER_ISOLATED) {
-		set_state(e, p, DSAA_PEER_ISOLATED,
-			  p->daemon_gone ? DSAA_R_PEER_DAEMON_GONE : DSAA_R_PROBE_ALIVE);
+	if (p->sessions && (p->state != DSAA_PEER_ISOLATED || p->reason == DSAA_R_PROBE_UNPROVEN)) {
+		set_state(e, p, DSAA_PEER_ISOLATED, isolated_reason(p));
 		/* no split: its kernel goes on with what reaches it, and so do we */
 		set_word(e, p, p->daemon_gone ? DSAA_WORD_ADOPTED : isolated_word(e));
 	}
@@ -264,6 +278,7 @@ void dsaa_site_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 {
 	p->bfd = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
+	p->bfd_changed = e->now;
 	p->bfd_down_at = up ? (struct dsaa_mono){ 0 } : e->now;
 	if (up)
 		return;
@@ -279,19 +294,16 @@ void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 void dsaa_site_probe(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 {
 	p->probe = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
+	p->probe_answered |= up;
 	if (p->probing && p->session != DSAA_SESSION_ESTABLISHED)
 		judge_silence(e, p);
 }
 
-/* The state that a failed session leaves behind. */
-static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned reason)
+/* Reasons for which a peer that is there gets no session, or gives none. */
+static bool refuses(unsigned reason)
 {
-	/* one more failed attempt says nothing new of a site whose connections we hold */
-	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_ISOLATED)
-		return p->state;
 	switch (reason) {
 	case DSAA_R_VERSION_MISMATCH:
-		return DSAA_PEER_INCOMPATIBLE;
 	case DSAA_R_WRONG_KEY:
 	case DSAA_R_CLUSTER_MISMATCH:
 	case DSAA_R_SAME_SITE:
@@ -301,10 +313,20 @@ static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned
 	case DSAA_R_PROTOCOL_ORDER:
 	case DSAA_R_BAD_FLOW:
 	case DSAA_R_FLAPPING:
-		return DSAA_PEER_REFUSED;
+		return true;
 	default:
-		break;
+		return false;
 	}
+}
+
+/* The state that a failed session leaves behind. */
+static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned reason)
+{
+	/* one more failed attempt says nothing new of a site whose connections we hold */
+	if (p->state == DSAA_PEER_DEAD || (p->state == DSAA_PEER_ISOLATED && !refuses(reason)))
+		return p->state;
+	if (refuses(reason))
+		return reason == DSAA_R_VERSION_MISMATCH ? DSAA_PEER_INCOMPATIBLE : DSAA_PEER_REFUSED;
 	if ((p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE) &&
 	    reason == DSAA_R_CONNECT_FAILED)
 		return DSAA_PEER_DOWN; /* it is no longer there to refuse */

@@ -56,6 +56,7 @@ struct echo {
 struct probe {
 	uint8_t site;
 	bool on, told, told_up;
+	bool ever; /* it answered at least once */
 	int fd;
 	struct ipaddr target; /* as the socket was opened for it */
 	struct dsaa_mono complained;
@@ -85,6 +86,7 @@ static void tell(struct probe *p, bool up)
 		return;
 	p->told = true;
 	p->told_up = up;
+	p->ever |= up;
 	zlog_info("site %u: its probe address is %s", p->site, up ? "alive" : "silent");
 	dsaa_sync_post_probe(p->site, up);
 }
@@ -311,6 +313,7 @@ static bool prepare(struct probe *p)
 	if (!there->has_probe)
 		return false;
 	p->target = there->probe;
+	p->ever = false;
 	if (open_socket(p))
 		return true;
 	tell(p, false);
@@ -328,6 +331,19 @@ static bool is_silent(struct probe *p)
 						SILENT_MS * INT64_C(1000) + 2 * p->rtt_us;
 }
 
+/* The site speaks to us, but its probe address never did: that is to be mended before it is needed. */
+static void complain_if_wrong(struct probe *p)
+{
+	struct dsaa_peer_view v;
+
+	if (p->ever || !dsaa_sync_peer_view(p->site, &v) || v.state != DSAA_PEER_UP)
+		return;
+	if (may_complain(p))
+		flog_warn(EC_DSAA_PROBE,
+			  "site %u is up, but its probe address %pIA never answered: its silence will prove nothing",
+			  p->site, &p->target);
+}
+
 static void next_echo(struct event *t)
 {
 	struct probe *p = EVENT_ARG(t);
@@ -335,8 +351,10 @@ static void next_echo(struct event *t)
 	event_add_timer_msec(master, next_echo, p, INTERVAL_MS, &p->t_send);
 	if (!prepare(p))
 		return;
-	if (is_silent(p))
+	if (is_silent(p)) {
 		tell(p, false);
+		complain_if_wrong(p);
+	}
 	send_echo(p);
 }
 

@@ -331,6 +331,7 @@ static void show_site_json(struct json_object *sites, unsigned s)
 	json_object_boolean_add(o, "secure", pv.secure);
 	json_object_string_add(o, "bfd", dsaa_conf.bfd ? liveness_name(pv.bfd) : "off");
 	json_object_string_add(o, "probe", site->has_probe ? liveness_name(pv.probe) : "off");
+	json_object_boolean_add(o, "probeAnswered", pv.probe_answered);
 	json_object_boolean_add(o, "peerComplete", pv.peer_complete);
 	json_object_boolean_add(o, "peerDraining", pv.peer_draining);
 	json_object_string_add(o, "word", word_name(&pv));
@@ -361,7 +362,8 @@ static void show_site_text(struct vty *vty, unsigned s)
 		vty_out(vty, " %pIA", &site->sync_address[i]);
 	vty_out(vty, site->sync_addresses ? "" : " none");
 	if (site->has_probe)
-		vty_out(vty, ", probe %pIA", &site->probe);
+		vty_out(vty, ", probe %pIA%s", &site->probe,
+			s == dsaa_local_site() || pv.probe_answered ? "" : " (never answered)");
 	for (unsigned i = 0; i < site->nat_pools; i++)
 		vty_out(vty, "%s%pFX", i ? " " : ", nat-pool ", &site->nat_pool[i]);
 	if (s != dsaa_local_site())

@@ -372,7 +372,7 @@ static void site_liveness(struct sim_world *w, int s)
 
 		if (p == s)
 			continue;
-		if (site->probing[p] && sim_random_once_in(&w->random, 20)) {
+		if (w->probes && sim_random_once_in(&w->random, 20)) {
 			ev.type = DSAA_EV_PROBE;
 			ev.up = w->site[p].power;
 			sim_world_feed(w, s, &ev);

@@ -136,8 +136,13 @@ def third_party_conf(name, asn, router_id, number, nets, own_interface, own_addr
         addresses(interfaces),
         BFD,
         text,
-        bgp(asn, router_id, peers, lambda f: ["network %s" % announced[f]], passive=True),
+        bgp(asn, router_id, peers, lambda f: ["network %s" % n for n in [announced[f]] + reached(letter, nets, f)], passive=True),
     )
+
+
+def reached(letter, nets, family):
+    """What else outside announces: the sites' own networks, by which they look for each other (probe)."""
+    return ["%s/%d" % (nets[s, family] % 0, LENGTH[family]) for s in SITES] if letter == "out" and family == 4 else []
 
 
 def preference(site, family, value):

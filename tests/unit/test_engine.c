@@ -399,6 +399,27 @@ static struct dsaa_peer_view view(int s, int peer)
 	return v;
 }
 
+/* A probe that was wrong from the beginning: its silence is no proof that the site died. */
+static void test_wrong_probe_is_no_death(void)
+{
+	begin(2);
+	for (int s = 1; s <= 2; s++)
+		w.site[s].cfg.site[1].has_probe = w.site[s].cfg.site[2].has_probe = true;
+	boot_all();
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_ISOLATED);
+	CHECK(view(1, 2).reason == DSAA_R_PROBE_UNPROVEN);
+	w.network = true; /* somebody mends the route to it */
+	world_run_ms(&w, 300);
+	CHECK(view(1, 2).reason == DSAA_R_PROBE_ALIVE);
+	w.network = false; /* and from now on it counts */
+	world_run_ms(&w, 300);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_DEAD);
+	world_free(&w);
+}
+
 static void audit_now(void)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_AUDIT };
@@ -1046,6 +1067,7 @@ int main(void)
 	test_bfd_speeds_up_and_protects();
 	test_bfd_that_went_mute_protects_nobody();
 	test_probe_tells_isolation();
+	test_wrong_probe_is_no_death();
 	test_conflict_has_one_owner();
 	test_reversed_entry_is_replaced();
 	test_refusals_are_named();
