@@ -61,9 +61,9 @@ static __always_inline int drop(const struct __sk_buff *skb, __u32 reason)
 /* Kernels before 6.0 do not let the sender's address be chosen, nor know the longer struct. */
 static __always_inline __u32 tunnel_key_size(void)
 {
-	return bpf_core_field_exists(struct bpf_tunnel_key, local_ipv4)
-		       ? sizeof(struct bpf_tunnel_key)
-		       : __builtin_offsetof(struct bpf_tunnel_key, local_ipv4);
+	return bpf_core_field_exists(struct bpf_tunnel_key, local_ipv4) ?
+		       sizeof(struct bpf_tunnel_key) :
+		       __builtin_offsetof(struct bpf_tunnel_key, local_ipv4);
 }
 
 /* Where the tunnel ends, and which number travels in its header. */
@@ -240,8 +240,7 @@ static __always_inline bool ip_fits(struct __sk_buff *skb)
  * in *SITE, or the reason to drop it.
  */
 static __always_inline __u32 check_tunnel(struct __sk_buff *skb, const struct dsaa_fast_addr *from,
-					  __u32 vni, const struct dsaa_fast_control *c,
-					  __u32 *site)
+					  __u32 vni, const struct dsaa_fast_control *c, __u32 *site)
 {
 	__u32 *peer = bpf_map_lookup_elem(&peers, from);
 	struct ethhdr *eth;

@@ -66,8 +66,8 @@ static void explain_load(char *err, size_t errlen, int rc)
 			 "the kernel has no conntrack functions for BPF (Linux 5.19 or later, "
 			 "nf_conntrack loaded)");
 	else
-		snprintf(err, errlen, "the kernel refused the BPF programs: %s (%s)",
-			 strerror(-rc), complaint);
+		snprintf(err, errlen, "the kernel refused the BPF programs: %s (%s)", strerror(-rc),
+			 complaint);
 }
 
 /* ------------------------------------------------------------------ pins */
@@ -189,8 +189,8 @@ static void reuse_maps(struct dsaa_fast *f)
 /* Removes the pins; the folder stays for a daemon that could not make it again. */
 static void unpin(const char *dir)
 {
-	static const char *const names[] = { "control",    "words",  "sites",   "peers",
-					     "ifaces",     "ports",  "locals",  "reasons",
+	static const char *const names[] = { "control",	   "words",  "sites",	 "peers",
+					     "ifaces",	   "ports",  "locals",	 "reasons",
 					     "peers_seen", "filter", "prefixes", "prefixes_seen" };
 	char path[PATH_LEN];
 	unsigned i;
@@ -613,7 +613,8 @@ static int forget_ports(struct dsaa_fast_hooks *h, int prog_fd, int fd,
 	for (i = 0; i < n; i++) {
 		if (is_wanted(c, keys[i]) || bpf_map_lookup_elem(fd, &keys[i], &port) < 0)
 			continue;
-		one = port.attached ? dsaa_fast_hook_detach(h, keys[i], prog_fd, port.made_qdisc) : 0;
+		one = port.attached ? dsaa_fast_hook_detach(h, keys[i], prog_fd, port.made_qdisc) :
+				      0;
 		rc = rc ? rc : one;
 		bpf_map_delete_elem(fd, &keys[i]);
 	}
@@ -813,8 +814,8 @@ static uint32_t fold(const uint8_t bytes[16], uint8_t family)
 
 void dsaa_fast_filter_add(struct dsaa_fast *f, uint8_t family, const struct dsaa_tuple *t)
 {
-	set_bit(f, dsaa_fast_filter_bit(fold(t->src, family), fold(t->dst, family),
-					htons(t->sport), htons(t->dport)));
+	set_bit(f, dsaa_fast_filter_bit(fold(t->src, family), fold(t->dst, family), htons(t->sport),
+					htons(t->dport)));
 }
 
 static void use_filter(struct dsaa_fast *f, bool use)

@@ -76,12 +76,12 @@ struct dsaa_fast_config {
 };
 
 struct dsaa_fast_status {
-	bool running;		      /* the tunnel's device is up and has its program */
-	bool pinned;		      /* the next start finds the maps */
-	bool attached;		      /* on the interfaces; not while no foreign connection is here */
-	unsigned vx_ifindex;	      /* 0: no device */
-	unsigned repaired;	      /* what somebody had removed, and this apply put back */
-	bool port_in_use;	      /* why it does not run: somebody has the tunnel's port */
+	bool running;	     /* the tunnel's device is up and has its program */
+	bool pinned;	     /* the next start finds the maps */
+	bool attached;	     /* on the interfaces; not while no foreign connection is here */
+	unsigned vx_ifindex; /* 0: no device */
+	unsigned repaired;   /* what somebody had removed, and this apply put back */
+	bool port_in_use;    /* why it does not run: somebody has the tunnel's port */
 	bool kernel[DSAA_IFACES_MAX]; /* by place: the fast path serves it */
 	char why[256];		      /* what is not as it should be; empty when all is well */
 };
@@ -93,8 +93,7 @@ struct dsaa_fast_status {
  * is attached yet, and what is attached is not touched. NULL with the reason
  * in ERR.
  */
-struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *err,
-				 size_t errlen);
+struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *err, size_t errlen);
 
 /* Frees the object; what is attached stays. NULL is allowed. */
 void dsaa_fast_close(struct dsaa_fast *fast);
@@ -151,7 +150,7 @@ struct dsaa_fast_counters {
 	struct {
 		uint64_t packets_sent, bytes_sent, packets_received, bytes_received;
 		uint64_t packets_observed, bytes_observed; /* would have been sent */
-	} peer[DSAA_SITES_MAX + 1]; /* by site number */
+	} peer[DSAA_SITES_MAX + 1];			   /* by site number */
 };
 
 /* The counters since the last clear. */

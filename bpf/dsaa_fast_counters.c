@@ -81,8 +81,8 @@ void dsaa_fast_counters(struct dsaa_fast *f, struct dsaa_fast_counters *out)
 	pthread_mutex_lock(&f->lock);
 	for (i = 0; i < DSAA_REASONS_MAX; i++) {
 		/* the device was made again: its errors began anew */
-		out->packets[i] -= old->packets[i] < out->packets[i] ? old->packets[i]
-								     : out->packets[i];
+		out->packets[i] -= old->packets[i] < out->packets[i] ? old->packets[i] :
+								       out->packets[i];
 		out->bytes[i] -= old->bytes[i];
 	}
 	for (i = 1; i <= DSAA_SITES_MAX; i++) {

@@ -44,8 +44,8 @@ static int talk(int bus, struct nlmsghdr *msg, mnl_cb_t cb, void *arg)
 		do {
 			ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
 
-			rc = n <= 0 ? -1
-				    : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(sock), cb, arg);
+			rc = n <= 0 ? -1 :
+				      mnl_cb_run(buf, n, 1, mnl_socket_get_portid(sock), cb, arg);
 		} while (rc > 0);
 	}
 	rc = rc < 0 ? -errno : 0;
@@ -70,8 +70,7 @@ static void read_vxlan(const struct nlattr *data, struct dsaa_fast_device *d)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, data)
-	{
+	mnl_attr_for_each_nested (a, data) {
 		if (mnl_attr_get_type(a) == IFLA_VXLAN_COLLECT_METADATA &&
 		    mnl_attr_get_payload_len(a) >= 1)
 			d->tunnel = mnl_attr_get_u8(a) != 0;
@@ -85,8 +84,7 @@ static void read_linkinfo(const struct nlattr *info, struct dsaa_fast_device *d)
 	const struct nlattr *a, *data = NULL;
 	bool vxlan = false;
 
-	mnl_attr_for_each_nested(a, info)
-	{
+	mnl_attr_for_each_nested (a, info) {
 		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
 			vxlan = strncmp(mnl_attr_get_str(a), "vxlan",
 					mnl_attr_get_payload_len(a)) == 0;
@@ -118,8 +116,7 @@ static int on_link(const struct nlmsghdr *msg, void *arg)
 	d->ifindex = ifi->ifi_index;
 	d->ethernet = ifi->ifi_type == ARPHRD_ETHER;
 	d->up = ifi->ifi_flags & IFF_UP;
-	mnl_attr_for_each(a, msg, sizeof(*ifi))
-	{
+	mnl_attr_for_each (a, msg, sizeof(*ifi)) {
 		if (mnl_attr_get_type(a) == IFLA_ADDRESS &&
 		    mnl_attr_get_payload_len(a) == sizeof(d->mac))
 			memcpy(d->mac, mnl_attr_get_payload(a), sizeof(d->mac));

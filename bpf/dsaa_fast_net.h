@@ -13,8 +13,8 @@ struct dsaa_fast_device {
 	uint8_t mac[6];
 	bool ethernet;
 	bool up;
-	bool tunnel;   /* a VXLAN device in external mode */
-	uint16_t port; /* of the tunnel */
+	bool tunnel;	     /* a VXLAN device in external mode */
+	uint16_t port;	     /* of the tunnel */
 	uint64_t unreadable; /* tunnel packets that the device itself refused */
 };
 

@@ -24,7 +24,7 @@ struct dsaa_fast {
 	int dir_fd;		      /* of the same, or -1 */
 	char no_pins[128];	      /* then why */
 	bool pinned;
-	bool applied; /* since loading */
+	bool applied;			  /* since loading */
 	struct dsaa_fast_control control; /* what the map has */
 	uint64_t *filter;		  /* the map's memory */
 

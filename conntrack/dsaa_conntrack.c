@@ -153,7 +153,7 @@ static enum dsaa_ct_event event_kind(const struct nlmsghdr *nlh)
 	if ((nlh->nlmsg_type & 0xff) == IPCTNL_MSG_CT_DELETE)
 		return DSAA_CT_EVENT_DESTROY;
 	return nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL) ? DSAA_CT_EVENT_NEW :
-								 DSAA_CT_EVENT_UPDATE;
+								DSAA_CT_EVENT_UPDATE;
 }
 
 /* Keeps the event for this turn, when it is one to tell. Returns how many are kept. */
@@ -192,7 +192,8 @@ static int read_batch(struct dsaa_ct *ct, unsigned max, unsigned *kept)
 		iov[i] = (struct iovec){ ct->event_buf[i], DSAA_CT_EVENT_MAX };
 		msg[i].msg_hdr = (struct msghdr){ .msg_name = &from[i],
 						  .msg_namelen = sizeof(from[i]),
-						  .msg_iov = &iov[i], .msg_iovlen = 1 };
+						  .msg_iov = &iov[i],
+						  .msg_iovlen = 1 };
 	}
 	got = recvmmsg(mnl_socket_get_fd(ct->events), msg, max, MSG_DONTWAIT, NULL);
 	if (got < 0)
@@ -434,8 +435,8 @@ enum dsaa_ct_dump dsaa_ct_dump_read(struct dsaa_ct *ct, unsigned max,
 
 	while (ct->dumping && n < max) {
 		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->dump_buf;
-		ssize_t got = recv(mnl_socket_get_fd(ct->dumps), ct->dump_buf,
-				   sizeof(ct->dump_buf), MSG_DONTWAIT);
+		ssize_t got = recv(mnl_socket_get_fd(ct->dumps), ct->dump_buf, sizeof(ct->dump_buf),
+				   MSG_DONTWAIT);
 		int len = (int)got;
 
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -567,15 +568,18 @@ void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 	warning[0] = '\0';
 	/* 2 (automatic) leaves connections that began before a listener without events */
 	if (!events)
-		snprintf(warning, len, "nf_conntrack_events could not be set to 1: "
-				       "changes of some connections are not seen");
+		snprintf(warning, len,
+			 "nf_conntrack_events could not be set to 1: "
+			 "changes of some connections are not seen");
 	/* the age of a connection decides conflicts (ownership step 5) */
 	else if (!ct->timestamps)
-		snprintf(warning, len, "nf_conntrack_timestamp could not be set to 1: "
-				       "conflicts are decided by site number only");
+		snprintf(warning, len,
+			 "nf_conntrack_timestamp could not be set to 1: "
+			 "conflicts are decided by site number only");
 	else if (!liberal)
-		snprintf(warning, len, "nf_conntrack_tcp_be_liberal could not be set to 1: "
-				       "connections may stall when the site-sync link fails");
+		snprintf(warning, len,
+			 "nf_conntrack_tcp_be_liberal could not be set to 1: "
+			 "connections may stall when the site-sync link fails");
 }
 
 void dsaa_ct_sysctl_restore(struct dsaa_ct *ct)
@@ -588,7 +592,8 @@ void dsaa_ct_sysctl_restore(struct dsaa_ct *ct)
 
 void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max)
 {
-	int c = dsaa_ct_sysctl_read("nf_conntrack_count"), m = dsaa_ct_sysctl_read("nf_conntrack_max");
+	int c = dsaa_ct_sysctl_read("nf_conntrack_count"),
+	    m = dsaa_ct_sysctl_read("nf_conntrack_max");
 
 	(void)ct;
 	*count = c > 0 ? (uint32_t)c : 0;

@@ -35,7 +35,8 @@ struct dsaa_ct_counters {
 	uint64_t unreadable; /* messages that describe no flow that core takes */
 	uint64_t expects;    /* expectations told, by events and dumps */
 	uint64_t dumped;     /* entries read by dumps */
-	uint64_t lessened;   /* tries to create without a helper, labels or a master that is not here */
+	uint64_t
+		lessened; /* tries to create without a helper, labels or a master that is not here */
 	uint64_t applied[DSAA_APPLY_DELETE + 1][DSAA_APPLIED_ERROR + 1]; /* by kind and result */
 };
 
@@ -122,7 +123,7 @@ void dsaa_ct_table_size(struct dsaa_ct *ct, uint32_t *count, uint32_t *max);
 struct dsaa_ct_limits {
 	uint32_t count, max, buckets; /* nf_conntrack_count, _max, _buckets; 0: not known */
 	int events;		      /* nf_conntrack_events; -1: not known */
-	uint32_t event_buffer;	      /* bytes of the event socket's buffer as the kernel counts them */
+	uint32_t event_buffer; /* bytes of the event socket's buffer as the kernel counts them */
 };
 /*
  * Reads them. Events that somebody has switched off since dsaa_ct_sysctl_setup() are switched on

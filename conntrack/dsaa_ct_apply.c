@@ -332,7 +332,8 @@ static void create_with_less(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigne
 			struct dsaa_apply *op = &ops[i];
 
 			if ((op->kind != DSAA_APPLY_CREATE && op->kind != DSAA_APPLY_REPLACE) ||
-			    (op->result != DSAA_APPLIED_ERROR && op->result != DSAA_APPLIED_ABSENT) ||
+			    (op->result != DSAA_APPLIED_ERROR &&
+			     op->result != DSAA_APPLIED_ABSENT) ||
 			    !leave_out(ct, op))
 				continue;
 			/* what a REPLACE deletes first is gone by now */
@@ -389,6 +390,6 @@ void dsaa_ct_apply(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count)
 {
 	for (unsigned done = 0; done < count; done += DSAA_FLOWS_PER_MSG_MAX)
 		apply_batch(ct, ops + done,
-			    count - done < DSAA_FLOWS_PER_MSG_MAX ? count - done
-								  : DSAA_FLOWS_PER_MSG_MAX);
+			    count - done < DSAA_FLOWS_PER_MSG_MAX ? count - done :
+								    DSAA_FLOWS_PER_MSG_MAX);
 }

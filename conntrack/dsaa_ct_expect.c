@@ -49,7 +49,7 @@ static void parse_nat(const struct nlattr *nest, struct dsaa_expect *x)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_EXPECT_NAT_DIR:
 			x->nat_dir = get_be32(a);
@@ -111,7 +111,7 @@ bool dsaa_ct_expect_parse(const struct nlmsghdr *nlh, struct dsaa_expect *x)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*g) || nlh->nlmsg_len % MNL_ALIGNTO)
 		return false;
 	x->family = g->nfgen_family == AF_INET ? 4 : g->nfgen_family == AF_INET6 ? 6 : 0;
-	mnl_attr_for_each(a, nlh, sizeof(*g))
+	mnl_attr_for_each (a, nlh, sizeof(*g))
 		parse_attr(a, x);
 	return !dsaa_expect_invalid(x, true);
 }
@@ -269,8 +269,8 @@ static int ask(struct dsaa_ct *ct, struct nlmsghdr *nlh)
 
 static int add(struct dsaa_ct *ct, const struct dsaa_expect *x)
 {
-	struct nlmsghdr *nlh = message(ct, ct->batch, IPCTNL_MSG_EXP_NEW,
-				       NLM_F_CREATE | NLM_F_ACK, x->family);
+	struct nlmsghdr *nlh = message(ct, ct->batch, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_ACK,
+				       x->family);
 	int error;
 
 	put_key(nlh, x);
@@ -287,8 +287,7 @@ static int add(struct dsaa_ct *ct, const struct dsaa_expect *x)
 
 static int take_away(struct dsaa_ct *ct, const struct dsaa_expect *x)
 {
-	struct nlmsghdr *nlh = message(ct, ct->batch, IPCTNL_MSG_EXP_DELETE, NLM_F_ACK,
-				       x->family);
+	struct nlmsghdr *nlh = message(ct, ct->batch, IPCTNL_MSG_EXP_DELETE, NLM_F_ACK, x->family);
 	int error;
 
 	put_key(nlh, x);

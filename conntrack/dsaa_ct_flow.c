@@ -18,8 +18,8 @@
  * The TCP flags that another kernel can use. The others describe packets that
  * only this one has seen (unacknowledged data, highest acknowledgement).
  */
-#define TCP_FLAGS                                                                                 \
-	(IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_CLOSE_INIT |     \
+#define TCP_FLAGS                                                                             \
+	(IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_CLOSE_INIT | \
 	 IP_CT_TCP_FLAG_BE_LIBERAL)
 
 /* ------------------------------------------------------------------ reading */
@@ -59,7 +59,7 @@ static void parse_ip(const struct nlattr *nest, struct dsaa_tuple *t)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_IP_V4_SRC:
 			get_address(a, t->src, 4);
@@ -81,7 +81,7 @@ static void parse_proto(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_PROTO_NUM:
 			*proto = get_u8(a);
@@ -112,7 +112,7 @@ static void parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_TUPLE_IP:
 			parse_ip(a, t);
@@ -149,7 +149,7 @@ static void parse_tcp(const struct nlattr *nest, struct dsaa_flow *f)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_PROTOINFO_TCP_STATE:
 			f->tcp_state = get_u8(a);
@@ -174,7 +174,7 @@ static void parse_sctp(const struct nlattr *nest, struct dsaa_flow *f)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_PROTOINFO_SCTP_STATE:
 			f->sctp_state = get_u8(a);
@@ -193,7 +193,7 @@ static void parse_dccp(const struct nlattr *nest, struct dsaa_flow *f)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_PROTOINFO_DCCP_STATE:
 			f->dccp_state = get_u8(a);
@@ -212,7 +212,7 @@ static void parse_protoinfo(const struct nlattr *nest, struct dsaa_flow *f)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_PROTOINFO_TCP:
 			parse_tcp(a, f);
@@ -238,7 +238,7 @@ static uint64_t parse_start(const struct nlattr *nest)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		if (mnl_attr_get_type(a) == CTA_TIMESTAMP_START)
 			return get_be64(a);
 	}
@@ -249,7 +249,7 @@ static void parse_help(const struct nlattr *nest, struct dsaa_flow *f)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		const char *name = mnl_attr_get_payload(a);
 		size_t len = mnl_attr_get_payload_len(a);
 
@@ -269,7 +269,7 @@ static void parse_seqadj(const struct nlattr *nest, struct dsaa_flow *f, unsigne
 	struct dsaa_seqadj *s = &f->seqadj[direction];
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) {
+	mnl_attr_for_each_nested (a, nest) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_SEQADJ_CORRECTION_POS:
 			s->position = get_be32(a);
@@ -368,7 +368,7 @@ bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*g) || nlh->nlmsg_len % MNL_ALIGNTO)
 		return false;
 	f->family = g->nfgen_family == AF_INET ? 4 : g->nfgen_family == AF_INET6 ? 6 : 0;
-	mnl_attr_for_each(a, nlh, sizeof(*g))
+	mnl_attr_for_each (a, nlh, sizeof(*g))
 		parse_attr(a, f);
 	if (f->zone != f->reply_zone)
 		f->has |= DSAA_HAS_REPLY_ZONE;
@@ -541,10 +541,8 @@ static void put_nats(struct nlmsghdr *nlh, const struct dsaa_flow *f)
 
 	if (!(f->status & (DSAA_FLOW_SNAT | DSAA_FLOW_DNAT)))
 		return;
-	put_nat(nlh, CTA_NAT_SRC, f->family, f->reply.dst,
-		icmp ? f->reply.sport : f->reply.dport);
-	put_nat(nlh, CTA_NAT_DST, f->family, f->reply.src,
-		icmp ? f->orig.sport : f->reply.sport);
+	put_nat(nlh, CTA_NAT_SRC, f->family, f->reply.dst, icmp ? f->reply.sport : f->reply.dport);
+	put_nat(nlh, CTA_NAT_DST, f->family, f->reply.src, icmp ? f->orig.sport : f->reply.sport);
 }
 
 static void put_tcp_flags(struct nlmsghdr *nlh, uint16_t type, uint8_t flags)

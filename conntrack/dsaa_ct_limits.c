@@ -18,10 +18,15 @@ static const char *const tcp_names[] = {
 	NULL,	      "syn_sent", "syn_recv",  "established", "fin_wait",
 	"close_wait", "last_ack", "time_wait", "close",	      "syn_sent",
 };
-static const char *const sctp_names[] = {
-	NULL,		 "closed",	  "cookie_wait",	 "cookie_echoed", "established",
-	"shutdown_sent", "shutdown_recd", "shutdown_ack_sent", "heartbeat_sent",
-};
+static const char *const sctp_names[] = { NULL,
+					  "closed",
+					  "cookie_wait",
+					  "cookie_echoed",
+					  "established",
+					  "shutdown_sent",
+					  "shutdown_recd",
+					  "shutdown_ack_sent",
+					  "heartbeat_sent" };
 static const char *const dccp_names[] = {
 	NULL, "request", "respond", "partopen", "open", "closereq", "closing", "timewait",
 };
@@ -85,8 +90,8 @@ void dsaa_ct_limits(struct dsaa_ct *ct, struct dsaa_ct_limits *l)
 	l->events = dsaa_ct_sysctl_read("nf_conntrack_events");
 	if (l->events >= 0 && l->events != 1)
 		dsaa_ct_sysctl_write("nf_conntrack_events", 1);
-	if (ct->events && !getsockopt(mnl_socket_get_fd(ct->events), SOL_SOCKET, SO_RCVBUF,
-				      &buffer, &len))
+	if (ct->events &&
+	    !getsockopt(mnl_socket_get_fd(ct->events), SOL_SOCKET, SO_RCVBUF, &buffer, &len))
 		l->event_buffer = (uint32_t)buffer;
 }
 
@@ -96,17 +101,22 @@ void dsaa_ct_limits_warning(const struct dsaa_ct_limits *l, uint64_t needed, cha
 	if (needed < l->count)
 		needed = l->count;
 	if (l->events >= 0 && l->events != 1)
-		snprintf(text, len, "nf_conntrack_events was %d, dsaad sets it to 1: find who changes it, "
-				    "or changes are missed", l->events);
+		snprintf(text, len,
+			 "nf_conntrack_events was %d, dsaad sets it to 1: find who changes it, "
+			 "or changes are missed",
+			 l->events);
 	else if (l->max && needed > (uint64_t)l->max / 4 * 3)
-		snprintf(text, len, "all sites together have %llu connections, nf_conntrack_max is %u: raise "
-				    "it to %llu at least", (unsigned long long)needed, l->max,
-			 (unsigned long long)(needed * 2));
+		snprintf(text, len,
+			 "all sites together have %llu connections, nf_conntrack_max is %u: raise "
+			 "it to %llu at least",
+			 (unsigned long long)needed, l->max, (unsigned long long)(needed * 2));
 	else if (l->buckets && needed * 2 > (uint64_t)l->buckets * CHAIN_MAX)
-		snprintf(text, len, "nf_conntrack_buckets is %u for %llu connections: raise it to %llu",
+		snprintf(text, len,
+			 "nf_conntrack_buckets is %u for %llu connections: raise it to %llu",
 			 l->buckets, (unsigned long long)needed, (unsigned long long)needed);
 	else if (l->event_buffer && l->event_buffer < EVENT_BUFFER_MIN)
-		snprintf(text, len, "the buffer for conntrack events has %u KiB only: raise "
-				    "net.core.rmem_max, or give dsaad CAP_NET_ADMIN",
+		snprintf(text, len,
+			 "the buffer for conntrack events has %u KiB only: raise "
+			 "net.core.rmem_max, or give dsaad CAP_NET_ADMIN",
 			 l->event_buffer / 1024);
 }

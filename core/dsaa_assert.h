@@ -6,10 +6,10 @@
 #ifndef DSAA_ASSERT_H
 #define DSAA_ASSERT_H
 
-#define dsaa_assert(condition)                                                                    \
-	do {                                                                                      \
-		if (__builtin_expect(!(condition), 0))                                            \
-			__builtin_trap();                                                         \
+#define dsaa_assert(condition)                         \
+	do {                                           \
+		if (__builtin_expect(!(condition), 0)) \
+			__builtin_trap();              \
 	} while (0)
 
 #endif

@@ -172,8 +172,7 @@ void dsaa_audit_answer_end(struct dsaa_engine *e)
 	e->wanted_site = 0;
 }
 
-static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p,
-			const struct dsaa_msg_hashes *h)
+static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_hashes *h)
 {
 	if (e->wanted_site)
 		return; /* one at a time: who asked asks again */
@@ -228,8 +227,7 @@ static void take_hashes(struct dsaa_engine *e, const struct dsaa_peer *p,
 		uint64_t hash = dsaa_receive_seen_of(p->site, dsaa_wire_hash(h, i));
 
 		if (states)
-			dsaa_seen_add_state(&e->seen, hash,
-					    dsaa_seen_state(dsaa_wire_state(h, i)));
+			dsaa_seen_add_state(&e->seen, hash, dsaa_seen_state(dsaa_wire_state(h, i)));
 		else
 			dsaa_seen_add(&e->seen, hash);
 	}

@@ -39,8 +39,8 @@ static void drop(struct dsaa_engine *e, struct dsaa_claim *c)
 	e->claims--;
 }
 
-#define FOREACH_CLAIM(e, c)                                                                        \
-	for (struct dsaa_claim *c = (e)->claim; c < (e)->claim + DSAA_CLAIMS_MAX; c++)             \
+#define FOREACH_CLAIM(e, c)                                                            \
+	for (struct dsaa_claim *c = (e)->claim; c < (e)->claim + DSAA_CLAIMS_MAX; c++) \
 		if (c->site)
 
 static struct dsaa_claim *find(struct dsaa_engine *e, dsaa_site_id site, uint64_t key)
@@ -109,8 +109,7 @@ void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle)
 	}
 }
 
-void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p,
-			const struct dsaa_flow *f)
+void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p, const struct dsaa_flow *f)
 {
 	struct dsaa_claim *c = e->claims ? find(e, p->site, hash_of(f)) : NULL;
 

@@ -30,8 +30,8 @@ enum {
 	TELL_MAX = 4096,
 };
 
-_Static_assert(DSAA_DELAY_SLOTS * (int64_t)SLOT_US > (DSAA_DELAY_MAX_S + 1) * INT64_C(1000000),
-	      "the longest delay fits the wheel");
+_Static_assert(DSAA_DELAY_SLOTS *(int64_t)SLOT_US > (DSAA_DELAY_MAX_S + 1) * INT64_C(1000000),
+	       "the longest delay fits the wheel");
 
 /* ------------------------------------------------------------------ entries, by index + 1 */
 

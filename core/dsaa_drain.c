@@ -35,8 +35,8 @@ static void set_state(struct dsaa_engine *e, enum dsaa_drain_state state, unsign
 	if (e->drain.state == state && e->drain.reason == reason)
 		return;
 	if (e->drain.state != state)
-		dsaa_history_note(e, DSAA_HISTORY_DRAIN, 0, (uint8_t)e->drain.state,
-				  (uint8_t)state, reason);
+		dsaa_history_note(e, DSAA_HISTORY_DRAIN, 0, (uint8_t)e->drain.state, (uint8_t)state,
+				  reason);
 	e->drain.state = state;
 	e->drain.reason = reason;
 }

@@ -10,8 +10,8 @@
 
 #define VXLAN_FLAG_VNI 0x08 /* RFC 7348 5: the VNI is valid; all other bits are reserved */
 #define VNI_IFACE_MASK 0xffffu
-#define ETHERTYPE_IP4 0x0800
-#define ETHERTYPE_IP6 0x86dd
+#define ETHERTYPE_IP4  0x0800
+#define ETHERTYPE_IP6  0x86dd
 
 static const uint8_t mac_prefix[5] = { 0x02, 0xd5, 0xaa, 0x00, 0x00 };
 

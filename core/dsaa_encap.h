@@ -16,11 +16,14 @@
 
 #include "core/dsaa_types.h"
 
-#define DSAA_ENCAP_LEN 22 /* VXLAN 8 + Ethernet 14 */
+#define DSAA_ENCAP_LEN	       22 /* VXLAN 8 + Ethernet 14 */
 #define DSAA_VNI_SECOND_CHANCE 0x800000u
 
 /* The first bytes of all these addresses. */
-#define DSAA_MAC_PREFIX { 0x02, 0xd5, 0xaa }
+#define DSAA_MAC_PREFIX          \
+	{                        \
+		0x02, 0xd5, 0xaa \
+	}
 
 struct dsaa_encap {
 	uint16_t iface;

@@ -149,8 +149,8 @@ static void configure(struct dsaa_engine *e, const struct dsaa_engine_config *cf
 		struct dsaa_peer *p = &e->peer[i];
 		bool wanted = cfg->site[i].configured && cfg->local && i != cfg->local;
 
-		if (p->configured && (all || !wanted ||
-				      site_config_differs(&e->cfg.site[i], &cfg->site[i])))
+		if (p->configured &&
+		    (all || !wanted || site_config_differs(&e->cfg.site[i], &cfg->site[i])))
 			dsaa_site_stop(e, p);
 	}
 	if (memcmp(e->cfg.delay_s, cfg->delay_s, sizeof(cfg->delay_s)) || !cfg->local)
@@ -356,8 +356,7 @@ unsigned dsaa_engine_tick_ms(const struct dsaa_engine *e)
 void dsaa_history_add(struct dsaa_engine *e, dsaa_site_id site, uint8_t from, uint8_t to,
 		      unsigned reason)
 {
-	dsaa_history_note(e, site ? DSAA_HISTORY_PEER : DSAA_HISTORY_STATE, site, from, to,
-			  reason);
+	dsaa_history_note(e, site ? DSAA_HISTORY_PEER : DSAA_HISTORY_STATE, site, from, to, reason);
 }
 
 void dsaa_history_note(struct dsaa_engine *e, enum dsaa_history_kind kind, dsaa_site_id site,
@@ -366,8 +365,13 @@ void dsaa_history_note(struct dsaa_engine *e, enum dsaa_history_kind kind, dsaa_
 	struct dsaa_history *h = &e->history[e->history_count++ % DSAA_HISTORY_MAX];
 	struct dsaa_action *a;
 
-	*h = (struct dsaa_history){ .at = e->now, .kind = kind, .site = site, .from = from,
-				    .to = to, .reason = reason, .number = e->history_count };
+	*h = (struct dsaa_history){ .at = e->now,
+				    .kind = kind,
+				    .site = site,
+				    .from = from,
+				    .to = to,
+				    .reason = reason,
+				    .number = e->history_count };
 	a = dsaa_act(e, DSAA_ACT_CHANGED, site);
 	a->reason = reason;
 }
@@ -424,8 +428,7 @@ static uint64_t lag_now_us(const struct dsaa_engine *e, const struct dsaa_peer *
 	return waits ? (uint64_t)dsaa_mono_diff_us(e->now, waits->changed) : 0;
 }
 
-bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
-			   struct dsaa_peer_view *v)
+bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site, struct dsaa_peer_view *v)
 {
 	const struct dsaa_peer *p;
 

@@ -42,15 +42,15 @@ struct dsaa_engine_config {
 	enum dsaa_ha_mode ha_mode;
 	dsaa_site_id primary;
 	enum dsaa_split_brain split_brain;
-	bool can_connect;	   /* false: no usable key and not insecure */
-	unsigned cannot_reason;	   /* enum dsaa_reason shown then */
+	bool can_connect;	/* false: no usable key and not insecure */
+	unsigned cannot_reason; /* enum dsaa_reason shown then */
 	uint32_t mark_mask;
-	uint32_t hold_time_ms;	   /* default 3000 */
+	uint32_t hold_time_ms;	    /* default 3000 */
 	uint32_t audit_interval_ms; /* 0: no audit */
-	uint32_t start_timer_ms;   /* how long state may stay incomplete for lack of peers, 15000 */
+	uint32_t start_timer_ms; /* how long state may stay incomplete for lack of peers, 15000 */
 	uint64_t config_digest;
-	uint64_t protocols[4];	   /* bit per IP protocol number that is replicated */
-	uint8_t delay_s[256];	   /* by IP protocol: told only when it lives longer, seconds */
+	uint64_t protocols[4]; /* bit per IP protocol number that is replicated */
+	uint8_t delay_s[256];  /* by IP protocol: told only when it lives longer, seconds */
 	struct dsaa_prefix no_sync[DSAA_NO_SYNC_PREFIXES_MAX];
 	uint16_t no_syncs;
 	struct dsaa_site_config site[DSAA_SITES_MAX + 1]; /* index = site number */
@@ -77,16 +77,16 @@ enum dsaa_event_type {
 	DSAA_EV_ADDRESS,      /* address, added: a local address came or went */
 	DSAA_EV_BFD,	      /* site, up */
 	DSAA_EV_BFD_GONE,     /* site: nobody tells about BFD any more; that is not "down" */
-	DSAA_EV_PROBE,	      /* site, up: answer seen, or declared silent by the edge; at any time */
-	DSAA_EV_RESYNC,	      /* site (0 = all): operator's command */
-	DSAA_EV_AUDIT,	      /* audit now */
-	DSAA_EV_DRAIN,	      /* up: drain on, else off */
-	DSAA_EV_ROUTES,	      /* up: this router has all tracked routes, else it cannot serve */
-	DSAA_EV_EXPECT,	      /* op, expect: UPSERT or DELETE in this kernel; flow: its master as it is
+	DSAA_EV_PROBE,	  /* site, up: answer seen, or declared silent by the edge; at any time */
+	DSAA_EV_RESYNC,	  /* site (0 = all): operator's command */
+	DSAA_EV_AUDIT,	  /* audit now */
+	DSAA_EV_DRAIN,	  /* up: drain on, else off */
+	DSAA_EV_ROUTES,	  /* up: this router has all tracked routes, else it cannot serve */
+	DSAA_EV_EXPECT,	  /* op, expect: UPSERT or DELETE in this kernel; flow: its master as it is
 				 now, of an UPSERT */
-	DSAA_EV_EXPECTED,     /* the operations of the EXPECT action are done */
-	DSAA_EV_TIMEOUTS,     /* timeouts (copied): what this kernel gives adopted connections */
-	DSAA_EV_STOP,	      /* daemon stops: say goodbye */
+	DSAA_EV_EXPECTED, /* the operations of the EXPECT action are done */
+	DSAA_EV_TIMEOUTS, /* timeouts (copied): what this kernel gives adopted connections */
+	DSAA_EV_STOP,	  /* daemon stops: say goodbye */
 };
 
 /* What shall be done with one entry of the kernel's table, and what came of it. */
@@ -157,10 +157,10 @@ enum dsaa_action_type {
 	DSAA_ACT_DUMP,	     /* site: dump entries with this owner (0 = ours), as
 				DSAA_EV_DUMP_FLOW while dsaa_engine_dump_ready() */
 	DSAA_ACT_DUMP_CANCEL,
-	DSAA_ACT_SITE_WORD,  /* site, word: for the data path, at once */
-	DSAA_ACT_PROBE,	     /* site, up: tell anew, by an answer to an echo of now or later, or that
+	DSAA_ACT_SITE_WORD, /* site, word: for the data path, at once */
+	DSAA_ACT_PROBE,	    /* site, up: tell anew, by an answer to an echo of now or later, or that
 				it is silent (true); false: no longer awaited */
-	DSAA_ACT_CHANGED,    /* site, reason: something that is shown or announced changed (state of
+	DSAA_ACT_CHANGED,   /* site, reason: something that is shown or announced changed (state of
 				a peer, state complete, drain); text in dsaa_engine_history() */
 };
 
@@ -209,7 +209,7 @@ struct dsaa_peer_view {
 	bool peer_draining;
 	int64_t held_back_ms; /* it dies too often: no session for so long; 0: none of that */
 	uint8_t peer_minor;
-	bool ours_confirmed; /* the peer holds our state */
+	bool ours_confirmed;  /* the peer holds our state */
 	bool theirs_complete; /* we hold the peer's state */
 	uint64_t flows_sent, flows_received, flows_applied;
 	uint64_t flows_rejected[DSAA_REASONS_MAX]; /* by reason, as we rejected them */
@@ -228,11 +228,11 @@ struct dsaa_peer_view {
 	bool audit_done;
 	struct dsaa_mono audit_at;
 	uint64_t audit_differences, audit_repaired;
-	uint64_t audit_altered; /* of the differences */
-	uint64_t audits; /* finished since the daemon's start */
+	uint64_t audit_altered;			/* of the differences */
+	uint64_t audits;			/* finished since the daemon's start */
 	uint64_t expects_sent, expects_applied; /* expectations of helpers */
-	uint64_t sessions; /* how many came up so far */
-	uint64_t capabilities; /* that both have */
+	uint64_t sessions;			/* how many came up so far */
+	uint64_t capabilities;			/* that both have */
 	/* how states were brought in step since the daemon's start: all of it, or only changes */
 	uint64_t bulks_sent, bulks_received, resumes_sent, resumes_received;
 };
@@ -255,9 +255,9 @@ struct dsaa_engine_view {
 	bool routes_lost; /* that is why, or also why */
 	enum dsaa_drain_state drain;
 	unsigned drain_reason;
-	dsaa_site_id drain_heir; /* 0: none */
-	uint64_t drain_left;	 /* connections of ours at the last count */
-	uint64_t own_events;	   /* conntrack events of our own flows */
+	dsaa_site_id drain_heir;	    /* 0: none */
+	uint64_t drain_left;		    /* connections of ours at the last count */
+	uint64_t own_events;		    /* conntrack events of our own flows */
 	uint64_t skipped[DSAA_REASONS_MAX]; /* not sent, by reason */
 	uint64_t overruns;
 	uint32_t log_entries, log_live;

@@ -87,17 +87,17 @@ struct dsaa_peer {
 	unsigned reason;
 	struct dsaa_mono since;
 	enum dsaa_liveness bfd, probe;
-	bool probe_answered; /* at least once: only then its silence tells something */
+	bool probe_answered;	      /* at least once: only then its silence tells something */
 	struct dsaa_mono bfd_changed; /* when it last spoke */
 	struct dsaa_mono bfd_down_at; /* when BFD said down; 0: judged, or it did not */
 	bool probing;
 	enum dsaa_site_word word;
-	struct dsaa_mono lost_at; /* when the session ended, or the engine started */
+	struct dsaa_mono lost_at;    /* when the session ended, or the engine started */
 	struct dsaa_mono refused_at; /* the last time that one of us refused the other */
-	bool adopting;		  /* its connections are being re-marked as ours */
-	bool adopt_again;	  /* one of them came or changed while that went on */
-	bool synced_once;	  /* we held its whole state at least once */
-	bool daemon_gone; /* its session was closed while the link still carried it */
+	bool adopting;		     /* its connections are being re-marked as ours */
+	bool adopt_again;	     /* one of them came or changed while that went on */
+	bool synced_once;	     /* we held its whole state at least once */
+	bool daemon_gone;	     /* its session was closed while the link still carried it */
 	struct dsaa_mono died[DSAA_DEATHS]; /* the last times, 0: never */
 	unsigned deaths;
 	uint32_t hold_back_ms; /* the last interval for which it was held back */
@@ -109,8 +109,8 @@ struct dsaa_peer {
 	uint32_t backoff_ms;
 	uint8_t next_address;
 	bool secure;
-	uint8_t minor;		/* that both speak */
-	uint64_t capabilities;	/* that both have */
+	uint8_t minor;	       /* that both speak */
+	uint64_t capabilities; /* that both have */
 	uint32_t hold_time_ms; /* the peer's */
 	bool peer_complete, peer_draining;
 	uint64_t sessions;
@@ -130,7 +130,7 @@ struct dsaa_peer {
 	 */
 	bool in_step;
 	uint64_t base;
-	bool resuming;	    /* it went on so; its word that it has all up to resume_to is awaited */
+	bool resuming; /* it went on so; its word that it has all up to resume_to is awaited */
 	uint64_t resume_to;
 	struct dsaa_inflight inflight[DSAA_INFLIGHT_MAX];
 	uint32_t inflight_head, inflight_count;
@@ -153,18 +153,19 @@ struct dsaa_peer {
 	 * session: it is what our next HELLO claims.
 	 */
 	bool holds;
-	bool holes;		  /* since the last bulk began something of it was not taken */
+	bool holes;	       /* since the last bulk began something of it was not taken */
 	bool told, told_holds; /* our HELLO of this session claimed that; it is still true */
 	uint64_t told_seq;
-	bool catching_up;		 /* it resumed, and has not yet told all up to catch_up_to */
+	bool catching_up; /* it resumed, and has not yet told all up to catch_up_to */
 	uint64_t catch_up_to;
-	struct dsaa_mono lost_many_at; /* when to ask for more replicas that vanished than claims hold */
+	struct dsaa_mono
+		lost_many_at; /* when to ask for more replicas that vanished than claims hold */
 
 	/* audit, dsaa_audit.c */
-	bool audit_tx;		   /* it is being told our hashes */
+	bool audit_tx;		      /* it is being told our hashes */
 	struct dsaa_mono audit_tx_at; /* when the next one is due */
-	bool audit_rx, audit_sweep; /* its hashes come in; the comparison is due */
-	bool audit_states; /* they come with states, so the set has them, too */
+	bool audit_rx, audit_sweep;   /* its hashes come in; the comparison is due */
+	bool audit_states;	      /* they come with states, so the set has them, too */
 	uint32_t audit_rx_id;
 	/* of the running audit: not the owner's, deleted so far, altered */
 	uint64_t audit_found, audit_fixed, audit_altered;
@@ -186,7 +187,7 @@ struct dsaa_peer {
 
 /* A record that is asked for, now or later: see dsaa_claim.c. */
 struct dsaa_claim {
-	dsaa_site_id site;	/* that claims it; 0: free */
+	dsaa_site_id site; /* that claims it; 0: free */
 	uint8_t tries;
 	bool due;		/* what stood in its place has gone */
 	struct dsaa_mono at;	/* when to ask for it */
@@ -206,14 +207,14 @@ struct dsaa_expected {
 /* What the running dump, or the running APPLY, is for. */
 enum dsaa_purpose {
 	DSAA_FOR_NOTHING,
-	DSAA_FOR_BULK,	/* dump: send what is ours */
-	DSAA_FOR_SWEEP, /* dump, apply: delete replicas that the bulk did not name */
-	DSAA_FOR_ADOPT, /* dump, apply: re-mark a dead site's connections */
-	DSAA_FOR_AUDIT,	      /* dump: tell hashes of what is ours */
-	DSAA_FOR_AUDIT_SWEEP, /* dump, apply: compare replicas with the hashes that were told */
-	DSAA_FOR_DRAIN,	      /* dump: count what is still ours */
+	DSAA_FOR_BULK,	       /* dump: send what is ours */
+	DSAA_FOR_SWEEP,	       /* dump, apply: delete replicas that the bulk did not name */
+	DSAA_FOR_ADOPT,	       /* dump, apply: re-mark a dead site's connections */
+	DSAA_FOR_AUDIT,	       /* dump: tell hashes of what is ours */
+	DSAA_FOR_AUDIT_SWEEP,  /* dump, apply: compare replicas with the hashes that were told */
+	DSAA_FOR_DRAIN,	       /* dump: count what is still ours */
 	DSAA_FOR_AUDIT_ANSWER, /* dump: send the connections that an audit found missing */
-	DSAA_FOR_FLOWS, /* apply: records of a FLOWS message */
+	DSAA_FOR_FLOWS,	       /* apply: records of a FLOWS message */
 	DSAA_FOR_BULK_FLOWS,
 	DSAA_FOR_AUDIT_FLOWS,
 	DSAA_FOR_CLAIMED_FLOWS,
@@ -243,7 +244,7 @@ struct dsaa_engine {
 	struct dsaa_mono now, started;
 	uint64_t epoch, seed;
 	uint64_t boot_epoch; /* the first of this run: the log knows everything since */
-	bool running; /* a local site is known */
+	bool running;	     /* a local site is known */
 	bool state_complete;
 	unsigned complete_reason;
 	bool draining, stopping;
@@ -289,8 +290,8 @@ struct dsaa_engine {
 	uint32_t states[DSAA_STATES_PER_MSG_MAX]; /* beside the hashes that are told */
 	unsigned hash_count;
 	struct dsaa_mono told_by_dump_at; /* the last time that a dump told of a connection */
-	bool bulk_again; /* events were lost: everybody needs a bulk */
-	struct dsaa_mono bulk_last; /* when the last dump for a bulk began: a pace */
+	bool bulk_again;		  /* events were lost: everybody needs a bulk */
+	struct dsaa_mono bulk_last;	  /* when the last dump for a bulk began: a pace */
 	struct dsaa_apply dump_ops[DSAA_FLOWS_PER_MSG_MAX];
 	unsigned dump_op_count;
 	bool dump_finished; /* the kernel has told all; the last batch is on its way */
@@ -323,13 +324,13 @@ struct dsaa_engine {
 };
 
 /* Runs BODY for each configured peer P of engine E. */
-#define DSAA_FOREACH_PEER(e, p)                                                                    \
-	for (struct dsaa_peer *p = &(e)->peer[1]; p <= &(e)->peer[DSAA_SITES_MAX]; p++)            \
+#define DSAA_FOREACH_PEER(e, p)                                                         \
+	for (struct dsaa_peer *p = &(e)->peer[1]; p <= &(e)->peer[DSAA_SITES_MAX]; p++) \
 		if (p->configured)
 
 /* The same for reading only. */
-#define DSAA_FOREACH_PEER_CONST(e, p)                                                              \
-	for (const struct dsaa_peer *p = &(e)->peer[1]; p <= &(e)->peer[DSAA_SITES_MAX]; p++)      \
+#define DSAA_FOREACH_PEER_CONST(e, p)                                                         \
+	for (const struct dsaa_peer *p = &(e)->peer[1]; p <= &(e)->peer[DSAA_SITES_MAX]; p++) \
 		if (p->configured)
 
 /* dsaa_engine.c */

@@ -29,16 +29,18 @@ bool dsaa_expect_key_equal(const struct dsaa_expect *a, const struct dsaa_expect
 
 uint64_t dsaa_expect_key_hash(const struct dsaa_expect *x, uint64_t seed)
 {
-	struct dsaa_flow f = { .family = x->family, .proto = x->proto, .zone = x->zone,
-			       .orig = x->tuple };
+	struct dsaa_flow f = {
+		.family = x->family, .proto = x->proto, .zone = x->zone, .orig = x->tuple
+	};
 
 	return dsaa_flow_key_hash(&f, seed);
 }
 
 struct dsaa_flow dsaa_expect_master(const struct dsaa_expect *x)
 {
-	return (struct dsaa_flow){ .family = x->family, .proto = x->master_proto, .zone = x->zone,
-				   .orig = x->master };
+	return (struct dsaa_flow){
+		.family = x->family, .proto = x->master_proto, .zone = x->zone, .orig = x->master
+	};
 }
 
 /* The bytes behind an address of FAMILY. */
@@ -211,8 +213,7 @@ bool dsaa_expect_read(struct dsaa_reader *all, struct dsaa_expect *x, bool *whol
 	x->family = dsaa_reader_u8(&r);
 	x->proto = dsaa_reader_u8(&r);
 	x->zone = dsaa_reader_u16(&r);
-	if (r.failed || (op != OP_EXPECT && op != OP_FORGET) ||
-	    (x->family != 4 && x->family != 6))
+	if (r.failed || (op != OP_EXPECT && op != OP_FORGET) || (x->family != 4 && x->family != 6))
 		return false;
 	read_tuple(&r, x->family, &x->tuple);
 	read_tuple(&r, x->family, &x->mask);

@@ -12,7 +12,8 @@
 #include "core/dsaa_flow.h"
 
 enum {
-	DSAA_EXPECT_FN_MAX = 24, /* name of the kernel's function for the new connection, with its NUL */
+	DSAA_EXPECT_FN_MAX =
+		24, /* name of the kernel's function for the new connection, with its NUL */
 };
 
 struct dsaa_expect {
@@ -28,8 +29,8 @@ struct dsaa_expect {
 	uint32_t class; /* of the helper */
 	bool has_nat;
 	uint8_t nat_proto;
-	uint32_t nat_dir; /* 0 original, 1 reply */
-	struct dsaa_tuple nat; /* only source address and port mean something */
+	uint32_t nat_dir;	      /* 0 original, 1 reply */
+	struct dsaa_tuple nat;	      /* only source address and port mean something */
 	char helper[DSAA_HELPER_MAX]; /* empty: the master's */
 	char fn[DSAA_EXPECT_FN_MAX];
 };

@@ -45,8 +45,8 @@ static void drop(struct dsaa_engine *e, struct dsaa_expected *at)
 static bool all_heard(const struct dsaa_engine *e, const struct dsaa_expected *at)
 {
 	DSAA_FOREACH_PEER_CONST (e, p)
-		if (p->session == DSAA_SESSION_ESTABLISHED && p->minor >= 1 &&
-		    p->expect_cursor && p->expect_cursor < at->changed)
+		if (p->session == DSAA_SESSION_ESTABLISHED && p->minor >= 1 && p->expect_cursor &&
+		    p->expect_cursor < at->changed)
 			return false;
 	return true;
 }
@@ -228,8 +228,7 @@ static void one_went(struct dsaa_engine *e, const struct dsaa_expect *x)
 		ours_changed(e, at);
 		return;
 	}
-	if (e->peer[at->site].word == DSAA_WORD_ALIVE &&
-	    !dsaa_mono_reached(e->now, at->until)) {
+	if (e->peer[at->site].word == DSAA_WORD_ALIVE && !dsaa_mono_reached(e->now, at->until)) {
 		e->expect_ops = 0;
 		add_op(e, at->site, true, &at->x);
 		start_ops(e);

@@ -8,9 +8,9 @@
 
 /* Ranges of the kernel's states: nf_conntrack_tcp.h, nf_conntrack_sctp.h, nf_conntrack_dccp.h. */
 enum {
-	TCP_STATE_MAX = 9,  /* SYN_SENT2 */
-	SCTP_STATE_MAX = 9, /* HEARTBEAT_ACKED of older kernels */
-	DCCP_STATE_MAX = 7, /* TIMEWAIT */
+	TCP_STATE_MAX = 9,   /* SYN_SENT2 */
+	SCTP_STATE_MAX = 9,  /* HEARTBEAT_ACKED of older kernels */
+	DCCP_STATE_MAX = 7,  /* TIMEWAIT */
 	TCP_WSCALE_MAX = 14, /* RFC 7323 2.3 */
 };
 #define DCCP_SEQ_MAX UINT64_C(0xffffffffffff)
@@ -328,7 +328,8 @@ static const char *rare_parts_invalid(const struct dsaa_flow *f)
 	if (f->helper[0] && !dsaa_helper_name_valid(f->helper))
 		return "the helper's name is none";
 	/* Linux gives both directions one zone, or one of them none */
-	if (f->has & DSAA_HAS_REPLY_ZONE && (f->zone == f->reply_zone || (f->zone && f->reply_zone)))
+	if (f->has & DSAA_HAS_REPLY_ZONE &&
+	    (f->zone == f->reply_zone || (f->zone && f->reply_zone)))
 		return "the directions' zones are no possible ones";
 	return f->has & DSAA_HAS_MASTER ? master_invalid(f) : NULL;
 }
@@ -371,8 +372,7 @@ static const struct dsaa_timeouts defaults = {
 	.generic = 600,
 };
 
-#define BY_STATE(table, state)                                                                    \
-	((table)[(state) < sizeof(table) / sizeof((table)[0]) ? (state) : 0])
+#define BY_STATE(table, state) ((table)[(state) < sizeof(table) / sizeof((table)[0]) ? (state) : 0])
 
 static uint32_t timeout_of(const struct dsaa_flow *f, const struct dsaa_timeouts *t)
 {

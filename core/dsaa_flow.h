@@ -52,7 +52,7 @@ struct dsaa_seqadj {
 
 /* struct dsaa_flow.has: which of the rare parts a connection has; without its bit a part is zero */
 enum dsaa_flow_has {
-	DSAA_HAS_MASTER = 1 << 0,     /* it was expected by another connection */
+	DSAA_HAS_MASTER = 1 << 0, /* it was expected by another connection */
 	DSAA_HAS_SEQADJ = 1 << 1,
 	DSAA_HAS_LABELS = 1 << 2,
 	DSAA_HAS_REPLY_ZONE = 1 << 3, /* its directions are in different zones */
@@ -74,7 +74,8 @@ struct dsaa_flow {
 	/* TCP: state by the numbers of the kernel's enum tcp_conntrack (nf_conntrack_tcp.h) */
 	uint8_t tcp_state;
 	uint8_t tcp_wscale[2]; /* [0] original, [1] reply direction */
-	uint8_t tcp_flags[2];  /* IP_CT_TCP_FLAG_*: WINDOW_SCALE 0x01, SACK_PERM 0x02, BE_LIBERAL 0x08 */
+	uint8_t tcp_flags
+		[2]; /* IP_CT_TCP_FLAG_*: WINDOW_SCALE 0x01, SACK_PERM 0x02, BE_LIBERAL 0x08 */
 
 	/* SCTP: state by enum sctp_conntrack, verification tags; DCCP: state, role */
 	uint8_t sctp_state;
@@ -84,13 +85,13 @@ struct dsaa_flow {
 	uint64_t dccp_handshake_seq;
 
 	/* the rare parts */
-	uint8_t has;		       /* enum dsaa_flow_has */
+	uint8_t has; /* enum dsaa_flow_has */
 	uint8_t master_proto;
-	uint16_t reply_zone;	       /* one of both zones is 0 */
-	char helper[DSAA_HELPER_MAX];  /* the helper's name, padded with NULs; empty: none */
+	uint16_t reply_zone;		 /* one of both zones is 0 */
+	char helper[DSAA_HELPER_MAX];	 /* the helper's name, padded with NULs; empty: none */
 	uint8_t labels[DSAA_LABELS_LEN]; /* in the kernel's order */
-	struct dsaa_seqadj seqadj[2];  /* [0] original, [1] reply direction */
-	struct dsaa_tuple master;      /* its original tuple; family and zone are the same */
+	struct dsaa_seqadj seqadj[2];	 /* [0] original, [1] reply direction */
+	struct dsaa_tuple master;	 /* its original tuple; family and zone are the same */
 
 	/* the kernel's CTA_ID; meaningful in one kernel only, never sent */
 	uint32_t id;
@@ -172,7 +173,7 @@ struct dsaa_timeouts {
  * must not all end in the same second.
  */
 uint32_t dsaa_flow_adopted_timeout_s(const struct dsaa_flow *f, const struct dsaa_timeouts *t);
-#define DSAA_ADOPTED_GRACE_S 120u
+#define DSAA_ADOPTED_GRACE_S  120u
 #define DSAA_ADOPTED_SPREAD_S 60u
 
 /*

@@ -9,13 +9,13 @@
 enum dsaa_limits {
 	/* sites, numbered 1..DSAA_SITES_MAX; number 0 means "ours" in a mark */
 	DSAA_SITES_MAX = 16,
-	DSAA_SITE_NAME_MAX = 32,	 /* bytes with the final NUL */
+	DSAA_SITE_NAME_MAX = 32, /* bytes with the final NUL */
 	DSAA_SITE_SYNC_ADDRESSES_MAX = 4,
 	DSAA_LOCAL_ADDRESSES_MAX = 4096,
 	DSAA_NO_SYNC_PREFIXES_MAX = 64,
 	DSAA_TRACKED_ROUTES_MAX = 16,
 	DSAA_NAT_POOLS_MAX = 64,
-	DSAA_IFACES_MAX = 64,		 /* logical interfaces, see dsaa_encap.h */
+	DSAA_IFACES_MAX = 64, /* logical interfaces, see dsaa_encap.h */
 
 	/* sync protocol, see doc/protocol */
 	DSAA_MSG_HEADER_LEN = 8,
@@ -24,7 +24,7 @@ enum dsaa_limits {
 	DSAA_FLOWS_PER_MSG_MAX = 128,
 	DSAA_HASHES_PER_MSG_MAX = 8000,
 	DSAA_STATES_PER_MSG_MAX = 5000,
-	DSAA_RECORD_LEN_MAX = 480,	 /* one encoded flow record */
+	DSAA_RECORD_LEN_MAX = 480, /* one encoded flow record */
 
 	/* expectations of helpers, ours and the peers' together; changes of them in one step */
 	DSAA_EXPECTS_MAX = 1024,
@@ -43,8 +43,9 @@ enum dsaa_limits {
 	/* correction */
 	DSAA_PACKET_MAX = 65535,
 	DSAA_VNI_MAX = 0xffffff,
-	DSAA_COUNTED_PREFIXES_MAX = 256, /* of "advertise", for which corrected packets are counted */
-	DSAA_IP6_EXTENSIONS_MAX = 16,	 /* extension headers of a packet that are stepped over */
+	DSAA_COUNTED_PREFIXES_MAX =
+		256,		      /* of "advertise", for which corrected packets are counted */
+	DSAA_IP6_EXTENSIONS_MAX = 16, /* extension headers of a packet that are stepped over */
 };
 
 #endif

@@ -116,8 +116,7 @@ const struct dsaa_log_entry *dsaa_log_after(const struct dsaa_log *log, uint64_t
 	return NULL;
 }
 
-const struct dsaa_log_entry *dsaa_log_find(const struct dsaa_log *log,
-					   const struct dsaa_flow *flow)
+const struct dsaa_log_entry *dsaa_log_find(const struct dsaa_log *log, const struct dsaa_flow *flow)
 {
 	uint32_t at = entry_find(log, flow);
 

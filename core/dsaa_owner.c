@@ -90,9 +90,8 @@ enum dsaa_owner_decision dsaa_owner_decide(const struct dsaa_flow *existing,
 					   dsaa_site_id sender, dsaa_site_id local)
 {
 	unsigned owner = dsaa_mark_owner(existing->mark, mark_mask);
-	enum dsaa_owner_decision win = dsaa_flow_key_equal(existing, incoming)
-					       ? DSAA_OWNER_TAKE
-					       : DSAA_OWNER_REPLACE;
+	enum dsaa_owner_decision win = dsaa_flow_key_equal(existing, incoming) ? DSAA_OWNER_TAKE :
+										 DSAA_OWNER_REPLACE;
 
 	/* nobody can tell us about our own connections */
 	if (sender == local || sender == 0)
@@ -156,7 +155,7 @@ static enum dsaa_verdict verdict_no_entry(const struct dsaa_packet_facts *f, uns
 		return say(DSAA_VERDICT_LOCAL, reason, DSAA_R_NO_PEER); /* L8 */
 	if (f->may_wait)
 		return say(DSAA_VERDICT_HOLD, reason, DSAA_R_HELD); /* H1 */
-	if (f->class == DSAA_PKT_MIDSTREAM)			       /* L9 */
+	if (f->class == DSAA_PKT_MIDSTREAM)			    /* L9 */
 		return say(DSAA_VERDICT_OFFER, reason, DSAA_R_OFFERED_MIDSTREAM);
 	if (f->class == DSAA_PKT_NEW_TO_POOL)
 		return say(DSAA_VERDICT_OFFER, reason, DSAA_R_OFFERED_POOL);
@@ -175,7 +174,7 @@ static enum dsaa_verdict verdict_refused(const struct dsaa_packet_facts *f, unsi
 	if (entry || !f->any_peer_alive)
 		return say(DSAA_VERDICT_DROP, reason, DSAA_R_REFUSED); /* R4 */
 	if (f->may_wait)
-		return say(DSAA_VERDICT_HOLD, reason, DSAA_R_HELD); /* H1 */
+		return say(DSAA_VERDICT_HOLD, reason, DSAA_R_HELD);    /* H1 */
 	return say(DSAA_VERDICT_OFFER, reason, DSAA_R_OFFERED_POLICY); /* R3 */
 }
 

@@ -66,16 +66,16 @@ enum dsaa_verdict {
 	DSAA_VERDICT_HOLD,    /* waits for its state */
 	DSAA_VERDICT_NEW,     /* may open a connection here */
 	DSAA_VERDICT_DROP,
-	DSAA_VERDICT_OFFER,   /* second chance: offered to the peers ("correct" to an operator) */
+	DSAA_VERDICT_OFFER, /* second chance: offered to the peers ("correct" to an operator) */
 };
 
 /* How the conntrack of the receiving kernel sees the packet. */
 enum dsaa_packet_class {
-	DSAA_PKT_HAS_ENTRY, /* belongs to an entry; OWNER tells whose */
-	DSAA_PKT_INVALID,   /* no entry, and cannot open one */
-	DSAA_PKT_MIDSTREAM, /* TCP without SYN that would be picked up as new */
+	DSAA_PKT_HAS_ENTRY,   /* belongs to an entry; OWNER tells whose */
+	DSAA_PKT_INVALID,     /* no entry, and cannot open one */
+	DSAA_PKT_MIDSTREAM,   /* TCP without SYN that would be picked up as new */
 	DSAA_PKT_NEW_TO_POOL, /* would open a connection to another site's NAT pool */
-	DSAA_PKT_NEW,	    /* may open a connection */
+	DSAA_PKT_NEW,	      /* may open a connection */
 };
 
 struct dsaa_packet_facts {
@@ -86,8 +86,8 @@ struct dsaa_packet_facts {
 	bool from_peer;		  /* came through the correction tunnel */
 	bool second_chance;	  /* ... and carries the second-chance flag */
 	bool any_peer_alive;
-	bool refused;		  /* the operator's policy would drop it: it never stays here */
-	bool may_wait;		  /* 'correction hold' is set, and it has not waited yet */
+	bool refused;  /* the operator's policy would drop it: it never stays here */
+	bool may_wait; /* 'correction hold' is set, and it has not waited yet */
 };
 
 /*

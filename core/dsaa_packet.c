@@ -31,7 +31,7 @@ struct layer3 {
 	bool fragment;
 	bool later_fragment; /* nothing of the transport header is in it */
 	const uint8_t *l4;
-	size_t have; /* bytes at l4 */
+	size_t have;  /* bytes at l4 */
 	size_t total; /* as the header says */
 };
 

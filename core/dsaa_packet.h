@@ -10,11 +10,11 @@
 
 struct dsaa_packet {
 	uint8_t family;
-	uint8_t proto; /* the transport protocol after IPv6 extension headers */
-	bool fragment; /* not the whole datagram: ports may be missing */
-	bool icmp_error; /* quotes another packet: TUPLE is that packet's tuple, reversed, so
+	uint8_t proto;	     /* the transport protocol after IPv6 extension headers */
+	bool fragment;	     /* not the whole datagram: ports may be missing */
+	bool icmp_error;     /* quotes another packet: TUPLE is that packet's tuple, reversed, so
 			    that it looks like a packet of the same direction as the error */
-	bool tcp_syn;	 /* SYN set, ACK not set */
+	bool tcp_syn;	     /* SYN set, ACK not set */
 	uint8_t tuple_proto; /* protocol of TUPLE (differs from proto for an ICMP error) */
 	struct dsaa_tuple tuple; /* as in dsaa_flow.h */
 	uint16_t total_len;

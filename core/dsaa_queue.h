@@ -13,12 +13,12 @@
 enum dsaa_queue {
 	/* 1..DSAA_SITES_MAX: the packet has an entry, owned by the site of that number */
 	DSAA_QUEUE_INVALID = DSAA_SITES_MAX + 1, /* no entry, cannot open one */
-	DSAA_QUEUE_MIDSTREAM, /* TCP without SYN, would be picked up as new */
-	DSAA_QUEUE_POOL,      /* would open a connection to another site's NAT pool */
-	DSAA_QUEUE_PEER,      /* came from a peer and has no entry, or a foreign one */
+	DSAA_QUEUE_MIDSTREAM,			 /* TCP without SYN, would be picked up as new */
+	DSAA_QUEUE_POOL, /* would open a connection to another site's NAT pool */
+	DSAA_QUEUE_PEER, /* came from a peer and has no entry, or a foreign one */
 	/* the operator's own rules put it here in place of dropping it: documented, never renumber */
 	DSAA_QUEUE_POLICY,
-	DSAA_QUEUES,	      /* numbers taken, counted from the base */
+	DSAA_QUEUES, /* numbers taken, counted from the base */
 };
 
 /* Where the queues begin unless the caller says otherwise. */

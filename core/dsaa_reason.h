@@ -7,6 +7,7 @@
 #ifndef DSAA_REASON_H
 #define DSAA_REASON_H
 
+/* clang-format off */
 #define DSAA_REASON_LIST(X)                                                                       \
 	X(0, NONE, "none", "nothing to tell", "")                                                 \
 	/* why a session is not up (1-31); these may travel on the wire */                         \
@@ -117,6 +118,7 @@
 	  "check the site-sync link and its MTU")                                                 \
 	X(89, TUN_FAILED, "deliver-failed", "the packet could not be handed to the stack", "")    \
 	X(90, UNREADABLE, "packet-unreadable", "a queued packet that cannot be read: dropped", "")
+/* clang-format on */
 
 enum dsaa_reason {
 #define DSAA_REASON_ENUM(num, name, text, meaning, remedy) DSAA_R_##name = (num),

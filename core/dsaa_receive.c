@@ -108,8 +108,10 @@ static void send_ack(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	struct dsaa_msg m = {
 		.type = DSAA_MSG_ACK,
-		.ack = { .epoch = p->epoch, .seq = p->rx_seq,
-			 .applied = p->session_applied, .rejected = p->session_rejected },
+		.ack = { .epoch = p->epoch,
+			 .seq = p->rx_seq,
+			 .applied = p->session_applied,
+			 .rejected = p->session_rejected },
 	};
 
 	dsaa_act_message(e, p, &m);
@@ -165,8 +167,8 @@ static void note_named(struct dsaa_engine *e, const struct dsaa_peer *p,
  * Turns the records of a message into operations; counts what is refused at once. Only those of
  * FLOWS (not DUMPED) have a sequence number.
  */
-static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
-			 const struct dsaa_msg_flows *m, bool bulk, bool dumped)
+static void take_records(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_flows *m,
+			 bool bulk, bool dumped)
 {
 	e->op_count = 0;
 	e->apply_round = 1;
@@ -200,8 +202,7 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p,
 	}
 }
 
-static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p,
-			      const struct dsaa_msg *m)
+static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m)
 {
 	enum dsaa_purpose purpose = m->type == DSAA_MSG_FLOWS	   ? DSAA_FOR_FLOWS :
 				    m->type == DSAA_MSG_BULK_FLOWS ? DSAA_FOR_BULK_FLOWS :

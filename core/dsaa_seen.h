@@ -10,8 +10,8 @@
 #include "core/dsaa_types.h"
 
 struct dsaa_seen {
-	uint64_t *slots; /* hash with bit 0 as the mark; 0: empty */
-	uint64_t seed;	 /* of positions: nobody shall choose hashes that pile up */
+	uint64_t *slots;   /* hash with bit 0 as the mark; 0: empty */
+	uint64_t seed;	   /* of positions: nobody shall choose hashes that pile up */
 	uint32_t capacity; /* power of two */
 	uint32_t used;
 	bool overflow; /* an add did not fit: absence means nothing any more */
@@ -50,7 +50,7 @@ void dsaa_seen_add_state(struct dsaa_seen *s, uint64_t hash, uint32_t state);
 
 enum dsaa_seen_match {
 	DSAA_SEEN_ABSENT,
-	DSAA_SEEN_EQUAL, /* marked now */
+	DSAA_SEEN_EQUAL,   /* marked now */
 	DSAA_SEEN_DIFFERS, /* there, with another state: not marked */
 };
 enum dsaa_seen_match dsaa_seen_match_state(struct dsaa_seen *s, uint64_t hash, uint32_t state);

@@ -170,8 +170,8 @@ static void owe_bulk(struct dsaa_engine *e, struct dsaa_peer *p)
  * True when the peer, which claims to hold what this run owned at a sequence, lacks nothing but
  * what the log still tells. What it was sent before BASE came with the bulk.
  */
-static bool may_resume(const struct dsaa_engine *e, const struct dsaa_peer *p,
-		       uint64_t known_epoch, uint64_t from)
+static bool may_resume(const struct dsaa_engine *e, const struct dsaa_peer *p, uint64_t known_epoch,
+		       uint64_t from)
 {
 	return (p->capabilities & DSAA_CAP_RESUME) && p->in_step && known_epoch >= e->boot_epoch &&
 	       known_epoch <= e->epoch && dsaa_log_reaches(&e->log, from);
@@ -223,8 +223,8 @@ static const struct dsaa_log_entry *next_change(struct dsaa_engine *e, uint64_t 
 	struct dsaa_log_entry child;
 	struct dsaa_flow key;
 
-	while ((le = dsaa_log_after(&e->log, cursor)) &&
-	       le->record.flow.has & DSAA_HAS_MASTER && le->record.op == DSAA_OP_UPSERT) {
+	while ((le = dsaa_log_after(&e->log, cursor)) && le->record.flow.has & DSAA_HAS_MASTER &&
+	       le->record.op == DSAA_OP_UPSERT) {
 		key = le->record.flow;
 		key.proto = key.master_proto;
 		key.orig = key.master;
@@ -442,8 +442,8 @@ static void repeat_bulk(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	uint32_t again_ms = 2 * p->bulk_retry_ms;
 
-	if (!again_ms || dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->bulk_tx_at,
-								    2 * DSAA_BULK_RETRY_MAX_MS)))
+	if (!again_ms ||
+	    dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->bulk_tx_at, 2 * DSAA_BULK_RETRY_MAX_MS)))
 		again_ms = DSAA_BULK_RETRY_MS;
 	p->bulk_retry_ms = again_ms < DSAA_BULK_RETRY_MAX_MS ? again_ms : DSAA_BULK_RETRY_MAX_MS;
 	p->ours_confirmed = false;

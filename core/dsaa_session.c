@@ -117,8 +117,7 @@ static void ended(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 	}
 	dsaa_dump_forget(e, p);
 	dsaa_site_session_changed(e, p, reason);
-	schedule_connect(e, p,
-			 p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE);
+	schedule_connect(e, p, p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE);
 }
 
 void dsaa_session_lost(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
@@ -332,8 +331,8 @@ void dsaa_session_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 		if (silent_us >= (int64_t)e->cfg.hold_time_ms * 1000)
 			dsaa_session_close(e, p, DSAA_R_HOLD_EXPIRED, true);
 		else if (p->session == DSAA_SESSION_ESTABLISHED &&
-			 dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->last_sent,
-								    keepalive_ms(e, p))))
+			 dsaa_mono_reached(e->now,
+					   dsaa_mono_add_ms(p->last_sent, keepalive_ms(e, p))))
 			send_keepalive(e, p);
 		break;
 	}

@@ -146,7 +146,8 @@ static void note_death(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (!first.us)
 		return;
 	/* a site that was let in again and dies at once needs no three times */
-	if (!p->hold_back_ms && dsaa_mono_reached(e->now, dsaa_mono_add_ms(first, DSAA_DEATHS_WITHIN_MS)))
+	if (!p->hold_back_ms &&
+	    dsaa_mono_reached(e->now, dsaa_mono_add_ms(first, DSAA_DEATHS_WITHIN_MS)))
 		return;
 	p->hold_back_ms = p->hold_back_ms ? 2 * p->hold_back_ms : DSAA_HOLD_BACK_MIN_MS;
 	if (p->hold_back_ms > DSAA_HOLD_BACK_MAX_MS)
@@ -257,7 +258,8 @@ static void judge_bfd(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (!p->bfd_down_at.us)
 		return;
 	if (dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->last_received, DSAA_BFD_CONFIRM_MS)))
-		dsaa_session_close(e, p, DSAA_R_BFD_DOWN, true); /* if only one way is cut, it hears why */
+		dsaa_session_close(e, p, DSAA_R_BFD_DOWN,
+				   true); /* if only one way is cut, it hears why */
 	else if (!dsaa_mono_reached(e->now, dsaa_mono_add_ms(p->bfd_down_at, DSAA_BFD_DOUBT_MS)))
 		return;
 	p->bfd_down_at.us = 0;
@@ -326,7 +328,8 @@ static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned
 	if (p->state == DSAA_PEER_DEAD || (p->state == DSAA_PEER_ISOLATED && !refuses(reason)))
 		return p->state;
 	if (refuses(reason))
-		return reason == DSAA_R_VERSION_MISMATCH ? DSAA_PEER_INCOMPATIBLE : DSAA_PEER_REFUSED;
+		return reason == DSAA_R_VERSION_MISMATCH ? DSAA_PEER_INCOMPATIBLE :
+							   DSAA_PEER_REFUSED;
 	if ((p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE) &&
 	    reason == DSAA_R_CONNECT_FAILED)
 		return DSAA_PEER_DOWN; /* it is no longer there to refuse */

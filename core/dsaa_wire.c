@@ -264,8 +264,7 @@ static bool read_rare_part(struct dsaa_reader *v, uint8_t type, struct dsaa_flow
 		dsaa_reader_bytes(v, f->labels, DSAA_LABELS_LEN);
 		return true;
 	case ATTR_MASTER:
-		if (!take_part(f, DSAA_HAS_MASTER, len,
-			       f->family == 4 ? MASTER_LEN4 : MASTER_LEN6))
+		if (!take_part(f, DSAA_HAS_MASTER, len, f->family == 4 ? MASTER_LEN4 : MASTER_LEN6))
 			return false;
 		f->master_proto = dsaa_reader_u8(v);
 		read_tuple(v, f->family, &f->master);
@@ -626,8 +625,7 @@ static void write_bulk(struct dsaa_writer *w, const struct dsaa_msg *m)
 		dsaa_writer_u64(w, m->bulk.rejected);
 }
 
-static unsigned read_nothing(struct dsaa_reader *r, struct dsaa_msg *m,
-			     struct dsaa_record *records)
+static unsigned read_nothing(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
 {
 	(void)r;
 	(void)m;
@@ -641,8 +639,7 @@ static void write_nothing(struct dsaa_writer *w, const struct dsaa_msg *m)
 	(void)m;
 }
 
-static unsigned read_goodbye(struct dsaa_reader *r, struct dsaa_msg *m,
-			     struct dsaa_record *records)
+static unsigned read_goodbye(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
 {
 	(void)records;
 	m->goodbye.reason = dsaa_reader_u16(r);
@@ -684,8 +681,7 @@ static unsigned read_hashes(struct dsaa_reader *r, struct dsaa_msg *m, struct ds
 		return DSAA_R_NONE;
 	h->count = dsaa_reader_u16(r);
 	h->stride = n->stride;
-	if (!h->count || h->count > n->max ||
-	    dsaa_reader_left(r) != (size_t)h->count * n->stride)
+	if (!h->count || h->count > n->max || dsaa_reader_left(r) != (size_t)h->count * n->stride)
 		return DSAA_R_MALFORMED;
 	h->bytes = r->data + r->pos;
 	dsaa_reader_skip(r, dsaa_reader_left(r));

@@ -44,7 +44,7 @@ enum dsaa_msg_type {
 };
 
 /* Bits of the HELLO's capabilities: what the sender can do, of the newer minor versions. */
-#define DSAA_CAP_RESUME (UINT64_C(1) << 0) /* a session that goes on where the last one ended */
+#define DSAA_CAP_RESUME	  (UINT64_C(1) << 0) /* a session that goes on where the last one ended */
 #define DSAA_CAPABILITIES DSAA_CAP_RESUME
 
 enum dsaa_record_op {
@@ -84,15 +84,15 @@ struct dsaa_msg_keepalive {
 
 struct dsaa_msg_flows {
 	uint64_t epoch;
-	uint32_t bulk_id; /* BULK_FLOWS, and of the audit AUDIT_FLOWS; else 0 */
-	uint16_t count;	  /* 1..DSAA_FLOWS_PER_MSG_MAX */
+	uint32_t bulk_id;	     /* BULK_FLOWS, and of the audit AUDIT_FLOWS; else 0 */
+	uint16_t count;		     /* 1..DSAA_FLOWS_PER_MSG_MAX */
 	struct dsaa_record *records; /* decoding: array of the caller with room for the maximum */
 };
 
 /* Confirms, cumulatively, what the kernel of the sender of this message holds. */
 struct dsaa_msg_ack {
-	uint64_t epoch; /* of the owner whose records are confirmed */
-	uint64_t seq;	/* everything up to and including this one was handled */
+	uint64_t epoch;	   /* of the owner whose records are confirmed */
+	uint64_t seq;	   /* everything up to and including this one was handled */
 	uint64_t applied;  /* in this session */
 	uint64_t rejected; /* in this session */
 };
@@ -105,8 +105,8 @@ struct dsaa_msg_resume {
 
 struct dsaa_msg_bulk {
 	uint32_t bulk_id;
-	uint64_t count;	  /* END: flows sent; DONE: flows handled */
-	uint64_t digest;  /* END: XOR of key hashes sent; DONE: of flows handled */
+	uint64_t count;	   /* END: flows sent; DONE: flows handled */
+	uint64_t digest;   /* END: XOR of key hashes sent; DONE: of flows handled */
 	uint64_t rejected; /* DONE: handled, but not in the kernel (conflicts not counted) */
 };
 
@@ -120,17 +120,17 @@ struct dsaa_msg_hashes {
 	/* HASHES, WANT: 1..DSAA_HASHES_PER_MSG_MAX; STATES: 1..DSAA_STATES_PER_MSG_MAX; BEGIN,
 	 * END: 0 */
 	uint16_t count;
-	uint8_t stride;	      /* decoding: bytes of one */
-	const uint8_t *bytes; /* decoding: borrowed from the message; see dsaa_wire_hash() */
-	const uint64_t *list; /* encoding: of the caller */
+	uint8_t stride;		/* decoding: bytes of one */
+	const uint8_t *bytes;	/* decoding: borrowed from the message; see dsaa_wire_hash() */
+	const uint64_t *list;	/* encoding: of the caller */
 	const uint32_t *states; /* encoding STATES: of the caller */
 };
 
 /* What helpers of the sender expect (dsaa_expect.h), or do no longer. */
 struct dsaa_msg_expects {
 	uint64_t epoch;
-	uint8_t reset;	/* 1: nothing else of the sender is expected */
-	uint16_t count; /* 0..DSAA_EXPECTS_PER_MSG_MAX; 0 only with reset */
+	uint8_t reset;	      /* 1: nothing else of the sender is expected */
+	uint16_t count;	      /* 0..DSAA_EXPECTS_PER_MSG_MAX; 0 only with reset */
 	const uint8_t *bytes; /* decoding: checked records for dsaa_expect_read(), borrowed */
 	size_t len;
 	const struct dsaa_expect *const *list; /* encoding: of the caller */

@@ -24,8 +24,8 @@
 
 #define DISTANCE_NEVER_WINS 250
 /* zebra has told by then that it uses a route, if it does */
-#define ANSWER_MS	    1000
-#define NOT_PREFERRED	    "another route is preferred in zebra: it is not announced"
+#define ANSWER_MS     1000
+#define NOT_PREFERRED "another route is preferred in zebra: it is not announced"
 
 static struct event *t_selected;
 
@@ -118,7 +118,8 @@ static void clear_one(struct dsaa_advert *a)
 	}
 	if (rc)
 		flog_err(EC_DSAA_NETLINK,
-			 "advertise %pFX: the route that an earlier zebra left cannot be removed: %s",
+			 "advertise %pFX: the route that an earlier zebra left cannot be removed: "
+			 "%s",
 			 &a->prefix, safe_strerror(-rc));
 	else
 		zlog_info("advertise %pFX: removed the route that an earlier zebra left",

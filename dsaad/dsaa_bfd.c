@@ -30,7 +30,7 @@
 #include "dsaad/dsaa_zebra.h"
 
 /* zebra keeps eight bits of it with routes, of which this client has none */
-#define CLIENT_INSTANCE 3785
+#define CLIENT_INSTANCE	  3785
 #define DETECT_MULTIPLIER 3
 #define INTERVAL_MS	  100
 /* zebra says nothing when bfdd or the connection itself dies */
@@ -56,9 +56,9 @@ static enum dsaa_liveness told[DSAA_SITES_MAX + 1];
 static pid_t bfdd; /* that told us last; 0: not known */
 static struct event *t_watch;
 
-#define FOREACH_LINK(l)                                                                           \
-	for (unsigned s_ = 1; s_ <= DSAA_SITES_MAX; s_++)                                         \
-		for (unsigned i_ = 0; i_ < DSAA_SITE_SYNC_ADDRESSES_MAX; i_++)                    \
+#define FOREACH_LINK(l)                                                        \
+	for (unsigned s_ = 1; s_ <= DSAA_SITES_MAX; s_++)                      \
+		for (unsigned i_ = 0; i_ < DSAA_SITE_SYNC_ADDRESSES_MAX; i_++) \
 			if (((l) = links[s_][i_]))
 
 /* ------------------------------------------------------------------ what is told */

@@ -181,9 +181,8 @@ DEFPY_YANG(dsaa_cluster_id, dsaa_cluster_id_cmd, "cluster-id (0-4294967295)$id",
 }
 
 DEFPY_YANG(no_dsaa_cluster_id, no_dsaa_cluster_id_cmd, "no cluster-id [(0-4294967295)]",
-	   NO_STR
-	   "The number that all sites of one cluster share\n"
-	   "Cluster number\n")
+	   NO_STR "The number that all sites of one cluster share\n"
+		  "Cluster number\n")
 {
 	return set_leaf(vty, "cluster-id", "/cluster-id", NULL, true);
 }
@@ -219,10 +218,9 @@ DEFPY_YANG(dsaa_ha_mode, dsaa_ha_mode_cmd, "ha-mode <active-active|primary-up (0
 
 DEFPY_YANG(no_dsaa_ha_mode, no_dsaa_ha_mode_cmd,
 	   "no ha-mode [<active-active|primary-up [(0-4294967295)]>]",
-	   NO_STR
-	   "How the sites share the work\n"
-	   "Every site processes traffic\n"
-	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
+	   NO_STR "How the sites share the work\n"
+		  "Every site processes traffic\n"
+		  "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
 {
 	return set_active_active(vty);
 }
@@ -234,8 +232,7 @@ DEFPY_YANG(dsaa_primary_up, dsaa_primary_up_cmd, "primary-up (0-4294967295)$site
 }
 
 DEFPY_YANG(no_dsaa_primary_up, no_dsaa_primary_up_cmd, "no primary-up [(0-4294967295)]",
-	   NO_STR
-	   "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
+	   NO_STR "The primary site processes all traffic while it is up\n" SITE_NUMBER_STR)
 {
 	return set_active_active(vty);
 }
@@ -256,8 +253,7 @@ DEFPY_YANG(set_local_site, dsaa_local_site_cmd, "local-site (0-4294967295)$site"
 }
 
 DEFPY_YANG(no_dsaa_local_site, no_dsaa_local_site_cmd, "no local-site [(0-4294967295)]",
-	   NO_STR
-	   "The site that this router belongs to\n" SITE_NUMBER_STR)
+	   NO_STR "The site that this router belongs to\n" SITE_NUMBER_STR)
 {
 	return set_leaf(vty, "local-site", "/local-site", NULL, true);
 }
@@ -286,8 +282,7 @@ DEFPY_YANG_NOSH(dsaa_site, dsaa_site_cmd, "site (0-4294967295)$site",
 }
 
 DEFPY_YANG(no_dsaa_site, no_dsaa_site_cmd, "no site (0-4294967295)$site",
-	   NO_STR
-	   "One site of the cluster\n" SITE_NUMBER_STR)
+	   NO_STR "One site of the cluster\n" SITE_NUMBER_STR)
 {
 	char xpath[XPATH_MAXLEN];
 
@@ -319,9 +314,8 @@ DEFPY_YANG(dsaa_site_name, dsaa_site_name_cmd, "name WORD$name",
 }
 
 DEFPY_YANG(no_dsaa_site_name, no_dsaa_site_name_cmd, "no name [WORD]",
-	   NO_STR
-	   "A name for people\n"
-	   "The name\n")
+	   NO_STR "A name for people\n"
+		  "The name\n")
 {
 	nb_cli_enqueue_change(vty, "./name", NB_OP_DESTROY, NULL);
 	return apply(vty);
@@ -332,12 +326,10 @@ void dsaa_cli_show_site_name(struct vty *vty, const struct lyd_node *dnode, bool
 	vty_out(vty, "  name %s\n", yang_dnode_get_string(dnode, NULL));
 }
 
-DEFPY_YANG(dsaa_sync_address, dsaa_sync_address_cmd,
-	   "[no] sync-address <A.B.C.D|X:X::X:X>$address",
-	   NO_STR
-	   "An address of this site on a site-sync link\n"
-	   "IPv4 address\n"
-	   "IPv6 address\n")
+DEFPY_YANG(dsaa_sync_address, dsaa_sync_address_cmd, "[no] sync-address <A.B.C.D|X:X::X:X>$address",
+	   NO_STR "An address of this site on a site-sync link\n"
+		  "IPv4 address\n"
+		  "IPv6 address\n")
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -352,8 +344,7 @@ void dsaa_cli_show_sync_address(struct vty *vty, const struct lyd_node *dnode, b
 
 DEFPY_YANG(dsaa_uips, dsaa_uips_cmd, "[no] uips IFNAME$ifname <A.B.C.D/M|X:X::X:X/M>$address",
 	   NO_STR
-	   "An address of an interface, configured while this is the local site\n"
-	   INTERFACE_STR
+	   "An address of an interface, configured while this is the local site\n" INTERFACE_STR
 	   "IPv4 address with the length of its prefix\n"
 	   "IPv6 address with the length of its prefix\n")
 {
@@ -382,10 +373,9 @@ DEFPY_YANG(dsaa_probe, dsaa_probe_cmd, "probe <A.B.C.D|X:X::X:X>$address",
 }
 
 DEFPY_YANG(no_dsaa_probe, no_dsaa_probe_cmd, "no probe [<A.B.C.D|X:X::X:X>]",
-	   NO_STR
-	   "Where other sites look for this one through the network\n"
-	   "IPv4 address\n"
-	   "IPv6 address\n")
+	   NO_STR "Where other sites look for this one through the network\n"
+		  "IPv4 address\n"
+		  "IPv6 address\n")
 {
 	nb_cli_enqueue_change(vty, "./probe", NB_OP_DESTROY, NULL);
 	return apply(vty);
@@ -397,10 +387,9 @@ void dsaa_cli_show_probe(struct vty *vty, const struct lyd_node *dnode, bool def
 }
 
 DEFPY_YANG(dsaa_nat_pool, dsaa_nat_pool_cmd, "[no] nat-pool <A.B.C.D/M|X:X::X:X/M>$prefix",
-	   NO_STR
-	   "Addresses that the source NAT of this site uses\n"
-	   "IPv4 prefix\n"
-	   "IPv6 prefix\n")
+	   NO_STR "Addresses that the source NAT of this site uses\n"
+		  "IPv4 prefix\n"
+		  "IPv6 prefix\n")
 {
 	char text[PREFIX_STRLEN];
 
@@ -417,17 +406,15 @@ void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool 
 /* ------------------------------------------------------------------ sync */
 
 DEFPY_YANG(dsaa_sync_port, dsaa_sync_port_cmd, "sync port (0-4294967295)$port",
-	   SYNC_STR
-	   "TCP port of the session\n"
-	   "Port, 1 to 65535\n")
+	   SYNC_STR "TCP port of the session\n"
+		    "Port, 1 to 65535\n")
 {
 	return set_leaf(vty, "sync port", "/sync/port", port_str, false);
 }
 
 DEFPY_YANG(no_dsaa_sync_port, no_dsaa_sync_port_cmd, "no sync port [(0-4294967295)]",
-	   NO_STR SYNC_STR
-	   "TCP port of the session\n"
-	   "Port\n")
+	   NO_STR SYNC_STR "TCP port of the session\n"
+			   "Port\n")
 {
 	return set_leaf(vty, "sync port", "/sync/port", NULL, true);
 }
@@ -438,17 +425,15 @@ void dsaa_cli_show_sync_port(struct vty *vty, const struct lyd_node *dnode, bool
 }
 
 DEFPY_YANG(dsaa_key_file, dsaa_key_file_cmd, "sync key-file WORD$path",
-	   SYNC_STR
-	   "File with the pre-shared key\n"
-	   "Absolute path\n")
+	   SYNC_STR "File with the pre-shared key\n"
+		    "Absolute path\n")
 {
 	return set_leaf(vty, "sync key-file", "/sync/key-file", path, false);
 }
 
 DEFPY_YANG(no_dsaa_key_file, no_dsaa_key_file_cmd, "no sync key-file [WORD]",
-	   NO_STR SYNC_STR
-	   "File with the pre-shared key\n"
-	   "Absolute path\n")
+	   NO_STR SYNC_STR "File with the pre-shared key\n"
+			   "Absolute path\n")
 {
 	return set_leaf(vty, "sync key-file", "/sync/key-file", NULL, true);
 }
@@ -471,20 +456,20 @@ void dsaa_cli_show_insecure(struct vty *vty, const struct lyd_node *dnode, bool 
 }
 
 DEFPY_YANG(dsaa_sync_protocol, dsaa_sync_protocol_cmd,
-	   "[no$no1] sync protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol [no$no2]",
-	   NO_STR SYNC_STR
-	   "Replicate connections of this protocol, which is the default\n"
-	   "TCP\n"
-	   "UDP\n"
-	   "ICMP and ICMPv6\n"
-	   "SCTP\n"
-	   "DCCP\n"
-	   "UDP-Lite\n"
-	   "GRE\n"
-	   "IPsec ESP\n"
-	   "IPsec AH\n"
-	   "Any protocol by its number, 1 to 255\n"
-	   "Do not replicate them\n")
+	   "[no$no1] sync protocol "
+	   "<tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol [no$no2]",
+	   NO_STR SYNC_STR "Replicate connections of this protocol, which is the default\n"
+			   "TCP\n"
+			   "UDP\n"
+			   "ICMP and ICMPv6\n"
+			   "SCTP\n"
+			   "DCCP\n"
+			   "UDP-Lite\n"
+			   "GRE\n"
+			   "IPsec ESP\n"
+			   "IPsec AH\n"
+			   "Any protocol by its number, 1 to 255\n"
+			   "Do not replicate them\n")
 {
 	int number = dsaa_protocol_number(protocol);
 	const char *name = number > 0 ? dsaa_protocol_name(number) : NULL;
@@ -512,21 +497,21 @@ static const char *protocol_word(const char *typed)
 }
 
 DEFPY_YANG(dsaa_sync_delay, dsaa_sync_delay_cmd,
-	   "sync delay (0-4294967295)$seconds [protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol]",
-	   SYNC_STR
-	   "Replicate only connections that live longer\n"
-	   "Seconds, 0 to 60\n"
-	   "Those of this protocol\n"
-	   "TCP\n"
-	   "UDP\n"
-	   "ICMP and ICMPv6\n"
-	   "SCTP\n"
-	   "DCCP\n"
-	   "UDP-Lite\n"
-	   "GRE\n"
-	   "IPsec ESP\n"
-	   "IPsec AH\n"
-	   "Any protocol by its number, 1 to 255\n")
+	   "sync delay (0-4294967295)$seconds [protocol "
+	   "<tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol]",
+	   SYNC_STR "Replicate only connections that live longer\n"
+		    "Seconds, 0 to 60\n"
+		    "Those of this protocol\n"
+		    "TCP\n"
+		    "UDP\n"
+		    "ICMP and ICMPv6\n"
+		    "SCTP\n"
+		    "DCCP\n"
+		    "UDP-Lite\n"
+		    "GRE\n"
+		    "IPsec ESP\n"
+		    "IPsec AH\n"
+		    "Any protocol by its number, 1 to 255\n")
 {
 	char xpath[XPATH_MAXLEN];
 
@@ -542,21 +527,21 @@ DEFPY_YANG(dsaa_sync_delay, dsaa_sync_delay_cmd,
 }
 
 DEFPY_YANG(no_dsaa_sync_delay, no_dsaa_sync_delay_cmd,
-	   "no sync delay [(0-4294967295)] [protocol <tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol]",
-	   NO_STR SYNC_STR
-	   "Replicate only connections that live longer\n"
-	   "Seconds\n"
-	   "Those of this protocol\n"
-	   "TCP\n"
-	   "UDP\n"
-	   "ICMP and ICMPv6\n"
-	   "SCTP\n"
-	   "DCCP\n"
-	   "UDP-Lite\n"
-	   "GRE\n"
-	   "IPsec ESP\n"
-	   "IPsec AH\n"
-	   "Any protocol by its number, 1 to 255\n")
+	   "no sync delay [(0-4294967295)] [protocol "
+	   "<tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol]",
+	   NO_STR SYNC_STR "Replicate only connections that live longer\n"
+			   "Seconds\n"
+			   "Those of this protocol\n"
+			   "TCP\n"
+			   "UDP\n"
+			   "ICMP and ICMPv6\n"
+			   "SCTP\n"
+			   "DCCP\n"
+			   "UDP-Lite\n"
+			   "GRE\n"
+			   "IPsec ESP\n"
+			   "IPsec AH\n"
+			   "Any protocol by its number, 1 to 255\n")
 {
 	char xpath[XPATH_MAXLEN];
 
@@ -582,8 +567,7 @@ void dsaa_cli_show_protocol_delay(struct vty *vty, const struct lyd_node *dnode,
 }
 
 DEFPY_YANG(dsaa_no_sync, dsaa_no_sync_cmd, "[no] sync prefix <A.B.C.D/M|X:X::X:X/M>$prefix",
-	   "Never replicate\n" SYNC_STR
-	   "Connections from or to these addresses\n"
+	   "Never replicate\n" SYNC_STR "Connections from or to these addresses\n"
 	   "IPv4 prefix\n"
 	   "IPv6 prefix\n")
 {
@@ -604,8 +588,7 @@ void dsaa_cli_show_no_sync(struct vty *vty, const struct lyd_node *dnode, bool d
 
 DEFPY_YANG(dsaa_correction_interface, dsaa_correction_interface_cmd,
 	   "[no] correction interface IFNAME$ifname",
-	   NO_STR CORRECTION_STR
-	   "Where foreign packets are caught\n" INTERFACE_STR)
+	   NO_STR CORRECTION_STR "Where foreign packets are caught\n" INTERFACE_STR)
 {
 	return set_leaf_list(vty, "correction interface", "./correction/interface",
 			     "/correction/interface", ifname, no);
@@ -619,26 +602,24 @@ void dsaa_cli_show_correction_interface(struct vty *vty, const struct lyd_node *
 
 DEFPY_YANG(dsaa_correction_mode, dsaa_correction_mode_cmd,
 	   "correction mode <auto|kernel|nfqueue|off|observe>$mode",
-	   CORRECTION_STR
-	   "Which data path is used\n"
-	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
-	   "Kernel fast path, NFQUEUE for what it leaves\n"
-	   "NFQUEUE only\n"
-	   "No correction\n"
-	   "No correction: only count what would be corrected\n")
+	   CORRECTION_STR "Which data path is used\n"
+			  "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
+			  "Kernel fast path, NFQUEUE for what it leaves\n"
+			  "NFQUEUE only\n"
+			  "No correction\n"
+			  "No correction: only count what would be corrected\n")
 {
 	return set_leaf(vty, "correction mode", "/correction/mode", mode, false);
 }
 
 DEFPY_YANG(no_dsaa_correction_mode, no_dsaa_correction_mode_cmd,
 	   "no correction mode [<auto|kernel|nfqueue|off|observe>]",
-	   NO_STR CORRECTION_STR
-	   "Which data path is used\n"
-	   "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
-	   "Kernel fast path, NFQUEUE for what it leaves\n"
-	   "NFQUEUE only\n"
-	   "No correction\n"
-	   "No correction: only count what would be corrected\n")
+	   NO_STR CORRECTION_STR "Which data path is used\n"
+				 "Kernel fast path where the kernel can, NFQUEUE for the rest\n"
+				 "Kernel fast path, NFQUEUE for what it leaves\n"
+				 "NFQUEUE only\n"
+				 "No correction\n"
+				 "No correction: only count what would be corrected\n")
 {
 	return set_leaf(vty, "correction mode", "/correction/mode", NULL, true);
 }
@@ -649,9 +630,8 @@ void dsaa_cli_show_correction_mode(struct vty *vty, const struct lyd_node *dnode
 }
 
 DEFPY_YANG(dsaa_mark_mask, dsaa_mark_mask_cmd, "correction mark-mask WORD$mask",
-	   CORRECTION_STR
-	   "The bits of the conntrack mark that hold the owner\n"
-	   "One run of 4 to 16 bits, as 0xff000000\n")
+	   CORRECTION_STR "The bits of the conntrack mark that hold the owner\n"
+			  "One run of 4 to 16 bits, as 0xff000000\n")
 {
 	unsigned long long value;
 	char *end, text[16];
@@ -659,17 +639,17 @@ DEFPY_YANG(dsaa_mark_mask, dsaa_mark_mask_cmd, "correction mark-mask WORD$mask",
 	errno = 0;
 	value = strtoull(mask, &end, 0);
 	if (!isdigit((unsigned char)*mask) || *end || errno || value > UINT32_MAX)
-		return refuse(vty,
-			      "correction mark-mask %s: it is no number of 32 bits, such as 0xff000000",
-			      mask);
+		return refuse(
+			vty,
+			"correction mark-mask %s: it is no number of 32 bits, such as 0xff000000",
+			mask);
 	snprintf(text, sizeof(text), "%llu", value);
 	return set_leaf(vty, "correction mark-mask", "/correction/mark-mask", text, false);
 }
 
 DEFPY_YANG(no_dsaa_mark_mask, no_dsaa_mark_mask_cmd, "no correction mark-mask [WORD]",
-	   NO_STR CORRECTION_STR
-	   "The bits of the conntrack mark that hold the owner\n"
-	   "Mask\n")
+	   NO_STR CORRECTION_STR "The bits of the conntrack mark that hold the owner\n"
+				 "Mask\n")
 {
 	return set_leaf(vty, "correction mark-mask", "/correction/mark-mask", NULL, true);
 }
@@ -680,17 +660,15 @@ void dsaa_cli_show_mark_mask(struct vty *vty, const struct lyd_node *dnode, bool
 }
 
 DEFPY_YANG(dsaa_hold, dsaa_hold_cmd, "correction hold (0-4294967295)$ms",
-	   CORRECTION_STR
-	   "How long a packet of unknown connection may wait for its state\n"
-	   "Milliseconds, 0 to 1000\n")
+	   CORRECTION_STR "How long a packet of unknown connection may wait for its state\n"
+			  "Milliseconds, 0 to 1000\n")
 {
 	return set_leaf(vty, "correction hold", "/correction/hold", ms_str, false);
 }
 
 DEFPY_YANG(no_dsaa_hold, no_dsaa_hold_cmd, "no correction hold [(0-4294967295)]",
-	   NO_STR CORRECTION_STR
-	   "How long a packet of unknown connection may wait for its state\n"
-	   "Milliseconds\n")
+	   NO_STR CORRECTION_STR "How long a packet of unknown connection may wait for its state\n"
+				 "Milliseconds\n")
 {
 	return set_leaf(vty, "correction hold", "/correction/hold", NULL, true);
 }
@@ -701,18 +679,16 @@ void dsaa_cli_show_hold(struct vty *vty, const struct lyd_node *dnode, bool defa
 }
 
 DEFPY_YANG(set_correction_port, dsaa_correction_port_cmd, "correction port (0-4294967295)$port",
-	   CORRECTION_STR
-	   "UDP port of the tunnel, by default the port after that of the session\n"
-	   "Port, 1 to 65535\n")
+	   CORRECTION_STR "UDP port of the tunnel, by default the port after that of the session\n"
+			  "Port, 1 to 65535\n")
 {
 	return set_leaf(vty, "correction port", "/correction/port", port_str, false);
 }
 
 DEFPY_YANG(no_dsaa_correction_port, no_dsaa_correction_port_cmd,
 	   "no correction port [(0-4294967295)]",
-	   NO_STR CORRECTION_STR
-	   "UDP port of the tunnel\n"
-	   "Port\n")
+	   NO_STR CORRECTION_STR "UDP port of the tunnel\n"
+				 "Port\n")
 {
 	return set_leaf(vty, "correction port", "/correction/port", NULL, true);
 }
@@ -729,8 +705,7 @@ DEFPY_YANG(dsaa_advertise, dsaa_advertise_cmd,
 	   "A prefix to announce\n"
 	   "IPv4 prefix\n"
 	   "IPv6 prefix\n"
-	   "One site is active, the others are backup\n" SITE_NUMBER_STR
-	   "Every site is active\n")
+	   "One site is active, the others are backup\n" SITE_NUMBER_STR "Every site is active\n")
 {
 	char text[PREFIX_STRLEN], xpath[XPATH_MAXLEN];
 
@@ -747,12 +722,11 @@ DEFPY_YANG(dsaa_advertise, dsaa_advertise_cmd,
 
 DEFPY_YANG(no_dsaa_advertise, no_dsaa_advertise_cmd,
 	   "no advertise <A.B.C.D/M|X:X::X:X/M>$prefix [<site (0-4294967295)|all>]",
-	   NO_STR
-	   "A prefix to announce\n"
-	   "IPv4 prefix\n"
-	   "IPv6 prefix\n"
-	   "One site is active, the others are backup\n" SITE_NUMBER_STR
-	   "Every site is active\n")
+	   NO_STR "A prefix to announce\n"
+		  "IPv4 prefix\n"
+		  "IPv6 prefix\n"
+		  "One site is active, the others are backup\n" SITE_NUMBER_STR
+		  "Every site is active\n")
 {
 	char text[PREFIX_STRLEN], xpath[XPATH_MAXLEN];
 
@@ -772,7 +746,8 @@ void dsaa_cli_show_advertise(struct vty *vty, const struct lyd_node *dnode, bool
 }
 
 DEFPY_YANG(dsaa_advertise_tag, dsaa_advertise_tag_cmd,
-	   "advertise-tag {active (0-4294967295)$active|backup (0-4294967295)$backup|drain (0-4294967295)$drain}",
+	   "advertise-tag {active (0-4294967295)$active|backup (0-4294967295)$backup|drain "
+	   "(0-4294967295)$drain}",
 	   "The tags that tell bgpd the state of a prefix\n"
 	   "Active\n"
 	   "Tag, 1 to 4294967295\n"
@@ -781,8 +756,10 @@ DEFPY_YANG(dsaa_advertise_tag, dsaa_advertise_tag_cmd,
 	   "Drain\n"
 	   "Tag, 1 to 4294967295\n")
 {
-	if ((active_str && !fits(vty, "advertise-tag active", "/advertise-tag/active", active_str)) ||
-	    (backup_str && !fits(vty, "advertise-tag backup", "/advertise-tag/backup", backup_str)) ||
+	if ((active_str &&
+	     !fits(vty, "advertise-tag active", "/advertise-tag/active", active_str)) ||
+	    (backup_str &&
+	     !fits(vty, "advertise-tag backup", "/advertise-tag/backup", backup_str)) ||
 	    (drain_str && !fits(vty, "advertise-tag drain", "/advertise-tag/drain", drain_str)))
 		return CMD_WARNING_CONFIG_FAILED;
 	if (active_str)
@@ -799,14 +776,13 @@ DEFPY_YANG(dsaa_advertise_tag, dsaa_advertise_tag_cmd,
 
 DEFPY_YANG(no_dsaa_advertise_tag, no_dsaa_advertise_tag_cmd,
 	   "no advertise-tag [{active (0-4294967295)|backup (0-4294967295)|drain (0-4294967295)}]",
-	   NO_STR
-	   "The tags that tell bgpd the state of a prefix\n"
-	   "Active\n"
-	   "Tag\n"
-	   "Backup\n"
-	   "Tag\n"
-	   "Drain\n"
-	   "Tag\n")
+	   NO_STR "The tags that tell bgpd the state of a prefix\n"
+		  "Active\n"
+		  "Tag\n"
+		  "Backup\n"
+		  "Tag\n"
+		  "Drain\n"
+		  "Tag\n")
 {
 	nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/active", NB_OP_DESTROY, NULL);
 	nb_cli_enqueue_change(vty, DSAA_XPATH "/advertise-tag/backup", NB_OP_DESTROY, NULL);
@@ -830,9 +806,8 @@ DEFPY_YANG(dsaa_advertise_table, dsaa_advertise_table_cmd, "advertise-table (0-4
 
 DEFPY_YANG(no_dsaa_advertise_table, no_dsaa_advertise_table_cmd,
 	   "no advertise-table [(0-4294967295)]",
-	   NO_STR
-	   "The table, or instance, from which bgpd takes the prefixes\n"
-	   "Table number\n")
+	   NO_STR "The table, or instance, from which bgpd takes the prefixes\n"
+		  "Table number\n")
 {
 	return set_leaf(vty, "advertise-table", "/advertise-table", NULL, true);
 }
@@ -858,10 +833,9 @@ DEFPY_YANG(dsaa_bfd, dsaa_bfd_cmd, "bfd [profile WORD$profile]",
 }
 
 DEFPY_YANG(no_dsaa_bfd, no_dsaa_bfd_cmd, "no bfd [profile$profile [WORD]]",
-	   NO_STR
-	   "BFD watches the peers on the site-sync links\n"
-	   "Use no profile\n"
-	   "Name of the profile\n")
+	   NO_STR "BFD watches the peers on the site-sync links\n"
+		  "Use no profile\n"
+		  "Name of the profile\n")
 {
 	nb_cli_enqueue_change(vty, profile ? DSAA_XPATH "/bfd/profile" : DSAA_XPATH "/bfd",
 			      NB_OP_DESTROY, NULL);
@@ -884,9 +858,8 @@ DEFPY_YANG(dsaa_hold_time, dsaa_hold_time_cmd, "hold-time (0-4294967295)$ms",
 }
 
 DEFPY_YANG(no_dsaa_hold_time, no_dsaa_hold_time_cmd, "no hold-time [(0-4294967295)]",
-	   NO_STR
-	   "A peer that is silent for this long is down\n"
-	   "Milliseconds\n")
+	   NO_STR "A peer that is silent for this long is down\n"
+		  "Milliseconds\n")
 {
 	return set_leaf(vty, "hold-time", "/hold-time", NULL, true);
 }
@@ -898,9 +871,9 @@ void dsaa_cli_show_hold_time(struct vty *vty, const struct lyd_node *dnode, bool
 
 DEFPY_YANG(dsaa_track, dsaa_track_cmd, "[no] track route <A.B.C.D/M|X:X::X:X/M>$prefix",
 	   NO_STR "What this router needs to serve\n"
-	   "A route; without it the other sites take over\n"
-	   "IPv4 prefix\n"
-	   "IPv6 prefix\n")
+		  "A route; without it the other sites take over\n"
+		  "IPv4 prefix\n"
+		  "IPv6 prefix\n")
 {
 	char text[PREFIX_STRLEN];
 
@@ -926,11 +899,10 @@ DEFPY_YANG(dsaa_split_brain, dsaa_split_brain_cmd,
 
 DEFPY_YANG(no_dsaa_split_brain, no_dsaa_split_brain_cmd,
 	   "no split-brain [<adopt-on-demand|drop|primary>]",
-	   NO_STR
-	   "Connections of a site that lives, but cannot be reached on the site-sync link\n"
-	   "A connection is adopted when a packet of it arrives here\n"
-	   "Packets of them are dropped\n"
-	   "The primary site adopts them, the others drop\n")
+	   NO_STR "Connections of a site that lives, but cannot be reached on the site-sync link\n"
+		  "A connection is adopted when a packet of it arrives here\n"
+		  "Packets of them are dropped\n"
+		  "The primary site adopts them, the others drop\n")
 {
 	return set_leaf(vty, "split-brain", "/split-brain", NULL, true);
 }

@@ -15,25 +15,25 @@
 
 /* FRR 8.4: the event loop is called thread. */
 #include "thread.h"
-#define event_loop thread_master
-#define event thread
-#define event_add_read thread_add_read
-#define event_add_write thread_add_write
-#define event_add_timer thread_add_timer
+#define event_loop	     thread_master
+#define event		     thread
+#define event_add_read	     thread_add_read
+#define event_add_write	     thread_add_write
+#define event_add_timer	     thread_add_timer
 #define event_add_timer_msec thread_add_timer_msec
-#define event_add_event thread_add_event
-#define event_execute thread_execute
-#define event_cancel thread_cancel
-#define event_cancel_async thread_cancel_async
-#define event_is_scheduled thread_is_scheduled
-#define EVENT_ARG THREAD_ARG
-#define EVENT_FD THREAD_FD
-#define EVENT_VAL THREAD_VAL
-#define EVENT_OFF THREAD_OFF
+#define event_add_event	     thread_add_event
+#define event_execute	     thread_execute
+#define event_cancel	     thread_cancel
+#define event_cancel_async   thread_cancel_async
+#define event_is_scheduled   thread_is_scheduled
+#define EVENT_ARG	     THREAD_ARG
+#define EVENT_FD	     THREAD_FD
+#define EVENT_VAL	     THREAD_VAL
+#define EVENT_OFF	     THREAD_OFF
 
 /* Says which of libfrr's own debugs are on; 8.4 has none to say. */
-#define cmd_show_lib_debugs(vty)                                                                  \
-	do {                                                                                      \
+#define cmd_show_lib_debugs(vty) \
+	do {                     \
 	} while (0)
 
 #endif
@@ -67,9 +67,9 @@
 #ifdef DSAA_FRR_10
 #define dsaa_for_each_connected(ifp, c) frr_each (if_connected, (ifp)->connected, c)
 #else
-#define dsaa_for_each_connected(ifp, c)                                                           \
-	for (struct listnode *c##_node = listhead((ifp)->connected);                              \
-	     c##_node && ((c) = listgetdata(c##_node), (void)(c), true);                          \
+#define dsaa_for_each_connected(ifp, c)                                  \
+	for (struct listnode *c##_node = listhead((ifp)->connected);     \
+	     c##_node && ((c) = listgetdata(c##_node), (void)(c), true); \
 	     c##_node = listnextnode(c##_node))
 #endif
 
@@ -78,11 +78,11 @@
  * the path and writes the predicate itself, 10 wants the predicate.
  */
 #ifdef DSAA_FRR_10
-#define dsaa_cli_enqueue_leaf_list(vty, name, op, value)                                          \
-	do {                                                                                      \
-		char xpath_[XPATH_MAXLEN];                                                        \
-		snprintf(xpath_, sizeof(xpath_), "%s[.='%s']", name, value);                      \
-		nb_cli_enqueue_change(vty, xpath_, op, NULL);                                     \
+#define dsaa_cli_enqueue_leaf_list(vty, name, op, value)                     \
+	do {                                                                 \
+		char xpath_[XPATH_MAXLEN];                                   \
+		snprintf(xpath_, sizeof(xpath_), "%s[.='%s']", name, value); \
+		nb_cli_enqueue_change(vty, xpath_, op, NULL);                \
 	} while (0)
 #else
 #define dsaa_cli_enqueue_leaf_list nb_cli_enqueue_change

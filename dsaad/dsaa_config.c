@@ -32,9 +32,9 @@ static const struct {
 	const char *name;
 	uint8_t number;
 } protocols[] = {
-	{ "tcp", IPPROTO_TCP },	  { "udp", IPPROTO_UDP },	  { "icmp", IPPROTO_ICMP },
-	{ "sctp", IPPROTO_SCTP }, { "dccp", IPPROTO_DCCP },	  { "udplite", IPPROTO_UDPLITE },
-	{ "gre", IPPROTO_GRE },	  { "esp", IPPROTO_ESP },	  { "ah", IPPROTO_AH },
+	{ "tcp", IPPROTO_TCP },	      { "udp", IPPROTO_UDP },	{ "icmp", IPPROTO_ICMP },
+	{ "sctp", IPPROTO_SCTP },     { "dccp", IPPROTO_DCCP }, { "udplite", IPPROTO_UDPLITE },
+	{ "gre", IPPROTO_GRE },	      { "esp", IPPROTO_ESP },	{ "ah", IPPROTO_AH },
 	{ "icmpv6", IPPROTO_ICMPV6 },
 };
 
@@ -326,7 +326,8 @@ static uint8_t choose_site(uint32_t found, uint8_t before)
 
 	if ((found & (found - 1)) && found != complained)
 		flog_warn(EC_DSAA_SITE_CONFLICT,
-			  "interfaces carry sync-addresses of several sites; this is taken for site %u",
+			  "interfaces carry sync-addresses of several sites; this is taken for "
+			  "site %u",
 			  site);
 	complained = found;
 	return site;
@@ -381,7 +382,8 @@ static void config_reconcile(struct event *e)
 		if (now)
 			zlog_info("this is site %u (%s)", now, dsaa_conf.site[now].name);
 		else
-			zlog_info("the local site is not known: no interface carries a sync-address");
+			zlog_info(
+				"the local site is not known: no interface carries a sync-address");
 		local_site = now;
 	}
 	if (DSAA_DEBUG(DSAA_DEBUG_CONFIG))

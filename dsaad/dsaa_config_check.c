@@ -69,8 +69,8 @@ static bool ipaddr_same(const struct ipaddr *a, const struct ipaddr *b)
 {
 	if (a->ipa_type != b->ipa_type)
 		return false;
-	return IS_IPADDR_V4(a) ? IPV4_ADDR_SAME(&a->ipaddr_v4, &b->ipaddr_v4)
-			       : IPV6_ADDR_SAME(&a->ipaddr_v6, &b->ipaddr_v6);
+	return IS_IPADDR_V4(a) ? IPV4_ADDR_SAME(&a->ipaddr_v4, &b->ipaddr_v4) :
+				 IPV6_ADDR_SAME(&a->ipaddr_v6, &b->ipaddr_v6);
 }
 
 /* Equal addresses, whatever the prefix lengths. */
@@ -78,8 +78,8 @@ static bool host_same(const struct prefix *a, const struct prefix *b)
 {
 	if (a->family != b->family)
 		return false;
-	return a->family == AF_INET ? IPV4_ADDR_SAME(&a->u.prefix4, &b->u.prefix4)
-				    : IPV6_ADDR_SAME(&a->u.prefix6, &b->u.prefix6);
+	return a->family == AF_INET ? IPV4_ADDR_SAME(&a->u.prefix4, &b->u.prefix4) :
+				      IPV6_ADDR_SAME(&a->u.prefix6, &b->u.prefix6);
 }
 
 static bool host_is_ipaddr(const struct prefix *p, const struct ipaddr *ip)
@@ -100,8 +100,8 @@ static bool check_uips_address(const struct dsaa_uips *u, const struct complaint
 {
 	const struct prefix *p = &u->address;
 	unsigned bits = p->family == AF_INET ? 32 : 128;
-	const char *unfit = p->family == AF_INET ? ipv4_unfit(ntohl(p->u.prefix4.s_addr))
-						 : ipv6_unfit(&p->u.prefix6);
+	const char *unfit = p->family == AF_INET ? ipv4_unfit(ntohl(p->u.prefix4.s_addr)) :
+						   ipv6_unfit(&p->u.prefix6);
 	struct prefix net;
 
 	if (unfit)
@@ -115,13 +115,14 @@ static bool check_uips_address(const struct dsaa_uips *u, const struct complaint
 	apply_mask(&net);
 	if (host_same(&net, p))
 		return complain(to,
-				"site %u: uips %s %pFX: this is the address of the network, not of an interface in it",
+				"site %u: uips %s %pFX: this is the address of the network, not of "
+				"an interface in it",
 				u->site, u->ifname, p);
 	if (p->family == AF_INET &&
 	    (p->u.prefix4.s_addr | htonl(~0u << (32 - p->prefixlen))) == INADDR_BROADCAST)
-		return complain(to,
-				"site %u: uips %s %pFX: this is the broadcast address of its network",
-				u->site, u->ifname, p);
+		return complain(
+			to, "site %u: uips %s %pFX: this is the broadcast address of its network",
+			u->site, u->ifname, p);
 	return true;
 }
 
@@ -142,7 +143,8 @@ static bool check_sync_addresses(const struct dsaa_config *c, unsigned s,
 			for (unsigned k = 0; k < c->site[o].sync_addresses; k++)
 				if (ipaddr_same(ip, &c->site[o].sync_address[k]))
 					return complain(to,
-							"sync-address %pIA is on site %u and on site %u: it must be on one site only",
+							"sync-address %pIA is on site %u and on "
+							"site %u: it must be on one site only",
 							ip, o, s);
 	}
 	return true;
@@ -155,7 +157,8 @@ static bool check_uips_pair(const struct dsaa_uips *u, const struct dsaa_uips *v
 		return true;
 	if (u->site != v->site)
 		return complain(to,
-				"uips %pFX is on site %u and on site %u: an address must be on one site only",
+				"uips %pFX is on site %u and on site %u: an address must be on one "
+				"site only",
 				&u->address, v->site, u->site);
 	return complain(to, "site %u: uips %s %pFX: the address is on %s already", u->site,
 			u->ifname, &u->address, v->ifname);
@@ -179,7 +182,8 @@ static bool check_uips_unique(const struct dsaa_config *c, const struct dsaa_uip
 		for (unsigned i = 0; i < c->site[s].sync_addresses && s != u->site; i++)
 			if (host_is_ipaddr(&u->address, &c->site[s].sync_address[i]))
 				return complain(to,
-						"site %u: uips %s %pFX: the address is the sync-address of site %u",
+						"site %u: uips %s %pFX: the address is the "
+						"sync-address of site %u",
 						u->site, u->ifname, &u->address, s);
 	return true;
 }
@@ -198,7 +202,8 @@ static bool check_pools(const struct dsaa_config *c, unsigned s, const struct co
 				if (p->family == q->family &&
 				    (prefix_match(p, q) || prefix_match(q, p)))
 					return complain(to,
-							"site %u: nat-pool %pFX overlaps nat-pool %pFX of site %u",
+							"site %u: nat-pool %pFX overlaps nat-pool "
+							"%pFX of site %u",
 							s, p, q, o);
 			}
 	}
@@ -232,14 +237,16 @@ static bool check_mark_mask(const struct dsaa_config *c, const struct complaint 
 
 	if (!dsaa_mark_mask_valid(c->mark_mask))
 		return complain(to,
-				"correction mark-mask 0x%08x: it must be one run of 4 to 16 bits without a gap",
+				"correction mark-mask 0x%08x: it must be one run of 4 to 16 bits "
+				"without a gap",
 				c->mark_mask);
 	max = dsaa_mark_sites_max(c->mark_mask);
 	for (unsigned s = max + 1; s <= DSAA_SITES_MAX; s++)
 		if (c->site[s].configured)
-			return complain(to,
-					"site %u: correction mark-mask 0x%08x holds site numbers up to %u",
-					s, c->mark_mask, max);
+			return complain(
+				to,
+				"site %u: correction mark-mask 0x%08x holds site numbers up to %u",
+				s, c->mark_mask, max);
 	return true;
 }
 
@@ -250,8 +257,8 @@ static bool check_adverts(const struct dsaa_config *c, const struct complaint *t
 	frr_each (dsaa_advert_list_const, &c->adverts, a) {
 		const struct prefix *p = &a->prefix;
 
-		if (p->family == AF_INET ? IPV4_CLASS_DE(ntohl(p->u.prefix4.s_addr))
-					 : IN6_IS_ADDR_MULTICAST(&p->u.prefix6))
+		if (p->family == AF_INET ? IPV4_CLASS_DE(ntohl(p->u.prefix4.s_addr)) :
+					   IN6_IS_ADDR_MULTICAST(&p->u.prefix6))
 			return complain(to, "advertise %pFX: a multicast prefix is not announced",
 					p);
 		if (p->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&p->u.prefix6) &&
@@ -260,7 +267,8 @@ static bool check_adverts(const struct dsaa_config *c, const struct complaint *t
 					p);
 		if (p->family == AF_INET && p->prefixlen >= 8 &&
 		    ntohl(p->u.prefix4.s_addr) >> 24 == 127)
-			return complain(to, "advertise %pFX: a loopback prefix is not announced", p);
+			return complain(to, "advertise %pFX: a loopback prefix is not announced",
+					p);
 	}
 	return true;
 }
@@ -281,7 +289,8 @@ static bool check_logical_interfaces(const struct dsaa_config *c, const struct c
 				continue;
 			if (n == DSAA_IFACES_MAX)
 				return complain(to,
-						"site %u: uips %s %pFX: there are %u interfaces with a uips already, the most there can be",
+						"site %u: uips %s %pFX: there are %u interfaces "
+						"with a uips already, the most there can be",
 						s, u->ifname, &u->address, n);
 			names[n++] = u->ifname;
 		}

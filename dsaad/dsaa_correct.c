@@ -34,7 +34,7 @@
 /* How long a start may take to be configured; until then what the last process left works on. */
 #define START_S 10
 /* packets that came from elsewhere: how many connections are remembered, and for how long */
-#define ELSEWHERE_TOLD 256
+#define ELSEWHERE_TOLD	   256
 #define ELSEWHERE_AGAIN_US 500000
 
 static struct dsaa_nfq_words words;
@@ -48,7 +48,7 @@ static struct dsaa_ct *find_ct;
 static _Atomic uint32_t find_mask;
 static _Atomic bool find_delayed; /* is there any 'sync delay' */
 static struct dsaa_rules_status rules;
-static char problem[256]; /* why correction does not run; empty when it does */
+static char problem[256];		   /* why correction does not run; empty when it does */
 static struct dsaa_rules_config installed; /* what the rules say that are in force */
 static uint32_t installed_use;
 /* Tunnel packets that the rules refused: by earlier ones, less what was cleared. */
@@ -101,9 +101,8 @@ static void add_peer_addresses(struct dsaa_rules_config *c, const struct dsaa_si
 
 static ifindex_t interface_of(const struct ipaddr *ip)
 {
-	struct interface *ifp =
-		if_lookup_address_local(&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6,
-					VRF_DEFAULT);
+	struct interface *ifp = if_lookup_address_local(
+		&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6, VRF_DEFAULT);
 
 	return ifp ? ifp->ifindex : 0;
 }
@@ -177,7 +176,10 @@ static void make_links(struct dsaa_nfq_peer *p, const struct dsaa_site *here,
  */
 static void seen_elsewhere(const struct dsaa_flow *f)
 {
-	static struct { uint64_t hash; int64_t at_us; } told[ELSEWHERE_TOLD];
+	static struct {
+		uint64_t hash;
+		int64_t at_us;
+	} told[ELSEWHERE_TOLD];
 	uint64_t hash = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED);
 	int64_t now_us = dsaa_mono_now().us;
 	unsigned at = hash % ELSEWHERE_TOLD;
@@ -449,7 +451,8 @@ static void look_after(void)
 
 	dsaa_nfq_status(nfq, &status);
 	if (!status.tun_ifindex || !if_nametoindex(TUN_NAME)) {
-		flog_warn(EC_DSAA_TUNNEL, "somebody removed the interface %s: made again", TUN_NAME);
+		flog_warn(EC_DSAA_TUNNEL, "somebody removed the interface %s: made again",
+			  TUN_NAME);
 		remove_rules();
 		close_queues();
 		return;
@@ -488,7 +491,8 @@ static bool just_started(void)
 
 	if (!first.us)
 		first = dsaa_mono_now();
-	return !was_wanted && dsaa_mono_diff_us(dsaa_mono_now(), first) < START_S * INT64_C(1000000);
+	return !was_wanted &&
+	       dsaa_mono_diff_us(dsaa_mono_now(), first) < START_S * INT64_C(1000000);
 }
 
 void dsaa_correct_reconcile(void)
@@ -717,7 +721,7 @@ const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)
 	}
 	tell_why(why, whylen,
 		 dsaa_conf.correction_mode == DSAA_CORRECTION_NFQUEUE ? "as configured" :
-									 "no fast path",
+									"no fast path",
 		 &status);
 	return "nfqueue";
 }

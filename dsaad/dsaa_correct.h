@@ -67,10 +67,10 @@ void dsaa_correct_say_warnings(void);
 
 /* dsaa_correct_trace.c: what "debug dsaa correction" shows. */
 struct dsaa_trace_filter {
-	bool set;	  /* else everything */
-	uint8_t protocol; /* 0: any */
+	bool set;		   /* else everything */
+	uint8_t protocol;	   /* 0: any */
 	struct dsaa_addr src, dst; /* family 0: any */
-	int sport, dport; /* -1: any */
+	int sport, dport;	   /* -1: any */
 };
 /* Main thread. */
 void dsaa_correct_trace_filter(const struct dsaa_trace_filter *f);

@@ -22,7 +22,7 @@ enum {
 static struct dsaa_fast *fast;
 static struct dsaa_fast_config config;
 static struct dsaa_fast_status status;
-static char none[256];   /* the programs cannot be loaded: why */
+static char none[256];	 /* the programs cannot be loaded: why */
 static char failed[256]; /* the last attempt failed: why */
 static bool running;
 static bool maybe_there; /* something may be left in the kernel */

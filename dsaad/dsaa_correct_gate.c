@@ -172,8 +172,7 @@ static void begin_search(bool renew)
 
 static bool passed(struct dsaa_mono since, int64_t seconds)
 {
-	return !since.us ||
-	       dsaa_mono_diff_us(dsaa_mono_now(), since) > seconds * INT64_C(1000000);
+	return !since.us || dsaa_mono_diff_us(dsaa_mono_now(), since) > seconds * INT64_C(1000000);
 }
 
 void dsaa_correct_gate_check(void)

@@ -39,8 +39,10 @@ static bool side_matches(const struct dsaa_trace_filter *f, const struct dsaa_pa
 	uint16_t sport = turned ? t->dport : t->sport, dport = turned ? t->sport : t->dport;
 	size_t len = p->family == 4 ? 4 : 16;
 
-	return (!f->src.family || (f->src.family == p->family && !memcmp(f->src.bytes, src, len))) &&
-	       (!f->dst.family || (f->dst.family == p->family && !memcmp(f->dst.bytes, dst, len))) &&
+	return (!f->src.family ||
+		(f->src.family == p->family && !memcmp(f->src.bytes, src, len))) &&
+	       (!f->dst.family ||
+		(f->dst.family == p->family && !memcmp(f->dst.bytes, dst, len))) &&
 	       (f->sport < 0 || f->sport == sport) && (f->dport < 0 || f->dport == dport);
 }
 

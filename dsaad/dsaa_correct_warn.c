@@ -54,7 +54,8 @@ static unsigned warn_mtu(char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN], unsigne
 
 		if (ifp && (unsigned)ifp->mtu < need)
 			snprintf(text[n++], DSAA_WARNING_LEN,
-				 "site-sync interface %s has MTU %u: full packets of %s (MTU %u) go over it in fragments; set it to %u or more",
+				 "site-sync interface %s has MTU %u: full packets of %s (MTU %u) "
+				 "go over it in fragments; set it to %u or more",
 				 ifp->name, (unsigned)ifp->mtu, caught, mtu, need);
 	}
 	return n;
@@ -70,7 +71,8 @@ static unsigned warn_flowtables(char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN], 
 	}
 	if (found > 0 && n < DSAA_WARNINGS_MAX)
 		snprintf(text[n++], DSAA_WARNING_LEN,
-			 "%d flowtable(s) in your ruleset (%s): packets that they forward are not corrected; offload no connections that may be asymmetric",
+			 "%d flowtable(s) in your ruleset (%s): packets that they forward are not "
+			 "corrected; offload no connections that may be asymmetric",
 			 found, names);
 	return n;
 }
@@ -101,7 +103,8 @@ void dsaa_correct_say_warnings(void)
 	char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN];
 	unsigned n;
 
-	if (searched_at.us && dsaa_mono_diff_us(dsaa_mono_now(), searched_at) < SEARCH_S * INT64_C(1000000))
+	if (searched_at.us &&
+	    dsaa_mono_diff_us(dsaa_mono_now(), searched_at) < SEARCH_S * INT64_C(1000000))
 		return;
 	searched_at = dsaa_mono_now();
 	n = dsaa_correct_warnings(text);

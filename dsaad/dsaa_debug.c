@@ -66,14 +66,13 @@ static void debug_set(uint32_t *which, uint32_t flags, bool on)
 
 DEFPY(debug_dsaa, debug_dsaa_cmd,
       "[no] debug dsaa <all|sync|conntrack|correction|routing|config>$what",
-      NO_STR DEBUG_STR
-      "Dual-site active/active\n"
-      "Everything\n"
-      "Sessions with the other sites\n"
-      "Connection tracking\n"
-      "Carrying packets to the site that owns their connection\n"
-      "Routes, addresses and liveness\n"
-      "Configuration\n")
+      NO_STR DEBUG_STR "Dual-site active/active\n"
+		       "Everything\n"
+		       "Sessions with the other sites\n"
+		       "Connection tracking\n"
+		       "Carrying packets to the site that owns their connection\n"
+		       "Routes, addresses and liveness\n"
+		       "Configuration\n")
 {
 	uint32_t flags = debug_flag(what);
 
@@ -91,9 +90,9 @@ DEFPY(debug_dsaa, debug_dsaa_cmd,
 /* An address as typed; "any" leaves *A empty. */
 static void filter_address(struct dsaa_addr *a, const char *typed)
 {
-	a->family = inet_pton(AF_INET, typed, a->bytes) == 1	? 4
-		    : inet_pton(AF_INET6, typed, a->bytes) == 1 ? 6
-								: 0;
+	a->family = inet_pton(AF_INET, typed, a->bytes) == 1  ? 4 :
+		    inet_pton(AF_INET6, typed, a->bytes) == 1 ? 6 :
+								0;
 }
 
 static int filter_port(const char *typed)
@@ -102,32 +101,34 @@ static int filter_port(const char *typed)
 }
 
 DEFPY(debug_dsaa_packets, debug_dsaa_packets_cmd,
-      "debug dsaa correction <any|tcp|udp|icmp|icmpv6|sctp|dccp|udplite|gre|esp|ah|(1-255)>$protocol <any|A.B.C.D|X:X::X:X>$src <any|(0-65535)>$sport <any|A.B.C.D|X:X::X:X>$dst <any|(0-65535)>$dport",
-      DEBUG_STR
-      "Dual-site active/active\n"
-      "Carrying packets to the site that owns their connection\n"
-      "Any protocol\n"
-      "TCP\n"
-      "UDP\n"
-      "ICMP\n"
-      "ICMPv6\n"
-      "SCTP\n"
-      "DCCP\n"
-      "UDP-Lite\n"
-      "GRE\n"
-      "IPsec ESP\n"
-      "IPsec AH\n"
-      "Protocol by its number\n"
-      "Any source\n"
-      "Source address; packets the other way are shown, too\n"
-      "Source address; packets the other way are shown, too\n"
-      "Any source port\n"
-      "Source port\n"
-      "Any destination\n"
-      "Destination address\n"
-      "Destination address\n"
-      "Any destination port\n"
-      "Destination port\n")
+      "debug dsaa correction "
+      "<any|tcp|udp|icmp|icmpv6|sctp|dccp|udplite|gre|esp|ah|(1-255)>$protocol "
+      "<any|A.B.C.D|X:X::X:X>$src <any|(0-65535)>$sport <any|A.B.C.D|X:X::X:X>$dst "
+      "<any|(0-65535)>$dport",
+      DEBUG_STR "Dual-site active/active\n"
+		"Carrying packets to the site that owns their connection\n"
+		"Any protocol\n"
+		"TCP\n"
+		"UDP\n"
+		"ICMP\n"
+		"ICMPv6\n"
+		"SCTP\n"
+		"DCCP\n"
+		"UDP-Lite\n"
+		"GRE\n"
+		"IPsec ESP\n"
+		"IPsec AH\n"
+		"Protocol by its number\n"
+		"Any source\n"
+		"Source address; packets the other way are shown, too\n"
+		"Source address; packets the other way are shown, too\n"
+		"Any source port\n"
+		"Source port\n"
+		"Any destination\n"
+		"Destination address\n"
+		"Destination address\n"
+		"Any destination port\n"
+		"Destination port\n")
 {
 	struct dsaa_trace_filter f = { .set = true };
 	char text[sizeof(trace_text)];
@@ -155,7 +156,9 @@ static int show_debugging(struct vty *vty)
 	for (size_t i = 0; i < array_size(debugs); i++)
 		if (DSAA_DEBUG(debugs[i].flag))
 			vty_out(vty, "  %s debugging is on%s\n", debugs[i].text,
-				debugs[i].flag == DSAA_DEBUG_CORRECTION && trace_text[0] ? trace_text : "");
+				debugs[i].flag == DSAA_DEBUG_CORRECTION && trace_text[0] ?
+					trace_text :
+					"");
 	cmd_show_lib_debugs(vty);
 	return CMD_SUCCESS;
 }

@@ -64,8 +64,10 @@ static int load_uips(const struct lyd_node *dnode, void *arg)
 	struct prefix p;
 
 	if (!str2prefix(address, &p))
-		load_failed(l, "site %u: uips %s %s: it is not an address with the length of its prefix",
-			    site_of(dnode), yang_dnode_get_string(dnode, "./interface"), address);
+		load_failed(
+			l,
+			"site %u: uips %s %s: it is not an address with the length of its prefix",
+			site_of(dnode), yang_dnode_get_string(dnode, "./interface"), address);
 	else
 		dsaa_config_add_uips(l->c, site_of(dnode),
 				     yang_dnode_get_string(dnode, "./interface"), &p);
@@ -79,8 +81,7 @@ static int load_nat_pool(const struct lyd_node *dnode, void *arg)
 
 	if (site->nat_pools == array_size(site->nat_pool))
 		load_failed(l, "site %u: nat-pool %s is one too many, a site has at most %u",
-			    site_of(dnode), yang_dnode_get_string(dnode, NULL),
-			    DSAA_NAT_POOLS_MAX);
+			    site_of(dnode), yang_dnode_get_string(dnode, NULL), DSAA_NAT_POOLS_MAX);
 	else
 		yang_dnode_get_prefix(&site->nat_pool[site->nat_pools++], dnode, NULL);
 	return YANG_ITER_CONTINUE;
@@ -119,7 +120,8 @@ static int load_excluded_protocol(const struct lyd_node *dnode, void *arg)
 
 	if (protocol < 0) {
 		load_failed(l,
-			    "sync protocol %s: it is one of tcp, udp, icmp, sctp, dccp, udplite, gre, esp, ah, or a number from 1 to 255",
+			    "sync protocol %s: it is one of tcp, udp, icmp, sctp, dccp, udplite, "
+			    "gre, esp, ah, or a number from 1 to 255",
 			    name);
 		return YANG_ITER_CONTINUE;
 	}
@@ -137,7 +139,8 @@ static int load_protocol_delay(const struct lyd_node *dnode, void *arg)
 
 	if (protocol < 0) {
 		load_failed(l,
-			    "sync delay protocol %s: it is one of tcp, udp, icmp, sctp, dccp, udplite, gre, esp, ah, or a number from 1 to 255",
+			    "sync delay protocol %s: it is one of tcp, udp, icmp, sctp, dccp, "
+			    "udplite, gre, esp, ah, or a number from 1 to 255",
 			    name);
 		return YANG_ITER_CONTINUE;
 	}

@@ -28,8 +28,9 @@
 static const char *input(const struct nb_cb_rpc_args *args, const char *name)
 {
 #ifdef DSAA_FRR_10
-	return yang_dnode_exists(args->input, name) ? yang_dnode_get_string(args->input, "%s", name) :
-						      NULL;
+	return yang_dnode_exists(args->input, name) ?
+		       yang_dnode_get_string(args->input, "%s", name) :
+		       NULL;
 #else
 	struct yang_data *d = args->input ? yang_data_list_find(args->input, "%s/input/%s",
 								args->xpath, name) :

@@ -141,8 +141,8 @@ const void *dsaa_nb_prefix_next(struct nb_cb_get_next_args *args)
 {
 	const struct dsaa_advert *a = args->list_entry;
 
-	return a ? dsaa_advert_list_const_next(&dsaa_conf.adverts, a)
-		 : dsaa_advert_list_const_first(&dsaa_conf.adverts);
+	return a ? dsaa_advert_list_const_next(&dsaa_conf.adverts, a) :
+		   dsaa_advert_list_const_first(&dsaa_conf.adverts);
 }
 
 int dsaa_nb_prefix_keys(struct nb_cb_get_keys_args *args)

@@ -230,7 +230,7 @@ static int one_address(const struct nlmsghdr *nlh, void *arg)
 	a.ifindex = ifa->ifa_index;
 	a.address.family = ifa->ifa_family;
 	a.address.prefixlen = ifa->ifa_prefixlen;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
+	mnl_attr_for_each (attr, nlh, sizeof(*ifa))
 		read_attr(attr, &a, &has_local);
 	w->cb(w->arg, &a);
 	return MNL_CB_OK;
@@ -256,8 +256,9 @@ static int one_route(const struct nlmsghdr *nlh, void *arg)
 	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
 	    rtm->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
-		if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+	mnl_attr_for_each (attr, nlh, sizeof(*rtm))
+		if (mnl_attr_get_type(attr) == RTA_OIF &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			*ifindex = (ifindex_t)mnl_attr_get_u32(attr);
 	return MNL_CB_OK;
 }
@@ -317,7 +318,7 @@ static int one_leftover(const struct nlmsghdr *nlh, void *arg)
 		return MNL_CB_OK;
 	p.family = rtm->rtm_family;
 	p.prefixlen = rtm->rtm_dst_len;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
+	mnl_attr_for_each (attr, nlh, sizeof(*rtm)) {
 		uint16_t type = mnl_attr_get_type(attr);
 
 		if (type == RTA_DST && mnl_attr_get_payload_len(attr) == (size_t)prefix_blen(&p))

@@ -60,8 +60,8 @@ struct probe {
 	int fd;
 	struct ipaddr target; /* as the socket was opened for it */
 	struct dsaa_mono complained;
-	uint16_t seq;	   /* of the last echo */
-	uint16_t answered; /* of the newest one that was answered */
+	uint16_t seq;				/* of the last echo */
+	uint16_t answered;			/* of the newest one that was answered */
 	struct dsaa_mono sent_at[RECENT_TIMES]; /* by sequence number */
 	struct dsaa_mono waiting_since; /* when the oldest echo left that is newer than that */
 	struct dsaa_mono asked;		/* answers to older echoes do not count */
@@ -124,7 +124,8 @@ static ifindex_t way_through_network(struct probe *p)
 		return ifindex;
 	if (may_complain(p))
 		flog_warn(EC_DSAA_PROBE,
-			  "site %u: the way to its probe address %pIA is the site-sync link; it is not asked and counts as silent",
+			  "site %u: the way to its probe address %pIA is the site-sync link; it is "
+			  "not asked and counts as silent",
 			  p->site, &p->target);
 	return 0;
 }
@@ -194,9 +195,8 @@ static bool from_target(const struct probe *p, const union sockunion *from)
 	target_sockaddr(p, &su);
 	if (su.sa.sa_family != from->sa.sa_family)
 		return false;
-	return su.sa.sa_family == AF_INET ?
-		       su.sin.sin_addr.s_addr == from->sin.sin_addr.s_addr :
-		       !memcmp(&su.sin6.sin6_addr, &from->sin6.sin6_addr, 16);
+	return su.sa.sa_family == AF_INET ? su.sin.sin_addr.s_addr == from->sin.sin_addr.s_addr :
+					    !memcmp(&su.sin6.sin6_addr, &from->sin6.sin6_addr, 16);
 }
 
 /* Is the packet of LEN bytes at BUF the answer to one of the last echoes of P? Then of which. */
@@ -340,7 +340,8 @@ static void complain_if_wrong(struct probe *p)
 		return;
 	if (may_complain(p))
 		flog_warn(EC_DSAA_PROBE,
-			  "site %u is up, but its probe address %pIA never answered: its silence will prove nothing",
+			  "site %u is up, but its probe address %pIA never answered: its silence "
+			  "will prove nothing",
 			  p->site, &p->target);
 }
 

@@ -74,8 +74,8 @@ static uint8_t transport_key[DSAA_KEY_LEN_MAX];
 static struct dsaa_ct *ct;
 static uint32_t ct_mask;
 static bool dumping;
-static int hot_fd = -1;	       /* readable when the transport or conntrack has something */
-static int64_t ct_read_at;     /* when events were read last, us */
+static int hot_fd = -1;	   /* readable when the transport or conntrack has something */
+static int64_t ct_read_at; /* when events were read last, us */
 static struct dsaa_engine_config wanted_config; /* the newest, also while conntrack is closed */
 static struct event *t_tick, *t_hot, *t_expect, *t_retry_ct;
 
@@ -205,7 +205,8 @@ static void carry_out(const struct dsaa_action *a)
 	switch (a->type) {
 	case DSAA_ACT_CONNECT:
 		if (!transport || !dsaa_transport_connect(transport, a->site, a->address)) {
-			struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = a->site,
+			struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED,
+						 .site = a->site,
 						 .reason = DSAA_R_CONNECT_FAILED };
 			step(&ev);
 		}
@@ -263,7 +264,8 @@ static void step(struct dsaa_event *ev)
 			n++;
 	}
 	if (apply.count) {
-		struct dsaa_event done = { .type = DSAA_EV_APPLIED, .ops = apply.ops,
+		struct dsaa_event done = { .type = DSAA_EV_APPLIED,
+					   .ops = apply.ops,
 					   .count = apply.count };
 
 		dsaa_correct_foreign(apply.ops, apply.count);
@@ -347,8 +349,9 @@ static void on_received(void *arg, dsaa_site_id site)
 
 	pthread_mutex_lock(&lock);
 	while (transport && dsaa_transport_peek(transport, site, &buf, &len)) {
-		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = site, .data = buf,
-					 .len = len };
+		struct dsaa_event ev = {
+			.type = DSAA_EV_RECEIVED, .site = site, .data = buf, .len = len
+		};
 
 		tell_room(site);
 		step(&ev);
@@ -390,7 +393,8 @@ static void on_listening(void *arg, const struct dsaa_addr *address, int error)
 
 	inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text));
 	if (error)
-		flog_warn(EC_DSAA_PEER_REFUSED, "cannot listen on %s: %s", text, safe_strerror(error));
+		flog_warn(EC_DSAA_PEER_REFUSED, "cannot listen on %s: %s", text,
+			  safe_strerror(error));
 	else if (DSAA_DEBUG(DSAA_DEBUG_SYNC))
 		zlog_debug("listening on %s", text);
 }
@@ -411,7 +415,8 @@ static void close_transport(void)
 	dsaa_transport_close(transport);
 	transport = NULL;
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
-		struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = s,
+		struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED,
+					 .site = s,
 					 .reason = DSAA_R_CONFIG_CHANGED };
 		locked_step(&ev);
 	}
@@ -1041,8 +1046,7 @@ static void post_flag(enum post_kind kind, uint8_t site, bool on)
 
 void dsaa_sync_post_bfd(uint8_t site, enum dsaa_liveness live)
 {
-	post_flag(live == DSAA_LIVE_UNKNOWN ? POST_BFD_GONE : POST_BFD, site,
-		  live == DSAA_LIVE_UP);
+	post_flag(live == DSAA_LIVE_UNKNOWN ? POST_BFD_GONE : POST_BFD, site, live == DSAA_LIVE_UP);
 }
 
 void dsaa_sync_post_probe(uint8_t site, bool up)

@@ -210,9 +210,11 @@ static void explain_others(void)
 			continue;
 		frr_each (dsaa_uips_list, &dsaa_conf.site[s].uips, u) {
 			u->installed = false;
-			u->reason = dsaa_local_site()	  ? "another site's" :
-				    dsaa_zebra_connected() ? dsaa_reason_meaning(DSAA_R_NO_LOCAL_SITE) :
-							     "zebra is not connected: the local site is not known";
+			u->reason = dsaa_local_site() ?
+					    "another site's" :
+				    dsaa_zebra_connected() ?
+					    dsaa_reason_meaning(DSAA_R_NO_LOCAL_SITE) :
+					    "zebra is not connected: the local site is not known";
 		}
 	}
 }

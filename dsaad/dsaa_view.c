@@ -46,6 +46,6 @@ const char *dsaa_view_advert_reason(const struct dsaa_advert *a)
 
 const char *dsaa_view_site_name(unsigned site)
 {
-	return site <= DSAA_SITES_MAX && dsaa_conf.site[site].name[0] ? dsaa_conf.site[site].name
-								       : "-";
+	return site <= DSAA_SITES_MAX && dsaa_conf.site[site].name[0] ? dsaa_conf.site[site].name :
+									"-";
 }

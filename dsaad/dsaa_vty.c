@@ -98,8 +98,8 @@ static void reasons_text(struct vty *vty, const char *indent, const uint64_t n[D
 {
 	for (unsigned r = dsaa_reason_next(0); r < DSAA_REASONS_MAX; r = dsaa_reason_next(r))
 		if (n[r])
-			vty_out(vty, "%s%-26s %12" PRIu64 "  %s\n", indent, dsaa_reason_name(r), n[r],
-				dsaa_reason_meaning(r));
+			vty_out(vty, "%s%-26s %12" PRIu64 "  %s\n", indent, dsaa_reason_name(r),
+				n[r], dsaa_reason_meaning(r));
 }
 
 static struct json_object *object_at(struct json_object *parent, unsigned site)
@@ -163,7 +163,8 @@ static void drain_text(struct vty *vty, const struct dsaa_engine_view *v)
 	vty_out(vty, "Drain: %s%s", dsaa_drain_state_name(v->drain),
 		v->routes_lost ? ", a tracked route is missing" : "");
 	if (v->drain_heir)
-		vty_out(vty, ", to site %u (%s)", v->drain_heir, dsaa_view_site_name(v->drain_heir));
+		vty_out(vty, ", to site %u (%s)", v->drain_heir,
+			dsaa_view_site_name(v->drain_heir));
 	vty_out(vty, ", %" PRIu64 " connections left here", v->drain_left);
 	reason_text(vty, v->drain_reason);
 	vty_out(vty, "\n");
@@ -245,8 +246,7 @@ static void show_dsaa_text(struct vty *vty)
 	vty_out(vty, "Mode: %s", ha_mode_name());
 	if (dsaa_conf.ha_mode == DSAA_HA_PRIMARY_UP)
 		vty_out(vty, ", primary site %u%s", dsaa_conf.primary,
-			dsaa_conf.site[dsaa_conf.primary].configured ? ""
-								      : " (not configured)");
+			dsaa_conf.site[dsaa_conf.primary].configured ? "" : " (not configured)");
 	vty_out(vty, "%s\n", v.draining ? ", draining" : "");
 	vty_out(vty, "State: %s", v.state_complete ? "complete" : "not complete");
 	reason_text(vty, v.complete_reason);
@@ -353,8 +353,7 @@ static void show_site_text(struct vty *vty, unsigned s)
 		vty_out(vty, "%4u  %-16s %-10s %-13s %-8s %-8s %-8s %s", s, dsaa_view_site_name(s),
 			site_role(s), dsaa_peer_state_name(pv.state), pv.session ? "up" : "down",
 			dsaa_conf.bfd ? liveness_name(pv.bfd) : "off",
-			site->has_probe ? liveness_name(pv.probe) : "off",
-			age_text(pv.since, age));
+			site->has_probe ? liveness_name(pv.probe) : "off", age_text(pv.since, age));
 	}
 	vty_out(vty, "\n");
 	vty_out(vty, "      sync-address");
@@ -374,8 +373,7 @@ static void show_site_text(struct vty *vty, unsigned s)
 }
 
 DEFPY(show_dsaa_site, show_dsaa_site_cmd, "show dsaa site [json]$json",
-      SHOW_STR DSAA_STR
-      "The sites of the cluster\n" JSON_STR)
+      SHOW_STR DSAA_STR "The sites of the cluster\n" JSON_STR)
 {
 	struct json_object *o, *sites;
 
@@ -436,8 +434,7 @@ static void uips_text(struct vty *vty, const struct dsaa_uips *u)
 }
 
 DEFPY(show_dsaa_uips, show_dsaa_uips_cmd, "show dsaa uips [json]$json",
-      SHOW_STR DSAA_STR
-      "Addresses of the interfaces of each site\n" JSON_STR)
+      SHOW_STR DSAA_STR "Addresses of the interfaces of each site\n" JSON_STR)
 {
 	struct json_object *o = NULL, *interfaces = NULL, *list = NULL;
 	char names[DSAA_IFACES_MAX][IFNAMSIZ];
@@ -489,7 +486,8 @@ static void starts_json(struct json_object *o, const struct dsaa_peer_view *v)
 	json_object_boolean_add(o, "canResume", v->capabilities & DSAA_CAP_RESUME);
 }
 
-static void link_text(char text[2 * INET6_ADDRSTRLEN + 4], const struct dsaa_sync_links *l, unsigned i)
+static void link_text(char text[2 * INET6_ADDRSTRLEN + 4], const struct dsaa_sync_links *l,
+		      unsigned i)
 {
 	char local[INET6_ADDRSTRLEN] = "?", remote[INET6_ADDRSTRLEN] = "?";
 
@@ -634,13 +632,16 @@ static void sync_peer_text(struct vty *vty, unsigned s)
 	reason_text(vty, v.reason);
 	vty_out(vty, "\n");
 	links_text(vty, s);
-	vty_out(vty, "  flows: sent %" PRIu64 ", received %" PRIu64 ", applied %" PRIu64
-		     ", rejected %" PRIu64 "\n",
+	vty_out(vty,
+		"  flows: sent %" PRIu64 ", received %" PRIu64 ", applied %" PRIu64
+		", rejected %" PRIu64 "\n",
 		v.flows_sent, v.flows_received, v.flows_applied, rejected);
 	reasons_text(vty, "    ", v.flows_rejected);
 	vty_out(vty, "  of ours, the peer applied %" PRIu64 " and rejected %" PRIu64 "\n",
 		v.peer_applied, v.peer_rejected);
-	vty_out(vty, "  lag: p50 %.1f ms, p99 %.1f ms, max %.1f ms; not confirmed for %.1f ms; backlog %u\n",
+	vty_out(vty,
+		"  lag: p50 %.1f ms, p99 %.1f ms, max %.1f ms; not confirmed for %.1f ms; backlog "
+		"%u\n",
 		v.lag_p50_us / 1000.0, v.lag_p99_us / 1000.0, v.lag_max_us / 1000.0,
 		v.lag_now_us / 1000.0, v.backlog);
 	if (v.bulk_done)
@@ -681,8 +682,9 @@ static void sync_text(struct vty *vty)
 		k.overruns);
 	if (k.warning[0])
 		vty_out(vty, "%% %s\n", k.warning);
-	vty_out(vty, "Log: %u of %u entries, %" PRIu64 " changes of our connections, %" PRIu64
-		     " connections adopted\n",
+	vty_out(vty,
+		"Log: %u of %u entries, %" PRIu64 " changes of our connections, %" PRIu64
+		" connections adopted\n",
 		v.log_live, v.log_entries, v.own_events, v.adopted);
 	reasons_text(vty, "  not sent: ", v.skipped);
 	if (v.delayed || v.delayed_ended || v.delayed_exempt || v.delayed_no_room)
@@ -696,8 +698,7 @@ static void sync_text(struct vty *vty)
 }
 
 DEFPY(show_dsaa_sync, show_dsaa_sync_cmd, "show dsaa sync [json]$json",
-      SHOW_STR DSAA_STR
-      "Replication of connections\n" JSON_STR)
+      SHOW_STR DSAA_STR "Replication of connections\n" JSON_STR)
 {
 	if (json)
 		sync_json(vty);
@@ -839,8 +840,8 @@ static void rates_text(struct vty *vty)
 	struct dsaa_advert *a;
 
 	vty_out(vty, "\n%-38s %12s %15s %10s %10s %10s\n",
-		dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE ? "Would go" : "Goes", "Packets",
-		"bytes", "now pkt/s", "Mbit/s", "peak");
+		dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE ? "Would go" : "Goes",
+		"Packets", "bytes", "now pkt/s", "Mbit/s", "peak");
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
 		struct dsaa_correct_peer v = { 0 };
 		struct dsaa_rate sent, received;
@@ -944,8 +945,7 @@ static void correction_text(struct vty *vty)
 }
 
 DEFPY(show_dsaa_correction, show_dsaa_correction_cmd, "show dsaa correction [json]$json",
-      SHOW_STR DSAA_STR
-      "Carrying packets to the site that owns their connection\n" JSON_STR)
+      SHOW_STR DSAA_STR "Carrying packets to the site that owns their connection\n" JSON_STR)
 {
 	if (json)
 		correction_json(vty);
@@ -975,8 +975,7 @@ static void advert_json(struct json_object *prefixes, const struct dsaa_advert *
 }
 
 DEFPY(show_dsaa_advertise, show_dsaa_advertise_cmd, "show dsaa advertise [json]$json",
-      SHOW_STR DSAA_STR
-      "Announced prefixes\n" JSON_STR)
+      SHOW_STR DSAA_STR "Announced prefixes\n" JSON_STR)
 {
 	struct json_object *o, *prefixes;
 	struct dsaa_advert *a;
@@ -1000,7 +999,9 @@ DEFPY(show_dsaa_advertise, show_dsaa_advertise_cmd, "show dsaa advertise [json]$
 		snprintf(site, sizeof(site), "%u", a->site);
 		vty_out(vty, "%-43s %4s %-9s %10u %-9s %s\n", text, a->site ? site : "all",
 			dsaa_advertise_state_name(a->state), a->tag,
-			a->selected ? "selected" : a->installed ? "installed" : "no",
+			a->selected  ? "selected" :
+			a->installed ? "installed" :
+				       "no",
 			dsaa_view_advert_reason(a));
 	}
 	return CMD_SUCCESS;
@@ -1026,7 +1027,9 @@ static void event_time(const struct dsaa_history *h, char buf[40])
 
 static const char *event_what(const struct dsaa_history *h)
 {
-	return h->kind == DSAA_HISTORY_PEER ? "peer" : h->kind == DSAA_HISTORY_DRAIN ? "drain" : "state";
+	return h->kind == DSAA_HISTORY_PEER  ? "peer" :
+	       h->kind == DSAA_HISTORY_DRAIN ? "drain" :
+					       "state";
 }
 
 static void event_json(struct json_object *list, const struct dsaa_history *h)
@@ -1062,8 +1065,7 @@ static void event_text(struct vty *vty, const struct dsaa_history *h)
 }
 
 DEFPY(show_dsaa_events, show_dsaa_events_cmd, "show dsaa events [json]$json",
-      SHOW_STR DSAA_STR
-      "The last changes of state, newest last\n" JSON_STR)
+      SHOW_STR DSAA_STR "The last changes of state, newest last\n" JSON_STR)
 {
 	struct dsaa_history h[DSAA_HISTORY_MAX];
 	unsigned n = dsaa_sync_history(h, DSAA_HISTORY_MAX);
@@ -1088,10 +1090,9 @@ DEFPY(show_dsaa_events, show_dsaa_events_cmd, "show dsaa events [json]$json",
 /* ------------------------------------------------------------------ enable node */
 
 DEFPY(dsaa_resync, dsaa_resync_cmd, "dsaa resync [site (1-16)$site]",
-      DSAA_STR
-      "Transfer and compare all connections anew\n"
-      "With one site only\n"
-      "Number of the site\n")
+      DSAA_STR "Transfer and compare all connections anew\n"
+	       "With one site only\n"
+	       "Number of the site\n")
 {
 	/* asked for here: the northbound would call it an internal inconsistency */
 	if (site && !dsaa_view_is_peer(site)) {
@@ -1102,8 +1103,7 @@ DEFPY(dsaa_resync, dsaa_resync_cmd, "dsaa resync [site (1-16)$site]",
 }
 
 DEFPY(dsaa_audit, dsaa_audit_cmd, "dsaa audit",
-      DSAA_STR
-      "Have the peers compare what they hold of our connections now\n")
+      DSAA_STR "Have the peers compare what they hold of our connections now\n")
 {
 	if (!dsaa_local_site()) {
 		vty_out(vty, "%% The local site is not known, so there is no peer\n");
@@ -1114,10 +1114,9 @@ DEFPY(dsaa_audit, dsaa_audit_cmd, "dsaa audit",
 }
 
 DEFPY(dsaa_drain, dsaa_drain_cmd, "dsaa drain [<on|off>$what]",
-      DSAA_STR
-      "Move new connections to the other sites, and hand the existing ones over\n"
-      "Start, which is the default\n"
-      "End\n")
+      DSAA_STR "Move new connections to the other sites, and hand the existing ones over\n"
+	       "Start, which is the default\n"
+	       "End\n")
 {
 	return dsaa_nb_call(vty, DSAA_RPC_DRAIN, "on",
 			    !what || !strcmp(what, "on") ? "true" : "false");
@@ -1159,9 +1158,9 @@ static void rehearsal_text(struct vty *vty, const struct dsaa_rehearsal *r)
 }
 
 DEFPY(dsaa_rehearse_failover, dsaa_rehearse_failover_cmd, "dsaa failover rehearse [json]$json",
-      DSAA_STR
-      "Loss of a site\n"
-      "How many connections would survive, and why the others would not; nothing is moved\n" JSON_STR)
+      DSAA_STR "Loss of a site\n"
+	       "How many connections would survive, and why the others would not; nothing is "
+	       "moved\n" JSON_STR)
 {
 	struct dsaa_rehearsal r;
 	const char *err = "";
@@ -1178,8 +1177,7 @@ DEFPY(dsaa_rehearse_failover, dsaa_rehearse_failover_cmd, "dsaa failover rehears
 }
 
 DEFPY(clear_dsaa_counters, clear_dsaa_counters_cmd, "clear dsaa counters",
-      CLEAR_STR DSAA_STR
-      "Counters of sync and correction\n")
+      CLEAR_STR DSAA_STR "Counters of sync and correction\n")
 {
 	dsaa_sync_clear();
 	dsaa_correct_clear();

@@ -17,7 +17,7 @@
 
 #include "dsaad/dsaa_vty_flow_clippy.c"
 
-#define DSAA_STR "Dual-site active/active\n"
+#define DSAA_STR	"Dual-site active/active\n"
 #define FLOWS_SHOWN_MAX 10000
 
 /* ------------------------------------------------------------------ a connection as text */
@@ -185,13 +185,12 @@ static int owner_in_marks(const char *typed, long owner)
 
 DEFPY(show_dsaa_flow, show_dsaa_flow_cmd,
       "show dsaa flow [owner (0-16)$owner] [<A.B.C.D|X:X::X:X>$address] [all$all] [json]$json",
-      SHOW_STR DSAA_STR
-      "Connections with their owner\n"
-      "Only those of one site\n"
-      "Number of the site, 0 for the local one\n"
-      "Only those from or to this IPv4 address\n"
-      "Only those from or to this IPv6 address\n"
-      "All of them, not only the first 10000\n" JSON_STR)
+      SHOW_STR DSAA_STR "Connections with their owner\n"
+			"Only those of one site\n"
+			"Number of the site, 0 for the local one\n"
+			"Only those from or to this IPv4 address\n"
+			"Only those from or to this IPv6 address\n"
+			"All of them, not only the first 10000\n" JSON_STR)
 {
 	struct flow_show s = { .vty = vty, .max = all ? UINT64_MAX : FLOWS_SHOWN_MAX };
 	struct json_object *o = NULL;
@@ -297,9 +296,9 @@ static bool to_router(const struct prefix *dst)
 
 				if (p->family != dst->family)
 					continue;
-				if (p->family == AF_INET
-					    ? IPV4_ADDR_SAME(&p->u.prefix4, &dst->u.prefix4)
-					    : IPV6_ADDR_SAME(&p->u.prefix6, &dst->u.prefix6))
+				if (p->family == AF_INET ?
+					    IPV4_ADDR_SAME(&p->u.prefix4, &dst->u.prefix4) :
+					    IPV6_ADDR_SAME(&p->u.prefix6, &dst->u.prefix6))
 					return true;
 			}
 		}
@@ -318,8 +317,8 @@ static bool to_foreign_pool(const struct prefix *dst)
 	return false;
 }
 
-static void explain(struct explanation *x, uint8_t proto, const struct prefix *src,
-		    uint16_t sport, const struct prefix *dst, uint16_t dport)
+static void explain(struct explanation *x, uint8_t proto, const struct prefix *src, uint16_t sport,
+		    const struct prefix *dst, uint16_t dport)
 {
 	uint8_t family = src->family == AF_INET ? 4 : 6;
 	size_t len = family == 4 ? 4 : 16;
@@ -363,7 +362,9 @@ static void explain_json(struct vty *vty, const struct explanation *x)
 
 	json_object_boolean_add(o, "insecure", dsaa_conf.insecure);
 	json_object_int_add(o, "owner",
-			    !x->found ? 0 : x->facts.owner ? x->facts.owner : dsaa_local_site());
+			    !x->found	   ? 0 :
+			    x->facts.owner ? x->facts.owner :
+					     dsaa_local_site());
 	json_object_string_add(o, "known", known_name(x));
 	json_object_string_add(o, "verdict", verdict_name(x->verdict));
 	json_object_string_add(o, "reason", dsaa_reason_name(x->reason));
@@ -392,8 +393,8 @@ static void explain_text(struct vty *vty, const struct explanation *x)
 		vty_out(vty, "Packet:  in %s direction\n",
 			x->reply_direction ? "reply" : "original");
 		vty_out(vty, "Owner:   site %u (%s), %s\n", owner, dsaa_view_site_name(owner),
-			x->facts.owner ? "by the owner bits of the entry's mark"
-				       : "this site: the entry's mark has no owner bits");
+			x->facts.owner ? "by the owner bits of the entry's mark" :
+					 "this site: the entry's mark has no owner bits");
 	} else {
 		vty_out(vty, "Entry:   none\nOwner:   unknown\n");
 	}
@@ -406,26 +407,26 @@ static void explain_text(struct vty *vty, const struct explanation *x)
 }
 
 DEFPY(show_dsaa_explain, show_dsaa_explain_cmd,
-      "show dsaa explain <tcp|udp|icmp|icmpv6|sctp|dccp|udplite|gre|esp|ah|(0-255)>$protocol <A.B.C.D|X:X::X:X>$src (0-65535)$sport <A.B.C.D|X:X::X:X>$dst (0-65535)$dport [json]$json",
-      SHOW_STR DSAA_STR
-      "What happens to a packet that arrives here now, and why\n"
-      "TCP\n"
-      "UDP\n"
-      "ICMP, or ICMPv6 with IPv6 addresses\n"
-      "ICMPv6\n"
-      "SCTP\n"
-      "DCCP\n"
-      "UDP-Lite\n"
-      "GRE\n"
-      "IPsec ESP\n"
-      "IPsec AH\n"
-      "Protocol by its number\n"
-      "Source address\n"
-      "Source address\n"
-      "Source port; for ICMP the identifier\n"
-      "Destination address\n"
-      "Destination address\n"
-      "Destination port; for ICMP 256 times the type plus the code\n" JSON_STR)
+      "show dsaa explain <tcp|udp|icmp|icmpv6|sctp|dccp|udplite|gre|esp|ah|(0-255)>$protocol "
+      "<A.B.C.D|X:X::X:X>$src (0-65535)$sport <A.B.C.D|X:X::X:X>$dst (0-65535)$dport [json]$json",
+      SHOW_STR DSAA_STR "What happens to a packet that arrives here now, and why\n"
+			"TCP\n"
+			"UDP\n"
+			"ICMP, or ICMPv6 with IPv6 addresses\n"
+			"ICMPv6\n"
+			"SCTP\n"
+			"DCCP\n"
+			"UDP-Lite\n"
+			"GRE\n"
+			"IPsec ESP\n"
+			"IPsec AH\n"
+			"Protocol by its number\n"
+			"Source address\n"
+			"Source address\n"
+			"Source port; for ICMP the identifier\n"
+			"Destination address\n"
+			"Destination address\n"
+			"Destination port; for ICMP 256 times the type plus the code\n" JSON_STR)
 {
 	int number = dsaa_protocol_number(protocol);
 	struct prefix from, to;

@@ -255,8 +255,7 @@ static struct connected *find_unseen(struct interface *ifp)
 
 	dsaa_for_each_connected (ifp, c) {
 		fill_seen(&key, c);
-		if (!seen_count ||
-		    !bsearch(&key, seen, seen_count, sizeof(seen[0]), compare_seen))
+		if (!seen_count || !bsearch(&key, seen, seen_count, sizeof(seen[0]), compare_seen))
 			return c;
 	}
 	return NULL;
@@ -450,8 +449,8 @@ void dsaa_zebra_init(void)
 #else
 	if_zapi_callbacks(interface_changed, interface_changed, interface_changed,
 			  interface_changed);
-	zclient_v6 = open_client(dsaa_zclient_options_aside, handlers_v6, array_size(handlers_v6), 0,
-				 connected_v6);
+	zclient_v6 = open_client(dsaa_zclient_options_aside, handlers_v6, array_size(handlers_v6),
+				 0, connected_v6);
 #endif
 	dsaa_zclient = open_client(zclient_options_default, handlers, array_size(handlers),
 				   DSAA_ZEBRA_INSTANCE, connected);

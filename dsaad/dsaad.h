@@ -81,9 +81,9 @@ struct dsaa_advert {
 	uint32_t table; /* as sent to zebra, FRR 10 */
 	bool installed; /* zebra was told */
 	struct dsaa_mono sent_at;
-	bool cleared;	/* no route of an earlier zebra is in the way any more */
-	bool leftover;	/* one is */
-	bool selected;	/* zebra uses it (owner notification) */
+	bool cleared;	     /* no route of an earlier zebra is in the way any more */
+	bool leftover;	     /* one is */
+	bool selected;	     /* zebra uses it (owner notification) */
 	const char *refused; /* constant text: why zebra does not use it, NULL when it does */
 };
 
@@ -122,7 +122,8 @@ struct dsaa_config {
 	uint32_t tag_active, tag_backup, tag_drain;
 	uint32_t advertise_table; /* FRR 10: the kernel table of our routes */
 
-	struct prefix track[DSAA_TRACKED_ROUTES_MAX]; /* routes without which a router cannot serve */
+	struct prefix
+		track[DSAA_TRACKED_ROUTES_MAX]; /* routes without which a router cannot serve */
 	uint8_t tracks;
 
 	bool bfd;
@@ -254,10 +255,10 @@ struct dsaa_mono dsaa_mono_now(void);
 /* What the kernel and the conntrack edge say, for show dsaa sync. */
 struct dsaa_sync_kernel {
 	uint64_t events_new, events_update, events_destroy, overruns, echoes;
-	uint32_t count, max; /* nf_conntrack_count, _max */
+	uint32_t count, max;		/* nf_conntrack_count, _max */
 	uint32_t buckets, event_buffer; /* nf_conntrack_buckets; bytes */
-	uint64_t needed; /* connections of all sites together, as far as is known */
-	char warning[160];   /* empty, or what is set too small or wrongly */
+	uint64_t needed;		/* connections of all sites together, as far as is known */
+	char warning[160];		/* empty, or what is set too small or wrongly */
 };
 void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k);
 

@@ -157,8 +157,7 @@ static void plan_status(struct dsaa_nfq *nfq, const struct dsaa_nfq_plan *plan)
 	memset(st, 0, sizeof(*st));
 	st->tun_ifindex = nfq->tun.ifindex;
 	st->links = plan->sockets;
-	snprintf(st->why, sizeof(st->why), "%s",
-		 nfq->tun.why[0] ? nfq->tun.why : nfq->steer.why);
+	snprintf(st->why, sizeof(st->why), "%s", nfq->tun.why[0] ? nfq->tun.why : nfq->steer.why);
 	for (i = 0; i < plan->sockets; i++) {
 		if (plan->socket[i]->fd >= 0)
 			st->links_ready++;

@@ -76,7 +76,7 @@ struct dsaa_nfq_trace {
 	const uint8_t *data; /* from its IP header on */
 	size_t len;
 	unsigned reason;
-	bool from_peer;	   /* by the tunnel, from site SITE; else it came in by INDEV */
+	bool from_peer; /* by the tunnel, from site SITE; else it came in by INDEV */
 	dsaa_site_id site;
 	unsigned indev;
 };
@@ -86,9 +86,9 @@ typedef void (*dsaa_nfq_tell)(void *arg, const struct dsaa_nfq_trace *trace);
 
 struct dsaa_nfq_config {
 	dsaa_site_id local_site;
-	uint16_t queue_base;	/* fixed at open */
-	uint16_t tunnel_port;	/* UDP, both ends */
-	uint16_t hold_ms;	/* what a packet of unknown connection may wait for its state */
+	uint16_t queue_base;  /* fixed at open */
+	uint16_t tunnel_port; /* UDP, both ends */
+	uint16_t hold_ms;     /* what a packet of unknown connection may wait for its state */
 	/*
 	 * the kernel's fast path has the port and receives: here packets are only sent, and what it
 	 * puts into the TAP device (reassembled IPv6) comes back as fragments

@@ -107,8 +107,8 @@ static uint64_t pseudo_header(const uint8_t *ip, size_t len)
 {
 	uint8_t tail[4] = { 0, PROTO_TCP, len >> 8, len };
 
-	return (ip[0] >> 4 == 4 ? sum_bytes(ip + IP4_ADDRESSES, 8)
-				: sum_bytes(ip + IP6_ADDRESSES, 32)) +
+	return (ip[0] >> 4 == 4 ? sum_bytes(ip + IP4_ADDRESSES, 8) :
+				  sum_bytes(ip + IP6_ADDRESSES, 32)) +
 	       sum_bytes(tail, sizeof(tail));
 }
 
@@ -139,8 +139,8 @@ static size_t data_segment(const uint8_t *ip, size_t len, size_t *head)
 	if (len < iplen + TCP_HEADER)
 		return 0;
 	*head = iplen + (size_t)(ip[iplen + TCP_OFFSET] >> 4) * 4;
-	if (*head < iplen + TCP_HEADER || *head >= len ||
-	    (ip[iplen + TCP_OFFSET] & 0x0f) != 0 || (ip[iplen + TCP_FLAGS] & ~FLAG_PSH) != FLAG_ACK)
+	if (*head < iplen + TCP_HEADER || *head >= len || (ip[iplen + TCP_OFFSET] & 0x0f) != 0 ||
+	    (ip[iplen + TCP_FLAGS] & ~FLAG_PSH) != FLAG_ACK)
 		return 0;
 	return iplen;
 }

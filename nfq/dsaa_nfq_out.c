@@ -90,8 +90,8 @@ static void make_message(struct dsaa_nfq_socket *s, struct train *t, struct mmsg
 
 	memset(m, 0, sizeof(*m));
 	m->msg_hdr.msg_name = s->what[t->first].to;
-	m->msg_hdr.msg_namelen = s->local.family == 4 ? sizeof(struct sockaddr_in)
-						      : sizeof(struct sockaddr_in6);
+	m->msg_hdr.msg_namelen = s->local.family == 4 ? sizeof(struct sockaddr_in) :
+							sizeof(struct sockaddr_in6);
 	m->msg_hdr.msg_iov = s->iov[t->first];
 	m->msg_hdr.msg_iovlen = 2 * (size_t)t->count;
 	if (t->count == 1)
@@ -159,7 +159,8 @@ static void flush_socket(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s)
 		else if (n < 0)
 			send_one_by_one(nfq, s, &trains[done++]);
 		for (; n > 0; n--, done++)
-			for (i = trains[done].first; i < trains[done].first + trains[done].count; i++)
+			for (i = trains[done].first; i < trains[done].first + trains[done].count;
+			     i++)
 				count_sent(nfq, s->what[i].packet, s->what[i].peer->site);
 	}
 	s->waiting = 0;

@@ -105,7 +105,7 @@ void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 /* One UDP socket per local sync-address; shared by successive configurations. */
 struct dsaa_nfq_socket {
 	struct dsaa_addr local;
-	uint16_t port;	/* of the peers' ends, and of this one unless it is for sending only */
+	uint16_t port; /* of the peers' ends, and of this one unless it is for sending only */
 	bool send_only;
 	unsigned refs; /* under the lock */
 	int fd;	       /* -1: could not be bound */
@@ -140,8 +140,7 @@ struct dsaa_nfq_socket *dsaa_nfq_socket_open(const struct dsaa_addr *local, uint
 					     bool send_only);
 void dsaa_nfq_socket_close(struct dsaa_nfq_socket *s);
 /* The address of a peer's end in the kernel's form; returns its length. */
-socklen_t dsaa_nfq_sockaddr(struct sockaddr_storage *out, const struct dsaa_addr *a,
-			    uint16_t port);
+socklen_t dsaa_nfq_sockaddr(struct sockaddr_storage *out, const struct dsaa_addr *a, uint16_t port);
 /* Reads up to DSAA_NFQ_IN datagrams (or trains) into ROOM; how many, or a negative errno. */
 int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, struct dsaa_nfq_room *room,
 			 struct dsaa_nfq_datagram *datagrams);
@@ -160,14 +159,14 @@ enum {
  */
 struct dsaa_nfq_join {
 	unsigned count;
-	bool closed;	       /* nothing may follow */
-	uint8_t *first;	       /* the first segment, with its headers */
-	size_t head;	       /* length of these */
-	size_t ip;	       /* of the IP header among them */
-	size_t each;	       /* payload of each segment but the last */
-	size_t payload;	       /* of all */
+	bool closed;	/* nothing may follow */
+	uint8_t *first; /* the first segment, with its headers */
+	size_t head;	/* length of these */
+	size_t ip;	/* of the IP header among them */
+	size_t each;	/* payload of each segment but the last */
+	size_t payload; /* of all */
 	uint32_t next_seq;
-	bool push;	       /* the last one said PSH */
+	bool push;			      /* the last one said PSH */
 	struct iovec data[DSAA_NFQ_JOIN_MAX]; /* the payloads */
 };
 
@@ -186,7 +185,7 @@ size_t dsaa_nfq_join_head(const struct dsaa_nfq_join *j, uint8_t head[DSAA_NFQ_J
 struct dsaa_nfq_steer {
 	bool qdisc;
 	unsigned to[DSAA_IFACES_MAX]; /* ifindex by logical interface; 0: they stay */
-	char why[128]; /* what could not be set up; empty when all is well */
+	char why[128];		      /* what could not be set up; empty when all is well */
 };
 
 /* Puts up a filter for each Ethernet interface of C that is there, on the device DEVICE. */
@@ -209,9 +208,9 @@ struct dsaa_nfq_tun {
 	char name[DSAA_NFQ_NAME_LEN];
 	char why[128]; /* what could not be set up; empty when all is well */
 
-	struct dsaa_nfq_join join;  /* segments that wait to be written as one packet */
+	struct dsaa_nfq_join join;     /* segments that wait to be written as one packet */
 	struct dsaa_nfq_origin origin; /* of what is written now, and of these segments */
-	uint64_t delivered, failed; /* packets since somebody set them to 0 */
+	uint64_t delivered, failed;    /* packets since somebody set them to 0 */
 };
 
 /* Creates the device and sets it up; false with a sentence in ERR. */
@@ -291,7 +290,7 @@ struct dsaa_nfq {
 
 	struct dsaa_nfq_plan *plan; /* the thread's */
 	pthread_mutex_t lock;
-	struct dsaa_nfq_plan *next; /* under the lock: to be taken over */
+	struct dsaa_nfq_plan *next;    /* under the lock: to be taken over */
 	struct dsaa_nfq_status status; /* under the lock */
 
 	struct dsaa_nfq_tally tally;
@@ -320,8 +319,7 @@ static inline bool dsaa_nfq_traced(const struct dsaa_nfq *nfq)
 /* The length that an IP header (all of which is there) says. */
 static inline uint32_t dsaa_nfq_ip_length(const uint8_t *ip)
 {
-	return ip[0] >> 4 == 4 ? (uint32_t)ip[2] << 8 | ip[3]
-			       : 40 + ((uint32_t)ip[4] << 8 | ip[5]);
+	return ip[0] >> 4 == 4 ? (uint32_t)ip[2] << 8 | ip[3] : 40 + ((uint32_t)ip[4] << 8 | ip[5]);
 }
 
 /* dsaa_nfq_out.c: judges COUNT queued packets of nfq->packets, sends copies, sets verdicts. */

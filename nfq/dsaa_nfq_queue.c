@@ -65,7 +65,7 @@ static void drop_early(int fd, const struct nlmsghdr *msg)
 	const struct nlattr *a;
 	struct nlmsghdr *reply;
 
-	mnl_attr_for_each(a, msg, sizeof(*g)) {
+	mnl_attr_for_each (a, msg, sizeof(*g)) {
 		if (mnl_attr_get_type(a) != NFQA_PACKET_HDR ||
 		    mnl_attr_get_payload_len(a) < sizeof(*ph))
 			continue;
@@ -207,7 +207,8 @@ static bool is_site(const struct nfqnl_msg_packet_hw *hw)
 {
 	static const uint8_t prefix[] = DSAA_MAC_PREFIX;
 
-	return ntohs(hw->hw_addrlen) == ETH_ALEN && memcmp(hw->hw_addr, prefix, sizeof(prefix)) == 0;
+	return ntohs(hw->hw_addrlen) == ETH_ALEN &&
+	       memcmp(hw->hw_addr, prefix, sizeof(prefix)) == 0;
 }
 
 static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
@@ -224,7 +225,7 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 	p->queue = ntohs(g->res_id) - q->base;
 	if (p->queue == 0 || p->queue >= DSAA_QUEUES)
 		return false;
-	mnl_attr_for_each(a, msg, sizeof(*g)) {
+	mnl_attr_for_each (a, msg, sizeof(*g)) {
 		uint16_t len = mnl_attr_get_payload_len(a);
 
 		switch (mnl_attr_get_type(a)) {
@@ -338,8 +339,8 @@ static size_t put_batches(const struct dsaa_nfq_queues *q, uint8_t *buf,
 		const struct dsaa_nfq_packet *p = &packets[i], *before = run[p->queue];
 
 		if (before && before->accept != p->accept)
-			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH,
-					   q->base + p->queue, before->id, before->accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, q->base + p->queue,
+					   before->id, before->accept);
 		run[p->queue] = p;
 	}
 	for (i = 0; i < DSAA_QUEUES; i++)
@@ -353,8 +354,8 @@ void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 			     const struct dsaa_nfq_packet *packets, unsigned count, bool singly)
 {
 	uint8_t buf[DSAA_NFQ_BATCH * VERDICT_LEN];
-	size_t len = singly ? put_singly(q, buf, packets, count)
-			    : put_batches(q, buf, packets, count);
+	size_t len = singly ? put_singly(q, buf, packets, count) :
+			      put_batches(q, buf, packets, count);
 
 	if (len)
 		send(q->fd[lane], buf, len, 0);

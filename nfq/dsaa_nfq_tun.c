@@ -84,9 +84,9 @@ static void set_sysctls(struct dsaa_nfq_tun *tun)
 	static const struct {
 		const char *family, *name, *value;
 	} settings[] = {
-		{ "ipv4", "rp_filter", "2" },	    { "ipv4", "forwarding", "1" },
+		{ "ipv4", "rp_filter", "2" },	     { "ipv4", "forwarding", "1" },
 		{ "ipv4", "accept_redirects", "0" }, { "ipv4", "send_redirects", "0" },
-		{ "ipv6", "accept_ra", "0" },	    { "ipv6", "addr_gen_mode", "1" },
+		{ "ipv6", "accept_ra", "0" },	     { "ipv6", "addr_gen_mode", "1" },
 		{ "ipv6", "accept_redirects", "0" }, { "ipv6", "forwarding", "1" },
 		{ "ipv6", "disable_ipv6", "0" },
 	};
@@ -264,8 +264,7 @@ static bool put_joined(const struct dsaa_nfq_tun *tun, const struct dsaa_nfq_joi
 	uint8_t head[DSAA_NFQ_JOIN_HEAD];
 	size_t len;
 
-	vnet.gso_type = j->first[0] >> 4 == 4 ? VIRTIO_NET_HDR_GSO_TCPV4
-					      : VIRTIO_NET_HDR_GSO_TCPV6;
+	vnet.gso_type = j->first[0] >> 4 == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 	len = dsaa_nfq_join_head(j, head);
 	vnet.hdr_len = ETH_HLEN + len;
 	vnet.gso_size = j->each;

@@ -52,8 +52,9 @@ enum {
 static const char table[] = "dsaa";
 
 /* The names of the chains and the set, as "nft list table inet dsaa" shows them. */
-static const char raw[] = "raw", raw_out[] = "raw_out", tunnel_in[] = "tunnel_in", no_tunnel[] = "no_tunnel",
-		  tunnel_out[] = "tunnel_out", correct[] = "correct", from_peer[] = "from_peer", owned[] = "owned", offer_pool[] = "offer_pool",
+static const char raw[] = "raw", raw_out[] = "raw_out", tunnel_in[] = "tunnel_in",
+		  no_tunnel[] = "no_tunnel", tunnel_out[] = "tunnel_out", correct[] = "correct",
+		  from_peer[] = "from_peer", owned[] = "owned", offer_pool[] = "offer_pool",
 		  ifaces[] = "interfaces";
 
 /* ------------------------------------------------------------------ conditions */
@@ -251,8 +252,8 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c)
  * must follow. What a TCP connection does between the first packet and
  * ASSURED only costs: whoever takes it over sees the handshake repeated.
  */
-#define EVENTS_TCP                                                                                \
-	(1u << IPCT_NEW | 1u << IPCT_RELATED | 1u << IPCT_DESTROY | 1u << IPCT_ASSURED |          \
+#define EVENTS_TCP                                                                       \
+	(1u << IPCT_NEW | 1u << IPCT_RELATED | 1u << IPCT_DESTROY | 1u << IPCT_ASSURED | \
 	 1u << IPCT_HELPER | 1u << IPCT_MARK | 1u << IPCT_SEQADJ | 1u << IPCT_LABEL)
 /* Once it closes, a replica that still says ESTABLISHED would outlive a takeover by days. */
 #define EVENTS_TCP_CLOSING (EVENTS_TCP | 1u << IPCT_PROTOINFO)
@@ -292,8 +293,7 @@ static void add_events(struct dsaa_nft *t)
 }
 
 /* The mark carries some site's number: see chain "owned". */
-static void add_goto_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c,
-			   const char *chain)
+static void add_goto_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, const char *chain)
 {
 	dsaa_nft_rule(t, chain);
 	dsaa_nft_ct(t, NFT_CT_MARK);
@@ -493,7 +493,8 @@ static void explain(struct dsaa_rules_status *status, int rc, enum dsaa_nft_feat
 	status->installed = rc == 0;
 	if (rc == 0 && !status->event_mask)
 		snprintf(status->why, sizeof(status->why),
-			 "the kernel cannot limit conntrack events (ct event set): more are read than needed");
+			 "the kernel cannot limit conntrack events (ct event set): more are read "
+			 "than needed");
 	else if (rc == 0)
 		status->why[0] = '\0';
 	else if (rc == -EPERM || rc == -EACCES)
@@ -501,7 +502,8 @@ static void explain(struct dsaa_rules_status *status, int rc, enum dsaa_nft_feat
 			 "the kernel refused the rules: CAP_NET_ADMIN is missing");
 	else if (refused == DSAA_NFT_QUEUE_XT)
 		snprintf(status->why, sizeof(status->why),
-			 "the kernel has neither nf_tables queue (nft_queue) nor xt NFQUEUE with nft_compat: %s",
+			 "the kernel has neither nf_tables queue (nft_queue) nor xt NFQUEUE with "
+			 "nft_compat: %s",
 			 strerror(-rc));
 	else
 		snprintf(status->why, sizeof(status->why), "the kernel refused the rules: %s",

@@ -39,9 +39,9 @@ enum dsaa_rules_limits {
 };
 
 struct dsaa_rules_config {
-	uint32_t mark_mask;	/* dsaa_mark_mask_valid() */
-	uint16_t queue_base;	/* queues base .. base + DSAA_QUEUES - 1 */
-	uint16_t tunnel_port;	/* UDP */
+	uint32_t mark_mask;   /* dsaa_mark_mask_valid() */
+	uint16_t queue_base;  /* queues base .. base + DSAA_QUEUES - 1 */
+	uint16_t tunnel_port; /* UDP */
 	char tun_name[DSAA_RULES_NAME_LEN];
 	/* packets that come in here are looked at */
 	char iface[DSAA_IFACES_MAX][DSAA_RULES_NAME_LEN];

@@ -167,7 +167,8 @@ static int ask_rules(struct mnl_socket *s, const char *chain, uint64_t *packets)
 	while (rc > 0) {
 		ssize_t n = mnl_socket_recvfrom(s, buf, sizeof(buf));
 
-		rc = n < 0 ? -1 : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), one_rule, packets);
+		rc = n < 0 ? -1 :
+			     mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), one_rule, packets);
 	}
 	return rc < 0 ? -errno : 0;
 }
@@ -180,8 +181,8 @@ int dsaa_rules_refused(uint64_t *strangers, uint64_t *malformed)
 	*strangers = *malformed = 0;
 	if (!s)
 		return -errno;
-	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno
-							   : ask_rules(s, "tunnel_in", strangers);
+	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno :
+							     ask_rules(s, "tunnel_in", strangers);
 	if (rc == 0)
 		rc = ask_rules(s, "no_tunnel", malformed);
 	mnl_socket_close(s);

@@ -16,12 +16,12 @@
 #include "sync/dsaa_socket.h"
 
 enum {
-	TLS_ALERT = 0x15,	 /* first byte of a TLS record: an alert ... */
-	TLS_HANDSHAKE = 0x16,	 /* ... and a handshake message */
+	TLS_ALERT = 0x15,		    /* first byte of a TLS record: an alert ... */
+	TLS_HANDSHAKE = 0x16,		    /* ... and a handshake message */
 	PLAIN_FIRST = DSAA_WIRE_MAGIC >> 8, /* first byte of our protocol in plain text */
-	DISCARD_MAX = 256 << 10, /* bytes thrown away per event while closing */
-	WRITE_MAX = 64 << 10,	 /* bytes given to TLS at once */
-	TAIL_MIN = 16 << 10,	 /* one TLS record is read in one piece */
+	DISCARD_MAX = 256 << 10,	    /* bytes thrown away per event while closing */
+	WRITE_MAX = 64 << 10,		    /* bytes given to TLS at once */
+	TAIL_MIN = 16 << 10,		    /* one TLS record is read in one piece */
 };
 
 /* What a plain-text peer hears from TLS, a fatal unexpected_message ... */
@@ -115,8 +115,8 @@ static bool conn_sniff(struct dsaa_conn *c)
 	} else if (!c->secure && (first == TLS_HANDSHAKE || first == TLS_ALERT)) {
 		conn_farewell(c, farewell_to_tls, sizeof(farewell_to_tls));
 		dsaa_conn_fail(c, DSAA_R_SECURITY_MISMATCH, text_mismatch_tls);
-	} else if (c->secure ? first != TLS_HANDSHAKE && (c->inbound || first != TLS_ALERT)
-			     : first != PLAIN_FIRST) {
+	} else if (c->secure ? first != TLS_HANDSHAKE && (c->inbound || first != TLS_ALERT) :
+			       first != PLAIN_FIRST) {
 		dsaa_conn_fail(c, DSAA_R_MALFORMED, "the first byte is of no known protocol");
 	} else {
 		c->sniffed = true;
@@ -178,7 +178,8 @@ bool dsaa_conn_up(struct dsaa_conn *c)
 	c->send_buf = malloc(DSAA_TRANSPORT_SEND_BUFFER);
 	c->recv_buf = malloc(DSAA_TRANSPORT_RECV_BUFFER);
 	if (!c->send_buf || !c->recv_buf) {
-		dsaa_conn_fail(c, DSAA_R_CONNECT_FAILED, "no memory for the buffers of a connection");
+		dsaa_conn_fail(c, DSAA_R_CONNECT_FAILED,
+			       "no memory for the buffers of a connection");
 		return false;
 	}
 	c->state = DSAA_CONN_UP;
@@ -237,8 +238,8 @@ static bool conn_read_once(struct dsaa_conn *c, size_t space, size_t *total)
 {
 	uint8_t *to = c->recv_buf + c->recv_end;
 	size_t n = 0;
-	enum dsaa_io io = c->secure ? dsaa_tls_read(c->tls, to, space, &n)
-				    : conn_read_plain(c, to, space, &n);
+	enum dsaa_io io = c->secure ? dsaa_tls_read(c->tls, to, space, &n) :
+				      conn_read_plain(c, to, space, &n);
 
 	switch (io) {
 	case DSAA_IO_DONE:
@@ -328,8 +329,8 @@ size_t dsaa_conn_flush(struct dsaa_conn *c)
 	while (c->send_len > 0 && !c->failed) {
 		const uint8_t *from = c->send_buf + c->send_start;
 		size_t piece = conn_send_piece(c);
-		enum dsaa_io io = c->secure ? dsaa_tls_write(c->tls, from, piece, &n)
-					    : conn_write_plain(c, from, piece, &n);
+		enum dsaa_io io = c->secure ? dsaa_tls_write(c->tls, from, piece, &n) :
+					      conn_write_plain(c, from, piece, &n);
 
 		if (io == DSAA_IO_WANT_READ)
 			c->write_wants_read = true;

@@ -41,8 +41,8 @@ struct dsaa_conn {
 	enum dsaa_source source;
 	enum dsaa_conn_state state;
 	struct dsaa_conn *next;
-	int epoll_fd; /* not owned */
-	int fd;	      /* -1 when there is none */
+	int epoll_fd;	 /* not owned */
+	int fd;		 /* -1 when there is none */
 	uint32_t events; /* that epoll watches for */
 	dsaa_site_id site;
 	bool inbound;
@@ -57,11 +57,11 @@ struct dsaa_conn {
 	bool write_wants_read;	     /* ... and the reverse */
 	bool handshake_wants_write;
 
-	bool kick;    /* look at it without an event */
-	bool drained; /* the last read emptied the socket */
-	bool paused;  /* the receive buffer is full: not read until there is room */
-	bool ended;   /* the peer's end was read */
-	bool failed;  /* of no more use; reason and detail tell why */
+	bool kick;     /* look at it without an event */
+	bool drained;  /* the last read emptied the socket */
+	bool paused;   /* the receive buffer is full: not read until there is room */
+	bool ended;    /* the peer's end was read */
+	bool failed;   /* of no more use; reason and detail tell why */
 	bool silenced; /* CLOSING: our end was sent */
 	unsigned reason;
 	char detail[DSAA_TRANSPORT_DETAIL_MAX];

@@ -75,8 +75,8 @@ bool dsaa_key_load(const char *path, struct dsaa_key *key, unsigned *reason)
 		*reason = DSAA_R_KEY_UNREADABLE;
 	close(fd);
 	if (*reason == DSAA_R_NONE) {
-		while (key->len && (key->bytes[key->len - 1] == '\n' ||
-				    key->bytes[key->len - 1] == '\r'))
+		while (key->len &&
+		       (key->bytes[key->len - 1] == '\n' || key->bytes[key->len - 1] == '\r'))
 			key->len--;
 		if (key->len < DSAA_KEY_LEN_MIN)
 			*reason = DSAA_R_KEY_UNREADABLE;

@@ -58,9 +58,9 @@ struct dsaa_tls_stream {
 	int fd;
 	dsaa_site_id site;
 	bool inbound;
-	bool up;     /* the handshake is done */
-	bool broken; /* OpenSSL allows no further call on it */
-	int io_error; /* errno of the last failed system call, 0 when none failed */
+	bool up;	  /* the handshake is done */
+	bool broken;	  /* OpenSSL allows no further call on it */
+	int io_error;	  /* errno of the last failed system call, 0 when none failed */
 	uint32_t records; /* sent with the present key */
 	unsigned refusal; /* why our own callbacks refused the peer */
 	unsigned reason;
@@ -261,10 +261,10 @@ static bool tls_context(struct dsaa_tls *tls)
 	    !SSL_CTX_set_num_tickets(tls->ctx, 0) || !SSL_CTX_set_max_early_data(tls->ctx, 0))
 		return false;
 	SSL_CTX_clear_options(tls->ctx, SSL_OP_ALLOW_NO_DHE_KEX);
-	SSL_CTX_set_options(tls->ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-					      SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_mode(tls->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
-					   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_options(tls->ctx,
+			    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(tls->ctx,
+			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_clear_mode(tls->ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_psk_use_session_callback(tls->ctx, tls_use_psk);
@@ -290,7 +290,8 @@ struct dsaa_tls *dsaa_tls_open(uint32_t cluster_id, dsaa_site_id local, const ui
 	if (tls->bio && dsaa_key_derive(key, key_len, tls->psk) && tls_context(tls))
 		return tls;
 	text = ERR_reason_error_string(ERR_peek_error());
-	snprintf(err, errlen, "TLS cannot be prepared: %s", text ? text : "OpenSSL does not say why");
+	snprintf(err, errlen, "TLS cannot be prepared: %s",
+		 text ? text : "OpenSSL does not say why");
 	ERR_clear_error();
 	dsaa_tls_close(tls);
 	return NULL;
@@ -412,7 +413,8 @@ static enum dsaa_io tls_outcome(struct dsaa_tls_stream *s, int ret)
 	code = ERR_peek_error();
 	ERR_clear_error();
 	if (s->io_error)
-		return tls_fail(s, s->up || s->inbound ? DSAA_R_TRANSPORT_LOST : DSAA_R_CONNECT_FAILED,
+		return tls_fail(s,
+				s->up || s->inbound ? DSAA_R_TRANSPORT_LOST : DSAA_R_CONNECT_FAILED,
 				strerror(s->io_error));
 	if (code == 0 || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		s->broken = true;

@@ -37,8 +37,8 @@ enum {
 
 struct listener {
 	enum dsaa_source source;
-	int fd; /* -1: not listening */
-	int error;  /* as told to the caller */
+	int fd;	   /* -1: not listening */
+	int error; /* as told to the caller */
 	bool told;
 	bool masked; /* no descriptors left: not watched until the next try */
 	struct dsaa_addr addr;

@@ -27,15 +27,15 @@
 #include "core/dsaa_types.h"
 
 enum dsaa_transport_limits {
-	DSAA_TRANSPORT_SEND_BUFFER = 1 << 20,  /* bytes per connected peer */
+	DSAA_TRANSPORT_SEND_BUFFER = 1 << 20,	/* bytes per connected peer */
 	DSAA_TRANSPORT_RECV_BUFFER = 256 << 10, /* bytes per connected peer */
 	/* reading goes on again when this much of the receive buffer is free;
 	 * longer than the longest message */
 	DSAA_TRANSPORT_RECV_RESUME = 80 << 10,
 	DSAA_TRANSPORT_CONNECT_MS = 1500, /* no answer by then: another link may be better */
 	DSAA_TRANSPORT_HANDSHAKE_MS = 5000,
-	DSAA_TRANSPORT_LINKS_MAX = 8, /* subflows that are told of */
-	DSAA_TRANSPORT_CLOSING_MS = 1000,   /* how long what was sent may take to leave */
+	DSAA_TRANSPORT_LINKS_MAX = 8,	  /* subflows that are told of */
+	DSAA_TRANSPORT_CLOSING_MS = 1000, /* how long what was sent may take to leave */
 	DSAA_TRANSPORT_LISTEN_RETRY_MS = 1000,
 	DSAA_TRANSPORT_PENDING_PER_SITE = 4, /* unfinished inbound handshakes */
 	DSAA_TRANSPORT_CLOSING_MAX = 32,
@@ -54,9 +54,9 @@ struct dsaa_transport_config {
 	dsaa_site_id local;
 	uint32_t cluster_id;
 	uint16_t port;
-	bool secure;		  /* TLS; false: plain text */
-	bool multipath;		  /* try MPTCP, fall back to TCP when the kernel has none */
-	const uint8_t *key;	  /* secure: content of the key file, see dsaa_key_load() */
+	bool secure;	    /* TLS; false: plain text */
+	bool multipath;	    /* try MPTCP, fall back to TCP when the kernel has none */
+	const uint8_t *key; /* secure: content of the key file, see dsaa_key_load() */
 	size_t key_len;
 	uint32_t user_timeout_ms; /* unacknowledged data ends the connection; 0: the kernel's */
 	uint8_t local_addresses;
@@ -119,7 +119,7 @@ struct dsaa_transport_info {
 	bool multipath;	   /* MPTCP is spoken with the peer (not only tried) */
 	bool user_timeout; /* the kernel took the user timeout (MPTCP sockets refuse it) */
 	bool inbound;
-	char cipher[32];   /* empty in plain text */
+	char cipher[32];	/* empty in plain text */
 	struct dsaa_addr local; /* of its beginning */
 	struct dsaa_addr remote;
 	uint8_t links; /* subflows of MPTCP, or the one connection */

@@ -35,7 +35,12 @@
 
 #include "flows.h"
 
-enum { BATCH = 128, MESSAGE_MAX = 512, READ_LEN = 256 << 10, ESTABLISHED = TCP_CONNTRACK_ESTABLISHED };
+enum {
+	BATCH = 128,
+	MESSAGE_MAX = 512,
+	READ_LEN = 256 << 10,
+	ESTABLISHED = TCP_CONNTRACK_ESTABLISHED
+};
 
 static char buffer[READ_LEN];
 
@@ -178,7 +183,7 @@ static const struct nlattr *find(const struct nlattr *nest, uint16_t type)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest)
+	mnl_attr_for_each_nested (a, nest)
 		if (mnl_attr_get_type(a) == type)
 			return a;
 	return NULL;
@@ -201,7 +206,7 @@ static void take(const struct nlmsghdr *nlh, struct entry *table)
 	uint32_t number = FLOWS_MAX;
 	const struct nlattr *a, *b;
 
-	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each (a, nlh, sizeof(struct nfgenmsg)) {
 		switch (mnl_attr_get_type(a)) {
 		case CTA_TUPLE_ORIG:
 			number = number_of(a);
@@ -237,7 +242,8 @@ static struct entry *dump(const char *netns)
 
 		if (len < 0)
 			die("dump");
-		for (nlh = (void *)buffer; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+		for (nlh = (void *)buffer; mnl_nlmsg_ok(nlh, len);
+		     nlh = mnl_nlmsg_next(nlh, &len)) {
 			if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR) {
 				mnl_socket_close(s);
 				return table;
@@ -280,7 +286,8 @@ static int compare(const char *name_a, const char *name_b)
 			ms[timed++] = ((double)b[i].start_ns - (double)a[i].start_ns) / 1e6;
 	}
 	qsort(ms, timed, sizeof(*ms), by_value);
-	printf("{\"a\": %u, \"b\": %u, \"missing\": %u, \"differ\": %u, \"extra\": %u, \"timed\": %u, ",
+	printf("{\"a\": %u, \"b\": %u, \"missing\": %u, \"differ\": %u, \"extra\": %u, \"timed\": "
+	       "%u, ",
 	       in_a, in_b, missing, differ, extra, timed);
 	printf("\"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"max\": %.3f, \"behind\": %.3f}\n",
 	       share(ms, timed, 0.5), share(ms, timed, 0.9), share(ms, timed, 0.99),

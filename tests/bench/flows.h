@@ -8,12 +8,12 @@
 
 #include <stdint.h>
 
-#define FLOW_CLIENTS 0xc6120001u /* 198.18.0.1 */
-#define FLOW_SERVER 0xc613000au	 /* 198.19.0.10 */
+#define FLOW_CLIENTS	 0xc6120001u /* 198.18.0.1 */
+#define FLOW_SERVER	 0xc613000au /* 198.19.0.10 */
 #define FLOW_SERVER_PORT 443u
-#define FLOW_PORTS_BITS 14
-#define FLOW_PORT_FIRST 1024u
-#define FLOWS_MAX (1u << 21)
+#define FLOW_PORTS_BITS	 14
+#define FLOW_PORT_FIRST	 1024u
+#define FLOWS_MAX	 (1u << 21)
 
 static inline uint32_t flow_client(uint32_t number)
 {

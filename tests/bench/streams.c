@@ -167,9 +167,10 @@ static void say_heard(const char *what, const struct peer *p, uint32_t peer_sent
 		last = i;
 	}
 	printf("{\"stream\":\"%s\",\"sent\":%u,\"received\":%u,\"lost\":%d,\"repeated\":%u,"
-	       "\"firstLost\":%u,\"lastLost\":%u,\"gapMsec\":%.1f,\"gapFrom\":%.6f,\"ownSent\":%u}\n",
-	       what, peer_sent, h->received, (int)(peer_sent - h->received), h->repeated, first, last,
-	       h->gap_us / 1000.0, h->gap_from_us / 1e6, p->sent);
+	       "\"firstLost\":%u,\"lastLost\":%u,\"gapMsec\":%.1f,\"gapFrom\":%.6f,\"ownSent\":%u}"
+	       "\n",
+	       what, peer_sent, h->received, (int)(peer_sent - h->received), h->repeated, first,
+	       last, h->gap_us / 1000.0, h->gap_from_us / 1e6, p->sent);
 	fflush(stdout);
 }
 
@@ -312,7 +313,8 @@ static void udp_client(const char *source, const char *destination, uint16_t por
 			send_one(fd, p, 0, p->sent);
 	}
 	hear_out(fd, p);
-	say_heard(p->stopped ? "down" : "down-unconfirmed", p, p->stopped ? p->total : p->h.highest);
+	say_heard(p->stopped ? "down" : "down-unconfirmed", p,
+		  p->stopped ? p->total : p->h.highest);
 }
 
 /* ------------------------------------------------------------------ TCP */
@@ -543,8 +545,11 @@ static double leaving_at(int fd, uint16_t port)
 	} control;
 	uint8_t buf[128];
 	struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
-	struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov,
-			    .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr m = { .msg_name = &from,
+			    .msg_namelen = sizeof(from),
+			    .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
 			    .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(fd, &m, 0);
 	size_t ip = (size_t)(buf[0] & 0x0f) * 4;
@@ -562,7 +567,8 @@ static double leaving_at(int fd, uint16_t port)
 static void leaving(const char *ifname, uint16_t port)
 {
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL)), one = 1;
-	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+	struct sockaddr_ll a = { .sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_ALL),
 				 .sll_ifindex = (int)if_nametoindex(ifname) };
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||

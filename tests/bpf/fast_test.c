@@ -171,7 +171,9 @@ static void set_word(uint32_t site, uint32_t word)
 
 static void fill_maps(void)
 {
-	struct dsaa_fast_control control = { DSAA_MARK_MASK_DEFAULT, MASK_SHIFT, LOCAL, lo, 0, 0, 0 };
+	struct dsaa_fast_control control = {
+		DSAA_MARK_MASK_DEFAULT, MASK_SHIFT, LOCAL, lo, 0, 0, 0
+	};
 	struct dsaa_fast_site site = { .family = 4, .remote = { 0xac100001 } };
 	struct dsaa_fast_addr a = { { 0, 0, htonl(0xffff), htonl(0xac100001) } };
 	struct dsaa_fast_iface iface = { .ifindex = lo, .ethernet = 1 };
@@ -390,10 +392,12 @@ static void test_filter(void)
 
 static void test_from_site(void)
 {
-	static const uint8_t forms[][4] = { { 2, 0xd5, 0xaa, 0 }, { 2, 0xd5, 0xaa, IFACE },
+	static const uint8_t forms[][4] = { { 2, 0xd5, 0xaa, 0 },
+					    { 2, 0xd5, 0xaa, IFACE },
 					    { 2, 0xd5, 0xab, 0 } };
-	struct fixture x = { .family = 4, .proto = IPPROTO_UDP, .host = true,
-			     .port = PORT_ENTRY + PEER };
+	struct fixture x = {
+		.family = 4, .proto = IPPROTO_UDP, .host = true, .port = PORT_ENTRY + PEER
+	};
 	uint8_t packet[128];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet);
 	unsigned i;

@@ -8,7 +8,7 @@
 #ifndef TESTS_EDGE_CONNTRACK_FTP_H
 #define TESTS_EDGE_CONNTRACK_FTP_H
 
-#define POOL "203.0.113.1"
+#define POOL	       "203.0.113.1"
 #define CLIENT_ADDRESS "192.0.2.1"
 #define SERVER_ADDRESS "198.51.100.200"
 
@@ -42,11 +42,13 @@ static bool make_router(int r, int n)
 	       join(SERVER, n == 1 ? "r1" : "r2", r, "out") &&
 	       in(CLIENT, "ip addr add 10.%d.0.1/24 dev r%d", n, n) &&
 	       in(SERVER, "ip addr add 10.%d.1.1/24 dev r%d", n, n) &&
-	       in(r, "ip addr add 10.%d.0.254/24 dev in && ip addr add 10.%d.1.254/24 dev out && "
-		     "echo 1 >/proc/sys/net/ipv4/ip_forward && "
-		     "echo 0 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose && "
-		     "ip route add " CLIENT_ADDRESS " via 10.%d.0.1 && "
-		     "ip route add " SERVER_ADDRESS " via 10.%d.1.1", n, n, n, n) &&
+	       in(r,
+		  "ip addr add 10.%d.0.254/24 dev in && ip addr add 10.%d.1.254/24 dev out && "
+		  "echo 1 >/proc/sys/net/ipv4/ip_forward && "
+		  "echo 0 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose && "
+		  "ip route add " CLIENT_ADDRESS " via 10.%d.0.1 && "
+		  "ip route add " SERVER_ADDRESS " via 10.%d.1.1",
+		  n, n, n, n) &&
 	       in(r, "nft -f - <<E\n"
 		     "table ip t {\n"
 		     " chain nat { type nat hook postrouting priority 100;\n"
@@ -76,8 +78,8 @@ static bool make_world(void)
 			return false;
 	}
 	return in(CLIENT, "ip addr add " CLIENT_ADDRESS "/32 dev lo") &&
-	       in(SERVER, "ip addr add " SERVER_ADDRESS "/32 dev lo") &&
-	       make_router(SITE1, 1) && make_router(SITE2, 2);
+	       in(SERVER, "ip addr add " SERVER_ADDRESS "/32 dev lo") && make_router(SITE1, 1) &&
+	       make_router(SITE2, 2);
 }
 
 /* The client's packets go through site C, the server's through site S. */

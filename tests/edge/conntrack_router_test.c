@@ -92,40 +92,49 @@ static bool make_router(int r, int n)
 {
 	return join(CLIENT, n == 1 ? "r1" : "r2", r, "in") &&
 	       join(SERVER, n == 1 ? "r1" : "r2", r, "out") &&
-	       in(CLIENT, "ip addr add 10.%d.0.1/24 dev r%d && "
-			  "ip addr add 2001:db8:%d::1/64 dev r%d nodad", n, n, n, n) &&
-	       in(SERVER, "ip addr add 10.%d.1.1/24 dev r%d && "
-			  "ip addr add 2001:db8:%d:1::1/64 dev r%d nodad", n, n, n, n) &&
-	       in(r, "ip addr add 10.%d.0.254/24 dev in && ip addr add 10.%d.1.254/24 dev out && "
-		     "ip addr add 2001:db8:%d::fe/64 dev in nodad && "
-		     "ip addr add 2001:db8:%d:1::fe/64 dev out nodad && "
-		     "echo 1 >/proc/sys/net/ipv4/ip_forward && "
-		     "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding && "
-		     "echo 0 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose && "
-		     "ip route add 192.0.2.1 via 10.%d.0.1 && "
-		     "ip route add 198.51.100.1 via 10.%d.1.1 && "
-		     "ip route add 2001:db8:a::1 via 2001:db8:%d::1 && "
-		     "ip route add 2001:db8:b::1 via 2001:db8:%d:1::1", n, n, n, n, n, n, n, n) &&
-	       in(r, "nft -f - <<E\n"
-		     "table inet t {\n"
-		     " chain nat { type nat hook postrouting priority 100;\n"
-		     "  oifname out snat ip to 203.0.113.1\n"
-		     "  oifname out snat ip6 to 2001:db8:c::1\n }\n"
-		     " chain marker { type filter hook forward priority 0;\n"
-		     "  meta length > %d ct mark set 0x%x\n }\n"
-		     " chain strict { type filter hook forward priority 1;\n"
-		     "  ct state { new, established, related } accept\n  drop\n }\n}\nE",
+	       in(CLIENT,
+		  "ip addr add 10.%d.0.1/24 dev r%d && "
+		  "ip addr add 2001:db8:%d::1/64 dev r%d nodad",
+		  n, n, n, n) &&
+	       in(SERVER,
+		  "ip addr add 10.%d.1.1/24 dev r%d && "
+		  "ip addr add 2001:db8:%d:1::1/64 dev r%d nodad",
+		  n, n, n, n) &&
+	       in(r,
+		  "ip addr add 10.%d.0.254/24 dev in && ip addr add 10.%d.1.254/24 dev out && "
+		  "ip addr add 2001:db8:%d::fe/64 dev in nodad && "
+		  "ip addr add 2001:db8:%d:1::fe/64 dev out nodad && "
+		  "echo 1 >/proc/sys/net/ipv4/ip_forward && "
+		  "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding && "
+		  "echo 0 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose && "
+		  "ip route add 192.0.2.1 via 10.%d.0.1 && "
+		  "ip route add 198.51.100.1 via 10.%d.1.1 && "
+		  "ip route add 2001:db8:a::1 via 2001:db8:%d::1 && "
+		  "ip route add 2001:db8:b::1 via 2001:db8:%d:1::1",
+		  n, n, n, n, n, n, n, n) &&
+	       in(r,
+		  "nft -f - <<E\n"
+		  "table inet t {\n"
+		  " chain nat { type nat hook postrouting priority 100;\n"
+		  "  oifname out snat ip to 203.0.113.1\n"
+		  "  oifname out snat ip6 to 2001:db8:c::1\n }\n"
+		  " chain marker { type filter hook forward priority 0;\n"
+		  "  meta length > %d ct mark set 0x%x\n }\n"
+		  " chain strict { type filter hook forward priority 1;\n"
+		  "  ct state { new, established, related } accept\n  drop\n }\n}\nE",
 		  LONG_PACKET, MARKED);
 }
 
 /* Both ends reach each other, and the server the pool, through router N. */
 static bool route_through(int n)
 {
-	return in(CLIENT, "ip route replace 198.51.100.1 via 10.%d.0.254 src 192.0.2.1 && "
-			  "ip route replace 2001:db8:b::1 via 2001:db8:%d::fe src 2001:db8:a::1",
+	return in(CLIENT,
+		  "ip route replace 198.51.100.1 via 10.%d.0.254 src 192.0.2.1 && "
+		  "ip route replace 2001:db8:b::1 via 2001:db8:%d::fe src 2001:db8:a::1",
 		  n, n) &&
-	       in(SERVER, "ip route replace 203.0.113.1 via 10.%d.1.254 src 198.51.100.1 && "
-			  "ip route replace 2001:db8:c::1 via 2001:db8:%d:1::fe src 2001:db8:b::1",
+	       in(SERVER,
+		  "ip route replace 203.0.113.1 via 10.%d.1.254 src 198.51.100.1 && "
+		  "ip route replace 2001:db8:c::1 via 2001:db8:%d:1::fe src 2001:db8:b::1",
 		  n, n);
 }
 
@@ -155,8 +164,7 @@ static bool make_nodes(void)
 			  "ip addr add 2001:db8:a::1/128 dev lo nodad") &&
 	       in(SERVER, "ip addr add 198.51.100.1/32 dev lo && "
 			  "ip addr add 2001:db8:b::1/128 dev lo nodad") &&
-	       make_router(ROUTER1, 1) && make_router(ROUTER2, 2) && route_through(1) &&
-	       settle();
+	       make_router(ROUTER1, 1) && make_router(ROUTER2, 2) && route_through(1) && settle();
 }
 
 /* ------------------------------------------------------------------ connections */

@@ -81,8 +81,9 @@ static struct site *other(struct site *s)
 
 static void feed(struct site *s, enum dsaa_event_type type)
 {
-	struct dsaa_event ev = { .type = type, .site = other(s)->id, .ok = true,
-				 .reason = DSAA_R_TRANSPORT_LOST };
+	struct dsaa_event ev = {
+		.type = type, .site = other(s)->id, .ok = true, .reason = DSAA_R_TRANSPORT_LOST
+	};
 
 	step(s, &ev);
 }
@@ -149,7 +150,8 @@ static void step(struct site *s, struct dsaa_event *ev)
 			n++;
 	}
 	if (apply.count) {
-		struct dsaa_event done = { .type = DSAA_EV_APPLIED, .ops = apply.ops,
+		struct dsaa_event done = { .type = DSAA_EV_APPLIED,
+					   .ops = apply.ops,
 					   .count = apply.count };
 
 		dsaa_ct_apply(s->ct, apply.ops, apply.count);
@@ -195,8 +197,10 @@ static void hear(struct site *s)
 	size_t at = 0;
 
 	while (linked && at < from->piped) {
-		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = from->id,
-					 .data = from->pipe + at, .len = from->piped - at };
+		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED,
+					 .site = from->id,
+					 .data = from->pipe + at,
+					 .len = from->piped - at };
 
 		step(s, &ev);
 		if (!ev.consumed)
@@ -211,7 +215,8 @@ static void hear(struct site *s)
 
 static void turn(struct site *s)
 {
-	struct dsaa_event room = { .type = DSAA_EV_ROOM, .site = other(s)->id,
+	struct dsaa_event room = { .type = DSAA_EV_ROOM,
+				   .site = other(s)->id,
 				   .room = linked ? PIPE - s->piped : 0 };
 
 	if (dsaa_ct_read_events(s->ct, 512, on_event, s) == -ENOBUFS)
@@ -264,8 +269,11 @@ static bool start_site(unsigned i)
 {
 	struct site *s = &sites[i];
 	static uint64_t epoch = 1000;
-	struct dsaa_engine_config c = { .cluster_id = 7, .can_connect = true, .mark_mask = MASK,
-					.hold_time_ms = 3000, .start_timer_ms = 2000,
+	struct dsaa_engine_config c = { .cluster_id = 7,
+					.can_connect = true,
+					.mark_mask = MASK,
+					.hold_time_ms = 3000,
+					.start_timer_ms = 2000,
 					.audit_interval_ms = 3600000 };
 	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &c };
 	char text[160];
@@ -318,8 +326,9 @@ static void kill_site_1(void)
 static struct dsaa_flow connection(unsigned n)
 {
 	static const uint8_t protos[] = { 6, 6, 17, 1, 132, 47, 136, 50 };
-	struct dsaa_flow f = { .family = 4, .proto = protos[n % 8], .timeout_s = 7200,
-			       .mark = n & 0xfff };
+	struct dsaa_flow f = {
+		.family = 4, .proto = protos[n % 8], .timeout_s = 7200, .mark = n & 0xfff
+	};
 
 	memcpy(f.orig.src, (uint8_t[]){ 192, 0, (uint8_t)(n >> 8), (uint8_t)n }, 4);
 	memcpy(f.orig.dst, (uint8_t[]){ 198, 51, 100, (uint8_t)(1 + (n >> 16)) }, 4);
@@ -515,7 +524,8 @@ static void test_audit(void)
 	CHECK(until(audited, 20000));
 	v = view(&sites[1]);
 	printf("audit: %u deleted, %u altered, 500 added: %llu differences, %llu of them altered, "
-	       "%llu repaired\n", deleted, altered, (unsigned long long)v.audit_differences,
+	       "%llu repaired\n",
+	       deleted, altered, (unsigned long long)v.audit_differences,
 	       (unsigned long long)v.audit_altered, (unsigned long long)v.audit_repaired);
 	/* eleven bits of a digest are compared: one in 2047 of the altered waits for the next audit */
 	CHECK(v.audit_altered >= altered - altered / 100 && v.audit_altered <= altered);
@@ -543,7 +553,8 @@ static void test_adoption(void)
 
 	/* what the operator gives, not what Linux does */
 	enter(SITE2);
-	CHECK(system("echo 1234 >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established") == 0);
+	CHECK(system("echo 1234 >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established") ==
+	      0);
 	kill_site_1();
 	CHECK(until(all_adopted, 15000));
 	CHECK(sites[1].word == DSAA_WORD_ADOPTED);

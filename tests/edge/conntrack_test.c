@@ -39,7 +39,9 @@ static void plain_reply(struct dsaa_flow *f)
 
 static struct dsaa_flow flow4(uint8_t proto, uint16_t sport, unsigned site)
 {
-	struct dsaa_flow f = { .family = 4, .proto = proto, .timeout_s = 600,
+	struct dsaa_flow f = { .family = 4,
+			       .proto = proto,
+			       .timeout_s = 600,
 			       .status = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED };
 
 	put4(f.orig.src, "10.1.0.9");
@@ -83,8 +85,7 @@ static struct dsaa_apply one(enum dsaa_apply_kind kind, const struct dsaa_flow *
 static bool same_entry(const struct dsaa_flow *want, const struct dsaa_flow *got)
 {
 	return dsaa_flow_key_equal(want, got) &&
-	       !memcmp(&want->reply, &got->reply, sizeof(want->reply)) &&
-	       want->mark == got->mark &&
+	       !memcmp(&want->reply, &got->reply, sizeof(want->reply)) && want->mark == got->mark &&
 	       (want->status & 3) == (got->status & 3) && want->tcp_state == got->tcp_state &&
 	       !memcmp(want->tcp_wscale, got->tcp_wscale, 2) &&
 	       !memcmp(want->tcp_flags, got->tcp_flags, 2);
@@ -624,9 +625,9 @@ static void test_mixed_batches(void)
 	}
 	dsaa_ct_apply(ct, ops, N);
 	for (unsigned i = 0; i < N; i++)
-		wrong += ops[i].result != (i % 3 == 0	? DSAA_APPLIED_OK
-					   : i % 3 == 1 ? DSAA_APPLIED_EXISTS
-							: DSAA_APPLIED_ABSENT);
+		wrong += ops[i].result != (i % 3 == 0 ? DSAA_APPLIED_OK :
+					   i % 3 == 1 ? DSAA_APPLIED_EXISTS :
+							DSAA_APPLIED_ABSENT);
 	CHECK(wrong == 0);
 	CHECK(dsaa_ct_counters(ct)->applied[DSAA_APPLY_CREATE][DSAA_APPLIED_OK] -
 		      before.applied[DSAA_APPLY_CREATE][DSAA_APPLIED_OK] ==
@@ -702,7 +703,8 @@ static void count_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_fl
 /* A real UDP packet over loopback makes an event; our own changes make none. */
 static void test_events(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9999),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(9999),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct dsaa_flow f = flow4(IPPROTO_UDP, 6000, 1);
 	int s = socket(AF_INET, SOCK_DGRAM, 0);
@@ -813,8 +815,9 @@ static void warning_has(struct dsaa_ct_limits l, uint64_t needed, const char *wo
 /* Each limit that is too small is named, with what would do. */
 static void test_limits(void)
 {
-	const struct dsaa_ct_limits good = { .count = 10, .max = 1000, .buckets = 1000, .events = 1,
-					     .event_buffer = 64 << 20 };
+	const struct dsaa_ct_limits good = {
+		.count = 10, .max = 1000, .buckets = 1000, .events = 1, .event_buffer = 64 << 20
+	};
 	struct dsaa_ct_limits l = good;
 
 	warning_has(good, 700, NULL);

@@ -141,8 +141,8 @@ static void check_cut(const struct dsaa_nfq_join *j, const struct stream *s)
 	/* the kernel goes on from the sum of the pseudo-header */
 	CHECK(fold16(pseudo(head, len - h + total)) == (head[h + 16] << 8 | head[h + 17]));
 	CHECK(h == IP6 || fold16(sum16(head, IP4)) == 0xffff);
-	CHECK((h == IP4 ? (size_t)(head[2] << 8 | head[3])
-			: (size_t)(head[4] << 8 | head[5]) + IP6) == len + total);
+	CHECK((h == IP4 ? (size_t)(head[2] << 8 | head[3]) :
+			  (size_t)(head[4] << 8 | head[5]) + IP6) == len + total);
 	for (unsigned i = 0; i < j->count; i++) {
 		size_t n = i < j->count - 1 ? j->each : total - (j->count - 1) * j->each;
 

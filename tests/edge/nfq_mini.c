@@ -60,8 +60,9 @@ static const char *bpffs;
 
 static void usage(void)
 {
-	fprintf(stderr, "nfq_mini site N mask HEX tunfd N fast BPFFS iface NAME address A pool PREFIX "
-			"peer N LOCAL REMOTE IFNAME ...\n");
+	fprintf(stderr,
+		"nfq_mini site N mask HEX tunfd N fast BPFFS iface NAME address A pool PREFIX "
+		"peer N LOCAL REMOTE IFNAME ...\n");
 	exit(2);
 }
 

@@ -104,12 +104,12 @@ static void test_refused(void)
 	good = smallest();
 	fill(&good);
 	CHECK(dsaa_rules_apply(&good, &st) == 0);
-#define REFUSED(change)                                                                           \
-	do {                                                                                      \
-		c = good;                                                                         \
-		change;                                                                           \
-		CHECK(dsaa_rules_apply(&c, &st) == -EINVAL);                                      \
-		CHECK(!st.installed && st.why[0]);                                                \
+#define REFUSED(change)                                      \
+	do {                                                 \
+		c = good;                                    \
+		change;                                      \
+		CHECK(dsaa_rules_apply(&c, &st) == -EINVAL); \
+		CHECK(!st.installed && st.why[0]);           \
 	} while (0)
 	REFUSED(c.mark_mask = 0);
 	REFUSED(c.mark_mask = 0xff00ff00);

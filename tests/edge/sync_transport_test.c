@@ -48,12 +48,24 @@ static void pair_close(struct node *a, struct node *b)
 static void pair_talk(struct node *a, struct node *b)
 {
 	a->last_len = b->last_len = 0;
-	CHECK(dsaa_transport_send(a->t, b->site, (const uint8_t *)"\xd5\xaa""from a", 8));
+	CHECK(dsaa_transport_send(a->t, b->site,
+				  (const uint8_t *)"\xd5\xaa"
+						   "from a",
+				  8));
 	WORLD_UNTIL(b->last_len == 8, 1000);
-	CHECK(dsaa_transport_send(b->t, a->site, (const uint8_t *)"\xd5\xaa""from b", 8));
+	CHECK(dsaa_transport_send(b->t, a->site,
+				  (const uint8_t *)"\xd5\xaa"
+						   "from b",
+				  8));
 	WORLD_UNTIL(a->last_len == 8, 1000);
-	CHECK(memcmp(b->last, "\xd5\xaa""from a", 8) == 0);
-	CHECK(memcmp(a->last, "\xd5\xaa""from b", 8) == 0);
+	CHECK(memcmp(b->last,
+		     "\xd5\xaa"
+		     "from a",
+		     8) == 0);
+	CHECK(memcmp(a->last,
+		     "\xd5\xaa"
+		     "from b",
+		     8) == 0);
 }
 
 /* Sends on in random pieces until TOTAL bytes of the checked stream are queued. */
@@ -210,7 +222,8 @@ static void test_stranger(void)
 	CHECK(fd >= 0);
 	WORLD_UNTIL(b.refusals == 1, 1000);
 	CHECK(b.refused_reason == DSAA_R_STRANGER && b.refused_site == 0);
-	CHECK(b.refused_address.family == 4 && memcmp(b.refused_address.bytes, "\x7f\0\x09\x09", 4) == 0);
+	CHECK(b.refused_address.family == 4 &&
+	      memcmp(b.refused_address.bytes, "\x7f\0\x09\x09", 4) == 0);
 	CHECK(raw_is_closed(fd));
 	close(fd);
 	pair_talk(&a, &b);
@@ -294,13 +307,13 @@ static void test_bad_config(void)
 	static const struct dsaa_transport_callbacks none;
 	char err[160];
 
-#define REFUSED(change)                                                                           \
-	do {                                                                                      \
-		c = good;                                                                         \
-		change;                                                                           \
-		err[0] = '\0';                                                                    \
-		CHECK(!dsaa_transport_open(&c, world_now(), &none, NULL, err, sizeof(err)));      \
-		CHECK(err[0] != '\0');                                                            \
+#define REFUSED(change)                                                                      \
+	do {                                                                                 \
+		c = good;                                                                    \
+		change;                                                                      \
+		err[0] = '\0';                                                               \
+		CHECK(!dsaa_transport_open(&c, world_now(), &none, NULL, err, sizeof(err))); \
+		CHECK(err[0] != '\0');                                                       \
 	} while (0)
 	REFUSED(c.local = 0);
 	REFUSED(c.local = DSAA_SITES_MAX + 1);

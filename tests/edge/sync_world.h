@@ -67,7 +67,7 @@ struct node {
 	unsigned readies;
 	/* checking what comes: a counter-based stream, see world_byte() */
 	bool verify;
-	bool lazy; /* consume nothing */
+	bool lazy;	    /* consume nothing */
 	size_t consume_max; /* per callback, 0: all */
 	uint64_t received, sent;
 	uint64_t wrong;
@@ -260,12 +260,12 @@ static inline void world_turn(int ms)
 }
 
 /* Turns until CONDITION holds, at most MS of real time; counts it as a check. */
-#define WORLD_UNTIL(condition, ms)                                                                \
-	do {                                                                                      \
-		int64_t until_ = world_now().us - world_skew_ms * 1000 + (ms)*1000;               \
-		while (!(condition) && world_now().us - world_skew_ms * 1000 < until_)            \
-			world_turn(5);                                                            \
-		CHECK(condition);                                                                 \
+#define WORLD_UNTIL(condition, ms)                                                     \
+	do {                                                                           \
+		int64_t until_ = world_now().us - world_skew_ms * 1000 + (ms)*1000;    \
+		while (!(condition) && world_now().us - world_skew_ms * 1000 < until_) \
+			world_turn(5);                                                 \
+		CHECK(condition);                                                      \
 	} while (0)
 
 static inline void world_for(int ms)

@@ -29,8 +29,8 @@ static void decode(const uint8_t *data, size_t size)
 	if (dsaa_encap_decode(data, size, &e) != DSAA_R_NONE)
 		return;
 	FUZZ_CHECK(size >= DSAA_ENCAP_LEN);
-	FUZZ_CHECK(e.from >= 1 && e.from <= DSAA_SITES_MAX && e.to >= 1 &&
-		   e.to <= DSAA_SITES_MAX && (e.family == 4 || e.family == 6));
+	FUZZ_CHECK(e.from >= 1 && e.from <= DSAA_SITES_MAX && e.to >= 1 && e.to <= DSAA_SITES_MAX &&
+		   (e.family == 4 || e.family == 6));
 	copy = malloc(size);
 	memcpy(copy, data, size);
 	dsaa_encap_encode(copy, &e);

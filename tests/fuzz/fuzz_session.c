@@ -43,7 +43,8 @@ static void feed(struct dsaa_event *ev);
 /* Number N: pairs of them are each other's reverse, or share a NAT address. */
 static struct dsaa_flow flow_number(unsigned n)
 {
-	struct dsaa_flow f = { .family = 4, .proto = n & 2 ? DSAA_PROTO_UDP : DSAA_PROTO_TCP,
+	struct dsaa_flow f = { .family = 4,
+			       .proto = n & 2 ? DSAA_PROTO_UDP : DSAA_PROTO_TCP,
 			       .timeout_s = 60 };
 	struct dsaa_tuple t;
 
@@ -325,9 +326,13 @@ static void say_hello(struct fuzz_input *in, dsaa_site_id site)
 	struct dsaa_msg m = { .type = DSAA_MSG_HELLO };
 	uint8_t odd = fuzz_u8(in);
 
-	m.hello = (struct dsaa_msg_hello){ .major = DSAA_WIRE_MAJOR, .minor = DSAA_WIRE_MINOR,
-					   .from = site, .to = LOCAL, .cluster_id = 7,
-					   .epoch = 5 + odd % 4, .hold_time_ms = 1000 };
+	m.hello = (struct dsaa_msg_hello){ .major = DSAA_WIRE_MAJOR,
+					   .minor = DSAA_WIRE_MINOR,
+					   .from = site,
+					   .to = LOCAL,
+					   .cluster_id = 7,
+					   .epoch = 5 + odd % 4,
+					   .hold_time_ms = 1000 };
 	m.hello.known_epoch = odd & 16 ? w.e->epoch : odd & 32;
 	m.hello.known_seq = odd & 64 ? dsaa_log_last(&w.e->log) : odd % 8;
 	if (odd > 250)
@@ -385,8 +390,7 @@ static void say_hashes(struct fuzz_input *in, dsaa_site_id site, uint8_t type)
 	uint64_t list[BATCH_MAX];
 	struct dsaa_msg m = { .type = type };
 
-	m.hashes.audit_id = type == DSAA_MSG_AUDIT_WANT ? fuzz_u8(in) :
-							  w.e->peer[site].audit_rx_id;
+	m.hashes.audit_id = type == DSAA_MSG_AUDIT_WANT ? fuzz_u8(in) : w.e->peer[site].audit_rx_id;
 	m.hashes.count = (uint16_t)(1 + fuzz_u8(in) % BATCH_MAX);
 	m.hashes.list = list;
 	for (unsigned i = 0; i < m.hashes.count; i++) {
@@ -511,19 +515,25 @@ static void link_event(struct fuzz_input *in, dsaa_site_id site)
 		DSAA_EV_PROBE,	   DSAA_EV_BFD_GONE,  DSAA_EV_ATTEMPT,	    DSAA_EV_ROOM,
 	};
 	uint8_t how = fuzz_u8(in);
-	struct dsaa_event ev = { .type = types[how % 8], .site = site, .up = how & 8, .ok = true,
-				 .reason = how >> 4, .room = (size_t)how << 9 };
+	struct dsaa_event ev = { .type = types[how % 8],
+				 .site = site,
+				 .up = how & 8,
+				 .ok = true,
+				 .reason = how >> 4,
+				 .room = (size_t)how << 9 };
 
 	feed(&ev);
 }
 
 static void operator_event(struct fuzz_input *in)
 {
-	static const enum dsaa_event_type types[] = { DSAA_EV_OVERRUN, DSAA_EV_RESYNC, DSAA_EV_AUDIT,
-						      DSAA_EV_DRAIN, DSAA_EV_CONFIG };
+	static const enum dsaa_event_type types[] = { DSAA_EV_OVERRUN, DSAA_EV_RESYNC,
+						      DSAA_EV_AUDIT, DSAA_EV_DRAIN,
+						      DSAA_EV_CONFIG };
 	uint8_t how = fuzz_u8(in);
-	struct dsaa_event ev = { .type = types[how % 5], .site = how >> 4 & 3, .up = how & 8,
-				 .config = &w.cfg };
+	struct dsaa_event ev = {
+		.type = types[how % 5], .site = how >> 4 & 3, .up = how & 8, .config = &w.cfg
+	};
 
 	if (ev.type == DSAA_EV_CONFIG)
 		w.cfg.site[2].configured = how & 16;

@@ -19,7 +19,8 @@ static struct dsaa_mono began;
 static void print_bytes(const uint8_t *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		printf("%s%02x%s", i % 32 ? " " : "  ", data[i], i % 32 == 31 || i == len - 1 ? "\n" : "");
+		printf("%s%02x%s", i % 32 ? " " : "  ", data[i],
+		       i % 32 == 31 || i == len - 1 ? "\n" : "");
 }
 
 /* One message: when, from whom to whom, what it says; its records; its bytes. */
@@ -173,15 +174,18 @@ static void print_others(int from, int to)
 {
 	static const uint64_t hashes[] = { 0x0123456789abcdef, 0xfedcba9876543210 };
 
-	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_AUDIT_HASHES,
-						    .hashes = { .audit_id = 99, .count = 2,
-								.list = hashes } });
-	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_RESUME,
-						    .resume = { .from = 7, .to = 19 } });
-	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_HANDOVER,
-						    .handover = { .count = 5 } });
-	print_by_hand(from, to, &(struct dsaa_msg){ .type = DSAA_MSG_EXPECTS,
-						    .expects = { .epoch = 1000000002, .reset = 1 } });
+	print_by_hand(
+		from, to,
+		&(struct dsaa_msg){ .type = DSAA_MSG_AUDIT_HASHES,
+				    .hashes = { .audit_id = 99, .count = 2, .list = hashes } });
+	print_by_hand(
+		from, to,
+		&(struct dsaa_msg){ .type = DSAA_MSG_RESUME, .resume = { .from = 7, .to = 19 } });
+	print_by_hand(from, to,
+		      &(struct dsaa_msg){ .type = DSAA_MSG_HANDOVER, .handover = { .count = 5 } });
+	print_by_hand(from, to,
+		      &(struct dsaa_msg){ .type = DSAA_MSG_EXPECTS,
+					  .expects = { .epoch = 1000000002, .reset = 1 } });
 }
 
 /* What site 2 holds in the end; how long a replica lives is no matter of the protocol. */
@@ -230,10 +234,12 @@ int main(void)
 	run_ms(600);
 	print_others(2, 1);
 	print_by_hand(2, 1, &(struct dsaa_msg){ .type = DSAA_MSG_BULK_REQUEST });
-	print_by_hand(2, 1, &(struct dsaa_msg){ .type = DSAA_MSG_REFUSE,
-						.refuse.reason = DSAA_R_MALFORMED });
-	print_by_hand(1, 2, &(struct dsaa_msg){ .type = DSAA_MSG_GOODBYE,
-						.goodbye.reason = DSAA_R_PEER_STOPPING });
+	print_by_hand(
+		2, 1,
+		&(struct dsaa_msg){ .type = DSAA_MSG_REFUSE, .refuse.reason = DSAA_R_MALFORMED });
+	print_by_hand(1, 2,
+		      &(struct dsaa_msg){ .type = DSAA_MSG_GOODBYE,
+					  .goodbye.reason = DSAA_R_PEER_STOPPING });
 	print_table();
 	world_free(&w);
 	return 0;

@@ -22,7 +22,7 @@ struct text {
 };
 
 __attribute__((format(printf, 2, 3))) static inline void text_add(struct text *t, const char *fmt,
-								   ...)
+								  ...)
 {
 	va_list ap;
 	int n;
@@ -90,8 +90,8 @@ static inline void text_flow(struct text *t, const struct dsaa_flow *f)
 		text_add(t, " tcp %u scale %u %u flags %02x %02x", f->tcp_state, f->tcp_wscale[0],
 			 f->tcp_wscale[1], f->tcp_flags[0], f->tcp_flags[1]);
 	if (f->proto == DSAA_PROTO_SCTP)
-		text_add(t, " sctp %u vtag %08" PRIx32 " %08" PRIx32, f->sctp_state, f->sctp_vtag[0],
-			 f->sctp_vtag[1]);
+		text_add(t, " sctp %u vtag %08" PRIx32 " %08" PRIx32, f->sctp_state,
+			 f->sctp_vtag[0], f->sctp_vtag[1]);
 	if (f->proto == DSAA_PROTO_DCCP)
 		text_add(t, " dccp %u role %u seq %" PRIu64, f->dccp_state, f->dccp_role,
 			 f->dccp_handshake_seq);
@@ -138,7 +138,8 @@ static inline void text_states(struct text *t, const struct dsaa_msg_hashes *h)
 {
 	text_add(t, " audit %" PRIu32, h->audit_id);
 	for (unsigned i = 0; i < h->count; i++)
-		text_add(t, " %016" PRIx64 ":%" PRIx32, dsaa_wire_hash(h, i), dsaa_wire_state(h, i));
+		text_add(t, " %016" PRIx64 ":%" PRIx32, dsaa_wire_hash(h, i),
+			 dsaa_wire_state(h, i));
 }
 
 /* The message without its records. */
@@ -147,9 +148,10 @@ static inline void text_message(struct text *t, const struct dsaa_msg *m)
 	text_add(t, "%s", text_type(m->type));
 	switch (m->type) {
 	case DSAA_MSG_HELLO:
-		text_add(t, " version %u.%u from %u to %u cluster %" PRIu32 " capabilities %" PRIx64
-			    " epoch %" PRIu64 " digest %" PRIx64 " hold %" PRIu32 " known %" PRIu64
-			    " %" PRIu64,
+		text_add(t,
+			 " version %u.%u from %u to %u cluster %" PRIu32 " capabilities %" PRIx64
+			 " epoch %" PRIu64 " digest %" PRIx64 " hold %" PRIu32 " known %" PRIu64
+			 " %" PRIu64,
 			 m->hello.major, m->hello.minor, m->hello.from, m->hello.to,
 			 m->hello.cluster_id, m->hello.capabilities, m->hello.epoch,
 			 m->hello.config_digest, m->hello.hold_time_ms, m->hello.known_epoch,
@@ -174,8 +176,8 @@ static inline void text_message(struct text *t, const struct dsaa_msg *m)
 			 m->flows.bulk_id, m->flows.count);
 		break;
 	case DSAA_MSG_ACK:
-		text_add(t, " epoch %" PRIu64 " seq %" PRIu64 " applied %" PRIu64
-			    " rejected %" PRIu64,
+		text_add(t,
+			 " epoch %" PRIu64 " seq %" PRIu64 " applied %" PRIu64 " rejected %" PRIu64,
 			 m->ack.epoch, m->ack.seq, m->ack.applied, m->ack.rejected);
 		break;
 	case DSAA_MSG_BULK_BEGIN:

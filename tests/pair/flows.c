@@ -60,7 +60,8 @@ static void apply(enum dsaa_apply_kind kind, unsigned first, unsigned count)
 static void apply_all(enum dsaa_apply_kind kind, unsigned from, unsigned to)
 {
 	while (from < to) {
-		unsigned n = to - from < DSAA_FLOWS_PER_MSG_MAX ? to - from : DSAA_FLOWS_PER_MSG_MAX;
+		unsigned n = to - from < DSAA_FLOWS_PER_MSG_MAX ? to - from :
+								  DSAA_FLOWS_PER_MSG_MAX;
 
 		apply(kind, from, n);
 		from += n;

@@ -77,7 +77,8 @@ static bool is_stale(struct sim_world *w, int s, const struct dsaa_flow *r,
 	    w->tampered[s][sim_flow_number(there)])
 		return false;
 	own = sim_kernel_find_key(&w->site[owner].kernel, there);
-	return own && own->start_ns && !dsaa_mark_owner(own->mark, SIM_MARK_MASK) && version(own) >= version(there);
+	return own && own->start_ns && !dsaa_mark_owner(own->mark, SIM_MARK_MASK) &&
+	       version(own) >= version(there);
 }
 
 /*
@@ -136,8 +137,7 @@ void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 static bool in_touch(const struct sim_world *w, int a, int b)
 {
 	return w->site[a].daemon && w->site[b].daemon && !w->net.blocked[a][b] &&
-	       !w->net.blocked[b][a] &&
-	       w->site[a].engine->peer[b].state == DSAA_PEER_UP &&
+	       !w->net.blocked[b][a] && w->site[a].engine->peer[b].state == DSAA_PEER_UP &&
 	       w->site[b].engine->peer[a].state == DSAA_PEER_UP;
 }
 
@@ -165,7 +165,8 @@ static void check_pair(struct sim_world *w, int a, int b, const bool *of_a, cons
 
 		*steps = touch && of_a[n] && of_b[n] ? *steps + SIM_CHECK_OWNERS_STEPS : 0;
 		/* what is held back by 'sync delay' is told that much later */
-		if (*steps > SIM_BOTH_OWN_STEPS_MAX + (w->site[1].cfg.delay_s[DSAA_PROTO_UDP] ? SIM_DELAY_STEPS : 0))
+		if (*steps > SIM_BOTH_OWN_STEPS_MAX +
+				     (w->site[1].cfg.delay_s[DSAA_PROTO_UDP] ? SIM_DELAY_STEPS : 0))
 			sim_fail(w, "sites %d and %d both own connection %u for %u ms", a, b, n,
 				 *steps * SIM_STEP_US / 1000);
 	}
@@ -209,8 +210,9 @@ static bool sessions_agree(const struct sim_world *w, int s, char *why, size_t l
 			continue;
 		}
 		/* one that drains may have handed over to us */
-		if (v.state != DSAA_PEER_UP || (w->site[s].word[p] != DSAA_WORD_ALIVE &&
-						!(v.peer_draining && w->site[s].word[p] == DSAA_WORD_ADOPTED)))
+		if (v.state != DSAA_PEER_UP ||
+		    (w->site[s].word[p] != DSAA_WORD_ALIVE &&
+		     !(v.peer_draining && w->site[s].word[p] == DSAA_WORD_ADOPTED)))
 			return DISAGREE("site %d: site %d is %s (%s), word %d", s, p,
 					dsaa_peer_state_name(v.state), dsaa_reason_name(v.reason),
 					w->site[s].word[p]);
@@ -251,8 +253,8 @@ static bool own_agrees(struct sim_world *w, int s, const struct dsaa_flow *f, ch
 			continue;
 		replica = sim_kernel_find_key(&w->site[o].kernel, f);
 		if (!wanted && replica && (int)dsaa_mark_owner(replica->mark, SIM_MARK_MASK) == s)
-			return DISAGREE("site %d holds connection %d of %d, which %s excludes", o, n,
-					s, dsaa_reason_name(reason));
+			return DISAGREE("site %d holds connection %d of %d, which %s excludes", o,
+					n, s, dsaa_reason_name(reason));
 		if (!wanted)
 			continue;
 		if (!replica)
@@ -262,10 +264,11 @@ static bool own_agrees(struct sim_world *w, int s, const struct dsaa_flow *f, ch
 					dsaa_mark_owner(replica->mark, SIM_MARK_MASK), o);
 		/* audit looks at keys and owners: a state that was altered stays until the next change */
 		if (!w->tampered[o][n] && !same_state(w, f, replica))
-			return DISAGREE("connection %d of %d has another state at %d: status %x %x, "
-					"state %u %u, mark %x %x, timeout %u", n, s, o, f->status,
-					replica->status, f->tcp_state, replica->tcp_state, f->mark,
-					replica->mark, replica->timeout_s);
+			return DISAGREE(
+				"connection %d of %d has another state at %d: status %x %x, "
+				"state %u %u, mark %x %x, timeout %u",
+				n, s, o, f->status, replica->status, f->tcp_state,
+				replica->tcp_state, f->mark, replica->mark, replica->timeout_s);
 	}
 	return true;
 }
@@ -278,13 +281,14 @@ static bool replica_agrees(struct sim_world *w, int s, unsigned owner, const str
 	unsigned theirs;
 
 	if (owner > (unsigned)w->sites || !lives(w, (int)owner))
-		return DISAGREE("site %d holds connection %d of dead site %u", s, sim_flow_number(f),
-				owner);
+		return DISAGREE("site %d holds connection %d of dead site %u", s,
+				sim_flow_number(f), owner);
 	own = sim_kernel_find_key(&w->site[owner].kernel, f);
 	theirs = own ? dsaa_mark_owner(own->mark, SIM_MARK_MASK) : 0;
 	if (!own || (theirs && theirs != owner))
-		return DISAGREE("site %d holds connection %d of %u, which %s", s, sim_flow_number(f),
-				owner, own ? "says it is another's" : "does not have it");
+		return DISAGREE("site %d holds connection %d of %u, which %s", s,
+				sim_flow_number(f), owner,
+				own ? "says it is another's" : "does not have it");
 	return true;
 }
 

@@ -165,8 +165,7 @@ static void fault_behind(struct sim_world *w)
 		sim_kernel_changed(k, f);
 		break;
 	case 2:
-		f->mark = dsaa_mark_set_owner(f->mark, SIM_MARK_MASK,
-					      (unsigned)another_site(w, s));
+		f->mark = dsaa_mark_set_owner(f->mark, SIM_MARK_MASK, (unsigned)another_site(w, s));
 		sim_kernel_changed(k, f);
 		break;
 	}
@@ -177,10 +176,10 @@ static const struct {
 	unsigned once_in; /* steps */
 	void (*happen)(struct sim_world *w);
 } faults[] = {
-	{ SIM_FAULT_CUT, 120, fault_cut },	   { SIM_FAULT_PARTITION, 200, fault_partition },
-	{ SIM_FAULT_DAEMON, 250, fault_daemon },   { SIM_FAULT_ROUTER, 400, fault_router },
-	{ SIM_FAULT_OVERRUN, 100, fault_overrun }, { SIM_FAULT_FULL, 200, fault_full },
-	{ SIM_FAULT_CLOCK, 100, fault_clock },	   { SIM_FAULT_CONFIG, 200, fault_config },
+	{ SIM_FAULT_CUT, 120, fault_cut },	     { SIM_FAULT_PARTITION, 200, fault_partition },
+	{ SIM_FAULT_DAEMON, 250, fault_daemon },     { SIM_FAULT_ROUTER, 400, fault_router },
+	{ SIM_FAULT_OVERRUN, 100, fault_overrun },   { SIM_FAULT_FULL, 200, fault_full },
+	{ SIM_FAULT_CLOCK, 100, fault_clock },	     { SIM_FAULT_CONFIG, 200, fault_config },
 	{ SIM_FAULT_OPERATOR, 100, fault_operator }, { SIM_FAULT_BEHIND, 40, fault_behind },
 };
 

@@ -248,7 +248,8 @@ static bool is_incomplete(const struct sim_kernel *k, const struct sim_kernel_ev
 {
 	if (ev->op == DSAA_OP_DELETE || dsaa_mark_owner(ev->flow.mark, k->mark_mask))
 		return false;
-	return k->timestamps || (ev->flow.proto == DSAA_PROTO_TCP && sim_random_below(k->random, 2));
+	return k->timestamps ||
+	       (ev->flow.proto == DSAA_PROTO_TCP && sim_random_below(k->random, 2));
 }
 
 enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, bool *begins, struct dsaa_flow *f)

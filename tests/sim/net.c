@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FOREACH_CONNECTION(n, c)                                                                   \
-	for (struct sim_connection *c = (n)->connections;                                         \
-	     c < (n)->connections + SIM_CONNECTIONS_ALL; c++)                                      \
+#define FOREACH_CONNECTION(n, c)                              \
+	for (struct sim_connection *c = (n)->connections;     \
+	     c < (n)->connections + SIM_CONNECTIONS_ALL; c++) \
 		if (c->used)
 
 void sim_net_init(struct sim_net *n, struct sim_random *random)
@@ -191,8 +191,8 @@ void sim_net_step(struct sim_net *n, int64_t now_us)
 			    !sim_random_once_in(n->random, n->slowness))
 				continue;
 			if (sim_random_once_in(n->random, 4))
-				p->arrived += sim_random_below(
-					n->random, (unsigned)(p->len - p->arrived) + 1);
+				p->arrived += sim_random_below(n->random,
+							       (unsigned)(p->len - p->arrived) + 1);
 			else
 				p->arrived = p->len;
 		}

@@ -37,20 +37,20 @@ enum sim_end { SIM_END_NONE, SIM_END_TRYING, SIM_END_UP };
 
 struct sim_connection {
 	bool used;
-	int site[2];	      /* [0] connected, [1] accepted */
+	int site[2]; /* [0] connected, [1] accepted */
 	enum sim_end end[2];
-	bool told[2];	      /* that it is up */
-	int64_t due_us[2];    /* when each end is told that it is up */
-	int64_t fail_us;      /* when the attempt fails; 0: it does not */
-	int64_t broken_us[2]; /* when each end notices that it broke; 0: not yet, or never */
+	bool told[2];		 /* that it is up */
+	int64_t due_us[2];	 /* when each end is told that it is up */
+	int64_t fail_us;	 /* when the attempt fails; 0: it does not */
+	int64_t broken_us[2];	 /* when each end notices that it broke; 0: not yet, or never */
 	struct sim_pipe pipe[2]; /* [0] from site[0] to site[1] */
 };
 
 struct sim_net {
 	struct sim_random *random;
 	int64_t now_us;
-	size_t capacity; /* of a pipe */
-	unsigned slowness; /* bytes arrive in one of so many steps */
+	size_t capacity;			    /* of a pipe */
+	unsigned slowness;			    /* bytes arrive in one of so many steps */
 	bool blocked[SIM_SITES + 1][SIM_SITES + 1]; /* [from][to] */
 	struct sim_connection connections[SIM_CONNECTIONS_ALL];
 };

@@ -115,7 +115,8 @@ static void pass(struct sim_world *w, int s, struct dsaa_flow *f, bool reply)
 static void corrected(struct sim_world *w, int to, const struct dsaa_flow *like, bool reply)
 {
 	struct sim_site *site = &w->site[to];
-	struct dsaa_flow *f = site->power ? sim_kernel_find(&site->kernel, like, &like->orig) : NULL;
+	struct dsaa_flow *f = site->power ? sim_kernel_find(&site->kernel, like, &like->orig) :
+					    NULL;
 	unsigned owner = f ? dsaa_mark_owner(f->mark, SIM_MARK_MASK) : 0;
 
 	if (f && (!owner || (int)owner == to ||

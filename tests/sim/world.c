@@ -52,10 +52,12 @@ void sim_say_flow(const struct sim_world *w, int s, const char *what, const stru
 {
 	if (sim_trace_key < 0 || sim_flow_number(f) != sim_trace_key)
 		return;
-	printf("%8.2f  site %d: %-22s proto %u %s status %x mark %08x state %u start %lld id %u nat %u.%u.%u.%u:%u\n",
-	       (double)w->now.us / 1e6, s, what, f->proto, f->orig.sport >= f->orig.dport ? "orig" : "rev ",
-	       f->status, f->mark, f->tcp_state, (long long)f->start_ns, f->id, f->reply.dst[0],
-	       f->reply.dst[1], f->reply.dst[2], f->reply.dst[3], f->reply.dport);
+	printf("%8.2f  site %d: %-22s proto %u %s status %x mark %08x state %u start %lld id %u "
+	       "nat %u.%u.%u.%u:%u\n",
+	       (double)w->now.us / 1e6, s, what, f->proto,
+	       f->orig.sport >= f->orig.dport ? "orig" : "rev ", f->status, f->mark, f->tcp_state,
+	       (long long)f->start_ns, f->id, f->reply.dst[0], f->reply.dst[1], f->reply.dst[2],
+	       f->reply.dst[3], f->reply.dport);
 }
 
 /* ------------------------------------------------------------------ actions */
@@ -181,7 +183,8 @@ void sim_world_feed(struct sim_world *w, int s, struct dsaa_event *ev)
 
 static void tell_room(struct sim_world *w, int s, int peer)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_ROOM, .site = (dsaa_site_id)peer,
+	struct dsaa_event ev = { .type = DSAA_EV_ROOM,
+				 .site = (dsaa_site_id)peer,
 				 .room = sim_net_room(&w->net, s, peer) };
 
 	sim_world_feed(w, s, &ev);
@@ -189,7 +192,8 @@ static void tell_room(struct sim_world *w, int s, int peer)
 
 static void tell_disconnected(struct sim_world *w, int s, int peer, unsigned reason)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = (dsaa_site_id)peer,
+	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED,
+				 .site = (dsaa_site_id)peer,
 				 .reason = reason };
 
 	sim_world_feed(w, s, &ev);
@@ -198,7 +202,9 @@ static void tell_disconnected(struct sim_world *w, int s, int peer, unsigned rea
 /* The stream is up at this end; one that was up before is replaced, which may be told or not. */
 static void end_comes_up(struct sim_world *w, int s, int peer, struct sim_connection *c)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_CONNECTED, .site = (dsaa_site_id)peer, .ok = true };
+	struct dsaa_event ev = { .type = DSAA_EV_CONNECTED,
+				 .site = (dsaa_site_id)peer,
+				 .ok = true };
 
 	if (sim_net_current(&w->net, s, peer)) {
 		struct sim_connection *old = sim_net_current(&w->net, s, peer);
@@ -247,8 +253,10 @@ static void end_receives(struct sim_world *w, int s, int peer, struct sim_connec
 	struct sim_pipe *p = &c->pipe[!end];
 
 	while (p->arrived && c->end[end] == SIM_END_UP && !w->failed) {
-		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = (dsaa_site_id)peer,
-					 .data = p->buf, .len = p->arrived };
+		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED,
+					 .site = (dsaa_site_id)peer,
+					 .data = p->buf,
+					 .len = p->arrived };
 
 		tell_room(w, s, peer);
 		sim_world_feed(w, s, &ev);
@@ -540,7 +548,8 @@ void sim_world_init(struct sim_world *w, uint64_t seed, unsigned faults)
 			site->kernel.wall_ns += (int64_t)sim_random_below(r, 20000) * 1000000;
 			site->kernel.timestamps = !sim_random_once_in(r, 6);
 		}
-		site->kernel.early_drop = (w->faults & SIM_FAULT_BEHIND) && sim_random_once_in(r, 2);
+		site->kernel.early_drop = (w->faults & SIM_FAULT_BEHIND) &&
+					  sim_random_once_in(r, 2);
 		configure(w, s);
 		site->power = true;
 		site->boot_us = w->now.us + sim_random_below(r, 3000) * 1000;

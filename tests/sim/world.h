@@ -40,8 +40,8 @@ enum sim_fault {
 	SIM_FAULT_CONFIG = 1 << 8,    /* policy and sites change */
 	SIM_FAULT_OPERATOR = 1 << 9,  /* resync, drain, audit */
 	SIM_FAULT_SLOW = 1 << 10,     /* little room in the send buffers, slow network */
-	SIM_FAULT_BEHIND = 1 << 11,   /* replicas removed, altered, added behind the daemon's back */
-	SIM_FAULT_AGAIN = 1 << 12,    /* changes are told once more, late */
+	SIM_FAULT_BEHIND = 1 << 11, /* replicas removed, altered, added behind the daemon's back */
+	SIM_FAULT_AGAIN = 1 << 12,  /* changes are told once more, late */
 	SIM_FAULTS_ALL = (1 << 13) - 1,
 };
 
@@ -70,13 +70,13 @@ struct sim_world {
 	struct sim_site site[SIM_SITES + 1];
 	struct sim_net net;
 	unsigned faults;
-	unsigned flows;	      /* how many connections clients have */
+	unsigned flows; /* how many connections clients have */
 	unsigned log_entries, seen_entries;
 	uint32_t audit_interval_ms;
 	bool probes, bfd;
 	bool tampered[SIM_SITES + 1][SIM_FLOWS_MAX]; /* with the replica at this site */
-	bool busy;	      /* clients send, things break */
-	uint32_t version;     /* of the last change of any connection by its packets */
+	bool busy;				     /* clients send, things break */
+	uint32_t version; /* of the last change of any connection by its packets */
 	/* for how long two sites that are in touch have both owned a connection, in steps */
 	uint16_t both_own[SIM_SITES + 1][SIM_SITES + 1][SIM_FLOWS_MAX];
 	int64_t heal_us[SIM_SITES + 1][SIM_SITES + 1]; /* when a blocked direction opens */

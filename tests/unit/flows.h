@@ -48,8 +48,8 @@ static inline void flow_random_parts(struct dsaa_flow *f)
 	static const char *const helpers[] = { "ftp", "sip-20000", "a", "fifteen-letters" };
 	unsigned which = (unsigned)test_random();
 
-	f->has = which & (DSAA_HAS_MASTER | DSAA_HAS_SEQADJ | DSAA_HAS_LABELS |
-			  DSAA_HAS_REPLY_ZONE);
+	f->has = which &
+		 (DSAA_HAS_MASTER | DSAA_HAS_SEQADJ | DSAA_HAS_LABELS | DSAA_HAS_REPLY_ZONE);
 	if (which & 0x100)
 		memcpy(f->helper, helpers[which >> 9 & 3], strlen(helpers[which >> 9 & 3]));
 	if (f->has & DSAA_HAS_MASTER) {

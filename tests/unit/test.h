@@ -13,12 +13,12 @@
 static unsigned test_passed, test_failed;
 
 /* Counts CONDITION; only the first 20 failures are told, the rest is noise. */
-#define CHECK(condition)                                                                          \
-	do {                                                                                      \
-		if (condition)                                                                    \
-			test_passed++;                                                            \
-		else if (test_failed++ < 20)                                                      \
-			printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);            \
+#define CHECK(condition)                                                               \
+	do {                                                                           \
+		if (condition)                                                         \
+			test_passed++;                                                 \
+		else if (test_failed++ < 20)                                           \
+			printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
 	} while (0)
 
 static inline int test_end(void)

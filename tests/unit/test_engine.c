@@ -225,8 +225,10 @@ static void test_refusals_are_named(void)
 
 static void test_garbage_changes_nothing(void)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = 1,
-				 .data = (const uint8_t *)"GET / HTTP/1.1\r\n\r\n", .len = 18 };
+	struct dsaa_event ev = { .type = DSAA_EV_RECEIVED,
+				 .site = 1,
+				 .data = (const uint8_t *)"GET / HTTP/1.1\r\n\r\n",
+				 .len = 18 };
 
 	begin(2);
 	boot_all();
@@ -509,7 +511,10 @@ static void test_audit_of_a_flushed_table(void)
 
 /* ------------------------------------------------------------------ resuming */
 
-enum { RESUME_KNOWN = 300, RESUME_LOG = 1 << 10 }; /* connections before the cut; the log of world.h */
+enum {
+	RESUME_KNOWN = 300,
+	RESUME_LOG = 1 << 10
+}; /* connections before the cut; the log of world.h */
 
 /* Two sites in step, site 1 with RESUME_KNOWN connections; then the link is cut. */
 static void begin_cut(void)
@@ -1052,8 +1057,8 @@ static void test_random_worlds_agree(void)
 			random_step(&state);
 		world_run_ms(&w, 6000);
 		if (!world_agrees(&w))
-			printf("seed %u: sites differ (%u and %u entries)\n", seed,
-			       w.site[1].used, w.site[2].used);
+			printf("seed %u: sites differ (%u and %u entries)\n", seed, w.site[1].used,
+			       w.site[2].used);
 		CHECK(world_agrees(&w));
 		world_free(&w);
 	}

@@ -187,8 +187,12 @@ static void test_dead_while_coming_anew(void)
 	struct dsaa_event hello = { .type = DSAA_EV_RECEIVED, .site = 2 };
 	uint8_t buf[128];
 	struct dsaa_msg m = { .type = DSAA_MSG_HELLO,
-			      .hello = { .major = DSAA_WIRE_MAJOR, .from = 2, .to = 1,
-					 .cluster_id = 7, .epoch = 9, .hold_time_ms = 1000 } };
+			      .hello = { .major = DSAA_WIRE_MAJOR,
+					 .from = 2,
+					 .to = 1,
+					 .cluster_id = 7,
+					 .epoch = 9,
+					 .hold_time_ms = 1000 } };
 
 	begin(2);
 	bfd(1, 2, false);
@@ -530,7 +534,8 @@ static void test_flapping_site_is_held_back(void)
 /* The daemon was killed, the link works: no split brain, whatever is done in one. */
 static void test_daemon_gone_is_no_split(void)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = 2,
+	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED,
+				 .site = 2,
 				 .reason = DSAA_R_TRANSPORT_LOST };
 
 	world_init(&w, 2);

@@ -256,8 +256,9 @@ static bool is_grace(uint32_t timeout_s)
 static void test_timeouts(void)
 {
 	static const struct dsaa_timeouts unknown;
-	struct dsaa_timeouts t = { .tcp = { [3] = 7200, [8] = 5 }, .udp = 5, .udp_stream = 900,
-				   .generic = 200 };
+	struct dsaa_timeouts t = {
+		.tcp = { [3] = 7200, [8] = 5 }, .udp = 5, .udp_stream = 900, .generic = 200
+	};
 	struct dsaa_flow f = flow_make(4, DSAA_PROTO_TCP, 1);
 
 	f.tcp_state = 3;

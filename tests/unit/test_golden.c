@@ -92,7 +92,8 @@ static bool read_capture(const char *name)
 
 static bool has_records(uint8_t type)
 {
-	return type == DSAA_MSG_FLOWS || type == DSAA_MSG_BULK_FLOWS || type == DSAA_MSG_AUDIT_FLOWS;
+	return type == DSAA_MSG_FLOWS || type == DSAA_MSG_BULK_FLOWS ||
+	       type == DSAA_MSG_AUDIT_FLOWS;
 }
 
 static void same_text(const char *said, const char *read)
@@ -127,7 +128,8 @@ static void test_decode(unsigned minor)
 	}
 	for (uint8_t type = DSAA_MSG_HELLO; type <= DSAA_MSG_AUDIT_FLOWS; type++)
 		CHECK(seen[type]);
-	CHECK(minor == 0 || (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] && seen[DSAA_MSG_EXPECTS] && seen[DSAA_MSG_AUDIT_STATES]));
+	CHECK(minor == 0 || (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] &&
+			     seen[DSAA_MSG_EXPECTS] && seen[DSAA_MSG_AUDIT_STATES]));
 }
 
 /* ------------------------------------------------------------------ a session with the old site */
@@ -142,7 +144,8 @@ static void fill_site_1(void)
 			continue;
 		dsaa_wire_decode(messages[i].bytes, messages[i].len, &m, records);
 		for (unsigned r = 0; r < m.flows.count; r++) {
-			struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = records[r].flow };
+			struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE,
+						 .flow = records[r].flow };
 
 			world_apply(&w.site[1], &op);
 		}
@@ -185,8 +188,10 @@ static void ask_first(int s, uint8_t answer)
 
 static void hear(int s, const struct message *g)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = (dsaa_site_id)(3 - s),
-				 .data = g->bytes, .len = g->len };
+	struct dsaa_event ev = { .type = DSAA_EV_RECEIVED,
+				 .site = (dsaa_site_id)(3 - s),
+				 .data = g->bytes,
+				 .len = g->len };
 
 	world_feed(&w, s, &ev);
 	CHECK(ev.consumed == g->len);
@@ -197,7 +202,8 @@ static bool is_of_another_session(const struct message *g)
 {
 	uint8_t type = g->bytes[2];
 
-	return type == DSAA_MSG_REFUSE || type == DSAA_MSG_GOODBYE || type == DSAA_MSG_RESUME || type == DSAA_MSG_HANDOVER || type == DSAA_MSG_EXPECTS ||
+	return type == DSAA_MSG_REFUSE || type == DSAA_MSG_GOODBYE || type == DSAA_MSG_RESUME ||
+	       type == DSAA_MSG_HANDOVER || type == DSAA_MSG_EXPECTS ||
 	       (type == DSAA_MSG_AUDIT_HASHES && g->from == 2);
 }
 

@@ -4,8 +4,8 @@
 #include "core/dsaa_reason.h"
 #include "tests/unit/flows.h"
 
-static const uint32_t masks[] = { 0xff000000, 0x0000000f, 0x0000ffff, 0xffff0000, 0xf0000000,
-				  0x00ff0000, 0x000001f0, 0x07f80000 };
+static const uint32_t masks[] = { 0xff000000, 0x0000000f, 0x0000ffff, 0xffff0000,
+				  0xf0000000, 0x00ff0000, 0x000001f0, 0x07f80000 };
 
 static void test_mask(void)
 {
@@ -164,18 +164,24 @@ static unsigned expected(const struct dsaa_packet_facts *f, enum dsaa_verdict *v
 
 	if (f->refused) {
 		bool carried = entry && f->owner != 0 && f->word == DSAA_WORD_ALIVE;
-		bool passed = !f->from_peer && !f->to_router && (carried || (!entry && f->any_peer_alive));
+		bool passed = !f->from_peer && !f->to_router &&
+			      (carried || (!entry && f->any_peer_alive));
 
-		*v = !passed ? DSAA_VERDICT_DROP : carried ? DSAA_VERDICT_CORRECT
-		     : f->may_wait ? DSAA_VERDICT_HOLD : DSAA_VERDICT_OFFER;
-		return !passed ? DSAA_R_REFUSED : carried ? DSAA_R_FOREIGN
-		       : f->may_wait ? DSAA_R_HELD : DSAA_R_OFFERED_POLICY;
+		*v = !passed	 ? DSAA_VERDICT_DROP :
+		     carried	 ? DSAA_VERDICT_CORRECT :
+		     f->may_wait ? DSAA_VERDICT_HOLD :
+				   DSAA_VERDICT_OFFER;
+		return !passed	   ? DSAA_R_REFUSED :
+		       carried	   ? DSAA_R_FOREIGN :
+		       f->may_wait ? DSAA_R_HELD :
+				     DSAA_R_OFFERED_POLICY;
 	}
 	if (f->from_peer) {
 		*v = ours ? DSAA_VERDICT_LOCAL : DSAA_VERDICT_DROP;
-		return ours ? DSAA_R_RX_DELIVERED
-		       : entry ? DSAA_R_RX_LOOP
-			       : f->second_chance ? DSAA_R_RX_NOT_OURS : DSAA_R_RX_OPENS;
+		return ours		? DSAA_R_RX_DELIVERED :
+		       entry		? DSAA_R_RX_LOOP :
+		       f->second_chance ? DSAA_R_RX_NOT_OURS :
+					  DSAA_R_RX_OPENS;
 	}
 	*v = DSAA_VERDICT_LOCAL;
 	if (f->to_router)
@@ -189,7 +195,8 @@ static unsigned expected(const struct dsaa_packet_facts *f, enum dsaa_verdict *v
 		return DSAA_R_OWNER_UNREACHABLE;
 	}
 	if (entry)
-		return f->owner != 0 && f->word == DSAA_WORD_ADOPTED ? DSAA_R_ADOPTED : DSAA_R_LOCAL;
+		return f->owner != 0 && f->word == DSAA_WORD_ADOPTED ? DSAA_R_ADOPTED :
+								       DSAA_R_LOCAL;
 	if (f->class == DSAA_PKT_NEW) {
 		*v = DSAA_VERDICT_NEW;
 		return DSAA_R_OPENS;
@@ -199,9 +206,9 @@ static unsigned expected(const struct dsaa_packet_facts *f, enum dsaa_verdict *v
 	*v = f->may_wait ? DSAA_VERDICT_HOLD : DSAA_VERDICT_OFFER;
 	if (f->may_wait)
 		return DSAA_R_HELD;
-	return f->class == DSAA_PKT_MIDSTREAM	  ? DSAA_R_OFFERED_MIDSTREAM
-	       : f->class == DSAA_PKT_NEW_TO_POOL ? DSAA_R_OFFERED_POOL
-						  : DSAA_R_OFFERED_INVALID;
+	return f->class == DSAA_PKT_MIDSTREAM	? DSAA_R_OFFERED_MIDSTREAM :
+	       f->class == DSAA_PKT_NEW_TO_POOL ? DSAA_R_OFFERED_POOL :
+						  DSAA_R_OFFERED_INVALID;
 }
 
 static void test_verdicts(void)

@@ -383,8 +383,8 @@ static size_t tunnel(uint8_t family, uint16_t iface, bool second_chance)
 
 static void test_encap_bytes(void)
 {
-	static const uint8_t want[DSAA_ENCAP_LEN] = { 8, 0, 0, 0, 0x80, 0, 5, 0, 2, 0xd5, 0xaa,
-						      0, 0, 4, 2, 0xd5, 0xaa, 0, 0, 3, 8, 0 };
+	static const uint8_t want[DSAA_ENCAP_LEN] = { 8, 0, 0, 0, 0x80, 0,    5, 0, 2, 0xd5, 0xaa,
+						      0, 0, 4, 2, 0xd5, 0xaa, 0, 0, 3, 8,    0 };
 
 	tunnel(4, 5, true);
 	CHECK(memcmp(pkt, want, sizeof(want)) == 0);

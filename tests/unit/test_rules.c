@@ -90,7 +90,7 @@ static void test_rule_3_nothing_older_counts(void)
 	begin(2);
 	tell(1, 2, UINT64_MAX, 1000, &f);
 	odd.tcp_state = 7;
-	tell(1, 2, UINT64_MAX, 1000, &odd);	 /* the same once more */
+	tell(1, 2, UINT64_MAX, 1000, &odd);	/* the same once more */
 	tell(1, 2, UINT64_MAX - 1, 2000, &odd); /* of an earlier run */
 	CHECK(world_find(&w.site[2], &f)->tcp_state == 3);
 	CHECK(view(2, 1).flows_rejected[DSAA_R_STALE] == 2);

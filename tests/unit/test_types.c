@@ -25,7 +25,8 @@ static void test_prefix_lengths(void)
 		unsigned bits = family == 4 ? 32 : 128;
 
 		for (unsigned len = 0; len <= bits; len++) {
-			struct dsaa_prefix p = { { (uint8_t)family, { 0x5a, 0xa5 } }, (uint8_t)len };
+			struct dsaa_prefix p = { { (uint8_t)family, { 0x5a, 0xa5 } },
+						 (uint8_t)len };
 			uint8_t in[16] = { 0x5a, 0xa5 }, out[16] = { 0x5a, 0xa5 };
 
 			CHECK(dsaa_prefix_covers(&p, (uint8_t)family, in));

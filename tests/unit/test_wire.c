@@ -41,10 +41,17 @@ static struct dsaa_msg sample(uint8_t type)
 	m.type = type;
 	switch (type) {
 	case DSAA_MSG_HELLO:
-		m.hello = (struct dsaa_msg_hello){
-			DSAA_WIRE_MAJOR, 9, 1, 16, 0x01020304, UINT64_C(0x1122334455667788),
-			~UINT64_C(1),	 5, 3000, 77, UINT64_C(0x8899aabbccddeeff)
-		};
+		m.hello = (struct dsaa_msg_hello){ DSAA_WIRE_MAJOR,
+						   9,
+						   1,
+						   16,
+						   0x01020304,
+						   UINT64_C(0x1122334455667788),
+						   ~UINT64_C(1),
+						   5,
+						   3000,
+						   77,
+						   UINT64_C(0x8899aabbccddeeff) };
 		break;
 	case DSAA_MSG_REFUSE:
 		m.refuse.reason = 0xfedc;
@@ -168,8 +175,10 @@ static void test_messages(void)
 		if (type == DSAA_MSG_AUDIT_HASHES || type == DSAA_MSG_AUDIT_WANT ||
 		    type == DSAA_MSG_AUDIT_STATES || type == DSAA_MSG_EXPECTS)
 			continue; /* test_hashes, test_states, test_expects */
-		if (type < DSAA_MSG_HELLO || (type > DSAA_MSG_RESUME && type != DSAA_MSG_HANDOVER) || type == DSAA_MSG_FLOWS ||
-		    type == DSAA_MSG_BULK_FLOWS || type == DSAA_MSG_AUDIT_FLOWS) {
+		if (type < DSAA_MSG_HELLO ||
+		    (type > DSAA_MSG_RESUME && type != DSAA_MSG_HANDOVER) ||
+		    type == DSAA_MSG_FLOWS || type == DSAA_MSG_BULK_FLOWS ||
+		    type == DSAA_MSG_AUDIT_FLOWS) {
 			CHECK(len == 0);
 			continue;
 		}
@@ -310,9 +319,9 @@ static void flip_all(size_t len)
 			continue;
 		CHECK(m.flows.count >= 1 && m.flows.count <= DSAA_FLOWS_PER_MSG_MAX);
 		for (unsigned i = 0; i < m.flows.count; i++)
-			CHECK(records[i].op == DSAA_OP_DELETE
-				      ? !dsaa_flow_key_invalid(&records[i].flow)
-				      : !dsaa_flow_invalid(&records[i].flow));
+			CHECK(records[i].op == DSAA_OP_DELETE ?
+				      !dsaa_flow_key_invalid(&records[i].flow) :
+				      !dsaa_flow_invalid(&records[i].flow));
 	}
 	free(copy);
 }
@@ -325,8 +334,8 @@ static void test_damage(void)
 		for (unsigned round = 0; round < 20; round++) {
 			struct dsaa_msg m = sample(type);
 			bool flows = type == DSAA_MSG_FLOWS || type == DSAA_MSG_BULK_FLOWS;
-			size_t len = flows ? random_flows(type, 1 + round % 5, sent)
-					   : dsaa_wire_encode(buf, sizeof(buf), &m);
+			size_t len = flows ? random_flows(type, 1 + round % 5, sent) :
+					     dsaa_wire_encode(buf, sizeof(buf), &m);
 
 			truncate_all(len);
 			flip_all(len);
@@ -430,9 +439,14 @@ static void test_states(void)
 static struct dsaa_expect expect_make(uint8_t family, unsigned n)
 {
 	struct dsaa_flow f = flow_make(family, DSAA_PROTO_TCP, n);
-	struct dsaa_expect x = { .family = family, .proto = DSAA_PROTO_TCP, .zone = (uint16_t)n,
-				 .tuple = f.reply, .master_proto = DSAA_PROTO_TCP,
-				 .master = f.orig, .timeout_s = 300, .flags = n & 7,
+	struct dsaa_expect x = { .family = family,
+				 .proto = DSAA_PROTO_TCP,
+				 .zone = (uint16_t)n,
+				 .tuple = f.reply,
+				 .master_proto = DSAA_PROTO_TCP,
+				 .master = f.orig,
+				 .timeout_s = 300,
+				 .flags = n & 7,
 				 .class = n & 255 };
 
 	x.tuple.sport = 0;
@@ -632,7 +646,8 @@ static void test_rare_parts(void)
 
 static void test_attributes(void)
 {
-	struct dsaa_flow udp = flow_make(4, DSAA_PROTO_UDP, 1), tcp = flow_make(4, DSAA_PROTO_TCP, 1);
+	struct dsaa_flow udp = flow_make(4, DSAA_PROTO_UDP, 1),
+			 tcp = flow_make(4, DSAA_PROTO_TCP, 1);
 	struct dsaa_msg m;
 	size_t len;
 

@@ -15,7 +15,7 @@
 
 #define WORLD_SITES 3
 #define WORLD_TABLE 4096
-#define WORLD_PIPE (1 << 20)
+#define WORLD_PIPE  (1 << 20)
 
 struct world_pipe {
 	uint8_t *buf;
@@ -45,7 +45,7 @@ struct world {
 	struct world_pipe pipe[WORLD_SITES + 1][WORLD_SITES + 1]; /* [from][to] */
 	bool linked[WORLD_SITES + 1][WORLD_SITES + 1];
 	bool cut[WORLD_SITES + 1][WORLD_SITES + 1]; /* the link is cut, both ways */
-	bool network; /* probes answer */
+	bool network;				    /* probes answer */
 };
 
 static inline void world_feed(struct world *w, int s, struct dsaa_event *ev);
@@ -179,8 +179,10 @@ static inline void world_act(struct world *w, int s, const struct dsaa_action *a
 	case DSAA_ACT_DISCONNECT:
 		/* what was sent before still arrives: the other end reads it first */
 		for (int i = 0; i < 8 && w->linked[s][a->site] && p->len; i++) {
-			struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .data = p->buf,
-						 .len = p->len, .site = (dsaa_site_id)s };
+			struct dsaa_event ev = { .type = DSAA_EV_RECEIVED,
+						 .data = p->buf,
+						 .len = p->len,
+						 .site = (dsaa_site_id)s };
 			world_feed(w, a->site, &ev);
 			if (!ev.consumed || !w->linked[s][a->site])
 				break;
@@ -233,7 +235,8 @@ static inline void world_feed(struct world *w, int s, struct dsaa_event *ev)
 		}
 	}
 	if (apply.count) {
-		struct dsaa_event done = { .type = DSAA_EV_APPLIED, .ops = apply.ops,
+		struct dsaa_event done = { .type = DSAA_EV_APPLIED,
+					   .ops = apply.ops,
 					   .count = apply.count };
 
 		for (unsigned i = 0; i < apply.count; i++)
@@ -249,8 +252,10 @@ static inline void world_receive(struct world *w, int from, int to)
 	struct world_pipe *p = &w->pipe[from][to];
 
 	while (p->len && w->linked[from][to] && !w->cut[from][to]) {
-		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED, .site = (dsaa_site_id)from,
-					 .data = p->buf, .len = p->len };
+		struct dsaa_event ev = { .type = DSAA_EV_RECEIVED,
+					 .site = (dsaa_site_id)from,
+					 .data = p->buf,
+					 .len = p->len };
 
 		world_feed(w, to, &ev);
 		if (!ev.consumed || ev.consumed > p->len)
@@ -296,7 +301,8 @@ static inline void world_tick_site(struct world *w, int s)
 		ev.type = DSAA_EV_ROOM;
 		ev.site = (dsaa_site_id)p;
 		ev.room = w->site[s].room > w->pipe[s][p].len ?
-				  w->site[s].room - w->pipe[s][p].len : 0;
+				  w->site[s].room - w->pipe[s][p].len :
+				  0;
 		world_feed(w, s, &ev);
 		if (w->site[s].probing[p]) {
 			ev.type = DSAA_EV_PROBE;
@@ -385,8 +391,9 @@ static inline void world_free(struct world *w)
 /* A TCP connection number N between 10.1.x.x and 10.9.1.1; AS_OF is the age that decides conflicts. */
 static inline struct dsaa_flow world_flow(unsigned n, uint64_t start_ns, bool assured)
 {
-	struct dsaa_flow f = { .family = 4, .proto = 6, .tcp_state = 3, .timeout_s = 100,
-			       .start_ns = start_ns };
+	struct dsaa_flow f = {
+		.family = 4, .proto = 6, .tcp_state = 3, .timeout_s = 100, .start_ns = start_ns
+	};
 
 	f.orig.src[0] = 10;
 	f.orig.src[1] = 1;
@@ -453,7 +460,7 @@ static inline enum dsaa_peer_state world_state(struct world *w, int s, int peer)
 	struct dsaa_peer_view v;
 
 	return dsaa_engine_peer_view(w->site[s].engine, (dsaa_site_id)peer, &v) ? v.state :
-										 DSAA_PEER_IDLE;
+										  DSAA_PEER_IDLE;
 }
 
 static inline unsigned world_reason(struct world *w, int s, int peer)
