@@ -84,7 +84,7 @@ def check_numbers():
 
 def check_capabilities():
     spec = re.findall(r"^(\d+) +([A-Z]+) +1\.\d+ ", SPEC, re.M)
-    code = re.findall(r"DSAA_CAP_(\w+) \(UINT64_C\(1\) << (\d+)\)", WIRE_H)
+    code = re.findall(r"DSAA_CAP_(\w+)\s+\(UINT64_C\(1\) << (\d+)\)", WIRE_H)
     check("capabilities", spec, [(bit, name) for name, bit in code])
 
 
