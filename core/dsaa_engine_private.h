@@ -100,6 +100,7 @@ struct dsaa_peer {
 	bool daemon_gone;	     /* its session was closed while the link still carried it */
 	struct dsaa_mono died[DSAA_DEATHS]; /* the last times, 0: never */
 	unsigned deaths;
+	bool death_counted;    /* the last one is among them */
 	uint32_t hold_back_ms; /* the last interval for which it was held back */
 	struct dsaa_mono held_until;
 
@@ -482,6 +483,8 @@ void dsaa_site_inherit(struct dsaa_engine *e, struct dsaa_peer *p);
 /* What P says of its own drain. */
 void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool draining);
 /* True while P may have no session because it dies too often. */
+/* P was taken for dead, but its state is complete: it lived on, and only the links were lost. */
+void dsaa_site_lived_on(struct dsaa_peer *p);
 bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p);
 
 /* dsaa_drain.c */

@@ -46,7 +46,8 @@ static void send_hello(struct dsaa_engine *e, struct dsaa_peer *p)
 			.epoch = e->epoch,
 			.config_digest = e->cfg.config_digest,
 			.hold_time_ms = e->cfg.hold_time_ms,
-			.capabilities = DSAA_CAPABILITIES,
+			.capabilities = DSAA_CAPABILITIES |
+					(e->state_complete ? DSAA_CAP_SERVES : 0),
 			.known_epoch = p->holds ? p->epoch : 0,
 			.known_seq = p->holds ? p->rx_seq : 0,
 		},
@@ -176,12 +177,19 @@ static uint8_t lower_minor(unsigned theirs)
 static unsigned receive_hello(struct dsaa_engine *e, struct dsaa_peer *p,
 			      const struct dsaa_msg_hello *h)
 {
-	unsigned reason = check_hello(e, p, h);
+	bool held = dsaa_site_held_back(e, p);
+	unsigned reason;
 
+	if (h->capabilities & DSAA_CAP_SERVES)
+		dsaa_site_lived_on(p);
+	if (held && !dsaa_site_held_back(e, p))
+		send_hello(e, p);
+	reason = check_hello(e, p, h);
 	if (reason)
 		return reason;
 	p->session = DSAA_SESSION_ESTABLISHED;
 	p->sessions++;
+	p->death_counted = false; /* it came back from that */
 	p->backoff_ms = DSAA_RECONNECT_MIN_MS;
 	p->minor = lower_minor(h->minor);
 	p->capabilities = h->capabilities & DSAA_CAPABILITIES;

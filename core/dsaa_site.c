@@ -22,7 +22,8 @@
  *
  * A site that dies too often (DSAA_DEATHS within a minute) is held back: its
  * hello is refused (flapping) for a while that doubles. A site that is refused
- * so stays incomplete, and announces nothing.
+ * so stays incomplete, and announces nothing. One that says that it serves did
+ * not die, the links did: that does not count.
  *
  * A living site may hand its connections to us (dsaa_drain.c): then its word is
  * ADOPTED until it drains no more.
@@ -142,6 +143,7 @@ static void note_death(struct dsaa_engine *e, struct dsaa_peer *p)
 		p->hold_back_ms = 0; /* it was well for long: begin anew */
 	*oldest = e->now;
 	p->deaths++;
+	p->death_counted = true;
 	first = p->died[p->deaths % DSAA_DEATHS];
 	if (!first.us)
 		return;
@@ -153,6 +155,17 @@ static void note_death(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (p->hold_back_ms > DSAA_HOLD_BACK_MAX_MS)
 		p->hold_back_ms = DSAA_HOLD_BACK_MAX_MS;
 	p->held_until = dsaa_mono_add_ms(e->now, p->hold_back_ms);
+}
+
+void dsaa_site_lived_on(struct dsaa_peer *p)
+{
+	if (!p->death_counted)
+		return;
+	p->death_counted = false;
+	p->deaths--;
+	p->died[p->deaths % DSAA_DEATHS].us = 0;
+	/* a site that serves anyway, and is refused, is the other half of a split */
+	p->held_until.us = 0;
 }
 
 bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p)

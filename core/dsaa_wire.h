@@ -45,6 +45,7 @@ enum dsaa_msg_type {
 
 /* Bits of the HELLO's capabilities: what the sender can do, of the newer minor versions. */
 #define DSAA_CAP_RESUME	  (UINT64_C(1) << 0) /* a session that goes on where the last one ended */
+#define DSAA_CAP_SERVES	  (UINT64_C(1) << 1) /* no ability: the sender's state is complete */
 #define DSAA_CAPABILITIES DSAA_CAP_RESUME
 
 enum dsaa_record_op {

@@ -505,6 +505,21 @@ static void die_and_return(int ms)
 	world_run_ms(&w, ms);
 }
 
+/* All links lost, again and again, by two sites that live on: no death, and nobody is held back. */
+static void test_lost_links_are_no_flapping(void)
+{
+	begin(2);
+	for (int i = 0; i < 5; i++) {
+		w.cut[1][2] = w.cut[2][1] = true;
+		world_run_ms(&w, 2500);
+		CHECK(view(1, 2).state == DSAA_PEER_DEAD && view(2, 1).state == DSAA_PEER_DEAD);
+		w.cut[1][2] = w.cut[2][1] = false;
+		world_run_ms(&w, 3000);
+		CHECK(view(1, 2).state == DSAA_PEER_UP && view(2, 1).state == DSAA_PEER_UP);
+	}
+	world_free(&w);
+}
+
 static void test_flapping_site_is_held_back(void)
 {
 	const char *why;
@@ -660,6 +675,7 @@ int main(void)
 	test_drain_without_heir();
 	test_drain_among_three();
 	test_stopping_site_leaves_its_connections();
+	test_lost_links_are_no_flapping();
 	test_flapping_site_is_held_back();
 	test_daemon_gone_is_no_split();
 	test_primary_preempts_when_complete();
