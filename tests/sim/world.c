@@ -92,7 +92,7 @@ static void act(struct sim_world *w, int s, const struct dsaa_action *a)
 		break;
 	case DSAA_ACT_PROBE:
 		if (a->site <= SIM_SITES)
-			site->probing[a->site] = a->up;
+			site->probe_up[a->site] = false; /* to be told anew */
 		break;
 	default:
 		break;
@@ -380,9 +380,12 @@ static void site_liveness(struct sim_world *w, int s)
 
 		if (p == s)
 			continue;
-		if (w->probes && sim_random_once_in(&w->random, 20)) {
+		/* each is asked all the time: an answer is told at once, silence takes a while */
+		ev.up = w->site[p].power;
+		if (w->probes &&
+		    ((ev.up && !site->probe_up[p]) || sim_random_once_in(&w->random, 20))) {
 			ev.type = DSAA_EV_PROBE;
-			ev.up = w->site[p].power;
+			site->probe_up[p] = ev.up;
 			sim_world_feed(w, s, &ev);
 		}
 		if (w->bfd && site->bfd[p] != link && sim_random_once_in(&w->random, 10)) {
@@ -473,7 +476,7 @@ void sim_world_stop(struct sim_world *w, int s, bool gracefully)
 		sim_net_vanish(&w->net, s, true);
 	site->daemon = false;
 	sim_kernel_listen(&site->kernel, false);
-	memset(site->probing, 0, sizeof(site->probing));
+	memset(site->probe_up, 0, sizeof(site->probe_up));
 	memset(site->bfd, 0, sizeof(site->bfd));
 }
 

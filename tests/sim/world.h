@@ -54,7 +54,7 @@ struct sim_site {
 	struct dsaa_engine_config cfg;
 	struct dsaa_engine *engine;
 	enum dsaa_site_word word[SIM_SITES + 1]; /* the data path's; outlives the daemon */
-	bool probing[SIM_SITES + 1];
+	bool probe_up[SIM_SITES + 1]; /* as told last */
 	bool bfd[SIM_SITES + 1]; /* what was told */
 	int64_t next_tick_us;
 	int64_t full_until_us, overrun_until_us;
