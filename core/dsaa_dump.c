@@ -239,7 +239,8 @@ static void finish(struct dsaa_engine *e)
 	} else if (purpose == DSAA_FOR_SWEEP) {
 		p->want_sweep = false;
 		p->bulk_rx_swept = true;
-		p->holds = !p->holes;
+		/* while its connections move on here, we do not hold what it last said of them */
+		p->holds = !p->holes && p->word != DSAA_WORD_ADOPTED;
 	} else if (purpose == DSAA_FOR_AUDIT_SWEEP) {
 		dsaa_audit_compared(e, p);
 	}
@@ -288,7 +289,7 @@ static void count_adopted(struct dsaa_engine *e, const struct dsaa_apply *op)
 	if (op->result != DSAA_APPLIED_EXISTS || !dsaa_flow_key_equal(&op->existing, &op->flow))
 		return; /* it has ended meanwhile */
 	e->adopted++;
-	dsaa_send_flow_event(e, DSAA_OP_UPSERT, &op->existing); /* further sites shall know */
+	dsaa_send_flow_adopted(e, &op->existing); /* further sites shall know */
 }
 
 static void count_applied(struct dsaa_engine *e, struct dsaa_apply *op)

@@ -378,6 +378,11 @@ void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p, uint64_t known_
 /* Changes were missed, or what is told of changed: nobody is up to date without a bulk. */
 void dsaa_send_bulk_again(struct dsaa_engine *e);
 void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f);
+/*
+ * F was re-marked as ours, and has just been read. Unlike an event's, it cannot be older than the
+ * moment at which an entry in its place was given up: one that was handed over keeps its id.
+ */
+void dsaa_send_flow_adopted(struct dsaa_engine *e, const struct dsaa_flow *f);
 void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p);
 void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_ack *ack);
 void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b);

@@ -152,6 +152,16 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 		dsaa_log_put(&e->log, op, f, e->now);
 }
 
+void dsaa_send_flow_adopted(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	unsigned reason;
+
+	if (!e->running || !dsaa_send_wanted(e, f, &reason))
+		return;
+	e->own_events++;
+	dsaa_log_put(&e->log, DSAA_OP_UPSERT, f, e->now);
+}
+
 void dsaa_send_bulk_again(struct dsaa_engine *e)
 {
 	e->bulk_again = true;

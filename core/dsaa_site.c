@@ -45,8 +45,10 @@ static void set_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_
 	if (p->word == word)
 		return;
 	p->word = word;
-	if (word == DSAA_WORD_ADOPTED)
-		p->holds = p->told_holds = false; /* its connections move on here without it */
+	if (word == DSAA_WORD_ADOPTED) {
+		dsaa_receive_hole(p); /* its connections move on here without it */
+		p->told_holds = false;
+	}
 	dsaa_act(e, DSAA_ACT_SITE_WORD, p->site)->word = word;
 }
 
