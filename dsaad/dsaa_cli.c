@@ -114,11 +114,50 @@ static int set_leaf(struct vty *vty, const char *words, const char *xpath, const
 	return apply(vty);
 }
 
+/* Entries of a leaf-list, and whether one is VALUE. */
+struct entries {
+	const char *value;
+	unsigned count;
+	bool has;
+};
+
+static int count_entry(const struct lyd_node *dnode, void *arg)
+{
+	struct entries *e = arg;
+
+	e->count++;
+	if (!strcmp(yang_dnode_get_string(dnode, NULL), e->value))
+		e->has = true;
+	return YANG_ITER_CONTINUE;
+}
+
+/*
+ * Checks max-elements of the leaf-list NAME ("./x", schema path XPATH): libyang's own sentence names no
+ * value.
+ */
+static bool has_room(struct vty *vty, const char *words, const char *name, const char *xpath,
+		     const char *value)
+{
+	const struct lyd_node *at = yang_dnode_get(vty->candidate_config->dnode, VTY_CURR_XPATH);
+	struct entries e = { .value = value };
+	char path[XPATH_MAXLEN];
+	uint32_t max;
+
+	snprintf(path, sizeof(path), DSAA_XPATH "%s", xpath);
+	max = ((const struct lysc_node_leaflist *)nb_node_find(path)->snode)->max;
+	if (at)
+		yang_dnode_iterate(count_entry, &e, at, "%s", name);
+	if (e.has || e.count < max)
+		return true;
+	refuse(vty, "%s %s is one too many, there are at most %u", words, value, max);
+	return false;
+}
+
 /* Adds VALUE to the leaf-list NAME ("./x", schema path XPATH), or takes it out. */
 static int set_leaf_list(struct vty *vty, const char *words, const char *name, const char *xpath,
 			 const char *value, bool no)
 {
-	if (!no && !fits(vty, words, xpath, value))
+	if (!no && (!fits(vty, words, xpath, value) || !has_room(vty, words, name, xpath, value)))
 		return CMD_WARNING_CONFIG_FAILED;
 	dsaa_cli_enqueue_leaf_list(vty, name, no ? NB_OP_DESTROY : NB_OP_CREATE, value);
 	return apply(vty);
@@ -405,10 +444,25 @@ void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool 
 
 /* ------------------------------------------------------------------ sync */
 
+/* The session's port and the tunnel's must differ: the same rule as in YANG, in a sentence with the value. */
+static bool ports_differ(struct vty *vty, const char *words, long port, const char *other)
+{
+	const struct lyd_node *root = vty->candidate_config->dnode;
+	char path[XPATH_MAXLEN];
+
+	snprintf(path, sizeof(path), DSAA_XPATH "%s", other);
+	if (!yang_dnode_exists(root, path) || port != yang_dnode_get_uint16(root, "%s", path))
+		return true;
+	refuse(vty, "%s %ld: the correction port must not be the sync port", words, port);
+	return false;
+}
+
 DEFPY_YANG(dsaa_sync_port, dsaa_sync_port_cmd, "sync port (0-4294967295)$port",
 	   SYNC_STR "TCP port of the session\n"
 		    "Port, 1 to 65535\n")
 {
+	if (!ports_differ(vty, "sync port", port, "/correction/port"))
+		return CMD_WARNING_CONFIG_FAILED;
 	return set_leaf(vty, "sync port", "/sync/port", port_str, false);
 }
 
@@ -682,6 +736,8 @@ DEFPY_YANG(set_correction_port, dsaa_correction_port_cmd, "correction port (0-42
 	   CORRECTION_STR "UDP port of the tunnel, by default the port after that of the session\n"
 			  "Port, 1 to 65535\n")
 {
+	if (!ports_differ(vty, "correction port", port, "/sync/port"))
+		return CMD_WARNING_CONFIG_FAILED;
 	return set_leaf(vty, "correction port", "/correction/port", port_str, false);
 }
 

@@ -282,7 +282,13 @@ const struct frr_yang_module_info frr_dsaad_info = {
 		{
 			.xpath = DSAA_STATE_XPATH "/local-site",
 			.cbs = {
-				.get_elem = dsaa_nb_state_local_site,
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/configuration-digest",
+			.cbs = {
+				.get_elem = dsaa_nb_state_digest,
 			},
 		},
 		{
@@ -295,6 +301,124 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			.xpath = DSAA_STATE_XPATH "/reason",
 			.cbs = {
 				.get_elem = dsaa_nb_state_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/drain",
+			.cbs = {
+				.get_elem = dsaa_nb_state_drain,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/drain-heir",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/connections",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/connections-max",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/connections-needed",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/own-events",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/overruns",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/adopted",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/log-entries",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/delayed",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/uips",
+			.cbs = {
+				.get_next = dsaa_nb_uips_next,
+				.get_keys = dsaa_nb_uips_keys,
+				.lookup_entry = dsaa_nb_uips_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/uips/interface",
+			.cbs = {
+				.get_elem = dsaa_nb_uips_interface,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/uips/address",
+			.cbs = {
+				.get_elem = dsaa_nb_uips_address,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/uips/installed",
+			.cbs = {
+				.get_elem = dsaa_nb_uips_installed,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/uips/reason",
+			.cbs = {
+				.get_elem = dsaa_nb_uips_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/interface",
+			.cbs = {
+				.get_next = dsaa_nb_interface_next,
+				.get_keys = dsaa_nb_interface_keys,
+				.lookup_entry = dsaa_nb_interface_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/interface/name",
+			.cbs = {
+				.get_elem = dsaa_nb_interface_name,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/interface/data-path",
+			.cbs = {
+				.get_elem = dsaa_nb_interface_data_path,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/interface/why",
+			.cbs = {
+				.get_elem = dsaa_nb_interface_why,
 			},
 		},
 		{
@@ -324,45 +448,223 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_STATE_XPATH "/peer/state-age",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/session",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flag,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/secure",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flag,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/bfd",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_bfd,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/probe",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_probe,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/peer-complete",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flag,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/peer-draining",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flag,
+			},
+		},
+		{
 			.xpath = DSAA_STATE_XPATH "/peer/flows-sent",
 			.cbs = {
-				.get_elem = dsaa_nb_peer_flows_sent,
+				.get_elem = dsaa_nb_peer_number,
 			},
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/peer/flows-received",
 			.cbs = {
-				.get_elem = dsaa_nb_peer_flows_received,
+				.get_elem = dsaa_nb_peer_number,
 			},
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/peer/flows-applied",
 			.cbs = {
-				.get_elem = dsaa_nb_peer_flows_applied,
+				.get_elem = dsaa_nb_peer_number,
 			},
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/peer/flows-rejected",
 			.cbs = {
-				.get_elem = dsaa_nb_peer_flows_rejected,
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/rejected",
+			.cbs = {
+				.get_next = dsaa_nb_rejected_next,
+				.get_keys = dsaa_nb_rejected_keys,
+				.lookup_entry = dsaa_nb_rejected_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/rejected/reason",
+			.cbs = {
+				.get_elem = dsaa_nb_rejected_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/rejected/flows",
+			.cbs = {
+				.get_elem = dsaa_nb_rejected_flows,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/peer-applied",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/peer-rejected",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
 			},
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/peer/backlog",
 			.cbs = {
-				.get_elem = dsaa_nb_peer_backlog,
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/lag-p50",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/lag-p99",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/lag-max",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/lag-now",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/last-bulk-flows",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/last-bulk-duration",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/audits",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/last-audit-differences",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/last-audit-repaired",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/sessions",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
 			},
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/peer/packets-sent",
 			.cbs = {
-				.get_elem = dsaa_nb_peer_packets_sent,
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/bytes-sent",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
 			},
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/peer/packets-received",
 			.cbs = {
-				.get_elem = dsaa_nb_peer_packets_received,
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/bytes-received",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/packets-observed",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/bytes-observed",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_number,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/packet-reason",
+			.cbs = {
+				.get_next = dsaa_nb_packet_reason_next,
+				.get_keys = dsaa_nb_packet_reason_keys,
+				.lookup_entry = dsaa_nb_packet_reason_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/packet-reason/reason",
+			.cbs = {
+				.get_elem = dsaa_nb_packet_reason_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/packet-reason/packets",
+			.cbs = {
+				.get_elem = dsaa_nb_packet_reason_packets,
 			},
 		},
 		{
@@ -407,6 +709,18 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			.xpath = DSAA_RPC_RESYNC,
 			.cbs = {
 				.rpc = dsaa_nb_rpc_resync,
+			},
+		},
+		{
+			.xpath = DSAA_RPC_AUDIT,
+			.cbs = {
+				.rpc = dsaa_nb_rpc_audit,
+			},
+		},
+		{
+			.xpath = DSAA_RPC_CLEAR,
+			.cbs = {
+				.rpc = dsaa_nb_rpc_clear,
 			},
 		},
 		{

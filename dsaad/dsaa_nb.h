@@ -19,22 +19,45 @@ int dsaa_nb_block_destroy(struct nb_cb_destroy_args *args);
 void dsaa_nb_apply_finish(struct nb_cb_apply_finish_args *args);
 
 /* dsaa_nb_state.c */
-struct yang_data *dsaa_nb_state_local_site(struct nb_cb_get_elem_args *args);
+/* Numbers, by the name of the leaf: of the daemon, of a peer. */
+struct yang_data *dsaa_nb_state_number(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_number(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_state_digest(struct nb_cb_get_elem_args *args);
 struct yang_data *dsaa_nb_state_complete(struct nb_cb_get_elem_args *args);
 struct yang_data *dsaa_nb_state_reason(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_state_drain(struct nb_cb_get_elem_args *args);
+const void *dsaa_nb_uips_next(struct nb_cb_get_next_args *args);
+int dsaa_nb_uips_keys(struct nb_cb_get_keys_args *args);
+const void *dsaa_nb_uips_lookup(struct nb_cb_lookup_entry_args *args);
+struct yang_data *dsaa_nb_uips_interface(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_uips_address(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_uips_installed(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_uips_reason(struct nb_cb_get_elem_args *args);
+const void *dsaa_nb_interface_next(struct nb_cb_get_next_args *args);
+int dsaa_nb_interface_keys(struct nb_cb_get_keys_args *args);
+const void *dsaa_nb_interface_lookup(struct nb_cb_lookup_entry_args *args);
+struct yang_data *dsaa_nb_interface_name(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_interface_data_path(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_interface_why(struct nb_cb_get_elem_args *args);
 const void *dsaa_nb_peer_next(struct nb_cb_get_next_args *args);
 int dsaa_nb_peer_keys(struct nb_cb_get_keys_args *args);
 const void *dsaa_nb_peer_lookup(struct nb_cb_lookup_entry_args *args);
 struct yang_data *dsaa_nb_peer_site(struct nb_cb_get_elem_args *args);
 struct yang_data *dsaa_nb_peer_state(struct nb_cb_get_elem_args *args);
 struct yang_data *dsaa_nb_peer_reason(struct nb_cb_get_elem_args *args);
-struct yang_data *dsaa_nb_peer_flows_sent(struct nb_cb_get_elem_args *args);
-struct yang_data *dsaa_nb_peer_flows_received(struct nb_cb_get_elem_args *args);
-struct yang_data *dsaa_nb_peer_flows_applied(struct nb_cb_get_elem_args *args);
-struct yang_data *dsaa_nb_peer_flows_rejected(struct nb_cb_get_elem_args *args);
-struct yang_data *dsaa_nb_peer_backlog(struct nb_cb_get_elem_args *args);
-struct yang_data *dsaa_nb_peer_packets_sent(struct nb_cb_get_elem_args *args);
-struct yang_data *dsaa_nb_peer_packets_received(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_flag(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_bfd(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_peer_probe(struct nb_cb_get_elem_args *args);
+const void *dsaa_nb_rejected_next(struct nb_cb_get_next_args *args);
+int dsaa_nb_rejected_keys(struct nb_cb_get_keys_args *args);
+const void *dsaa_nb_rejected_lookup(struct nb_cb_lookup_entry_args *args);
+struct yang_data *dsaa_nb_rejected_reason(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_rejected_flows(struct nb_cb_get_elem_args *args);
+const void *dsaa_nb_packet_reason_next(struct nb_cb_get_next_args *args);
+int dsaa_nb_packet_reason_keys(struct nb_cb_get_keys_args *args);
+const void *dsaa_nb_packet_reason_lookup(struct nb_cb_lookup_entry_args *args);
+struct yang_data *dsaa_nb_packet_reason_reason(struct nb_cb_get_elem_args *args);
+struct yang_data *dsaa_nb_packet_reason_packets(struct nb_cb_get_elem_args *args);
 const void *dsaa_nb_prefix_next(struct nb_cb_get_next_args *args);
 int dsaa_nb_prefix_keys(struct nb_cb_get_keys_args *args);
 const void *dsaa_nb_prefix_lookup(struct nb_cb_lookup_entry_args *args);
@@ -81,9 +104,13 @@ void dsaa_cli_show_split_brain(struct vty *vty, const struct lyd_node *dnode, bo
 struct dsaa_history;
 #define DSAA_RPC_DRAIN	  "/frr-dsaad:drain"
 #define DSAA_RPC_RESYNC	  "/frr-dsaad:resync"
+#define DSAA_RPC_AUDIT	  "/frr-dsaad:audit"
+#define DSAA_RPC_CLEAR	  "/frr-dsaad:clear-counters"
 #define DSAA_RPC_REHEARSE "/frr-dsaad:failover-rehearse"
 int dsaa_nb_rpc_drain(struct nb_cb_rpc_args *args);
 int dsaa_nb_rpc_resync(struct nb_cb_rpc_args *args);
+int dsaa_nb_rpc_audit(struct nb_cb_rpc_args *args);
+int dsaa_nb_rpc_clear(struct nb_cb_rpc_args *args);
 int dsaa_nb_rpc_rehearse(struct nb_cb_rpc_args *args);
 /* Calls one of them for a command, with one input leaf or none (NAME NULL). */
 int dsaa_nb_call(struct vty *vty, const char *rpc, const char *name, const char *value);

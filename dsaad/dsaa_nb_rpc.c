@@ -93,6 +93,21 @@ int dsaa_nb_rpc_resync(struct nb_cb_rpc_args *args)
 	return NB_OK;
 }
 
+int dsaa_nb_rpc_audit(struct nb_cb_rpc_args *args)
+{
+	if (!dsaa_local_site())
+		return refuse(args, "the local site is not known, so there is no peer");
+	dsaa_sync_post_audit();
+	return NB_OK;
+}
+
+int dsaa_nb_rpc_clear(struct nb_cb_rpc_args *args)
+{
+	dsaa_sync_clear();
+	dsaa_correct_clear();
+	return NB_OK;
+}
+
 static void output_site(struct nb_cb_rpc_args *args, const struct dsaa_rehearsal *r, unsigned s)
 {
 	char path[96];

@@ -49,3 +49,24 @@ const char *dsaa_view_site_name(unsigned site)
 	return site <= DSAA_SITES_MAX && dsaa_conf.site[site].name[0] ? dsaa_conf.site[site].name :
 									"-";
 }
+
+const char *dsaa_view_liveness(enum dsaa_liveness l)
+{
+	return l == DSAA_LIVE_UP ? "up" : l == DSAA_LIVE_DOWN ? "down" : "unknown";
+}
+
+const char *dsaa_view_uips_reason(const struct dsaa_uips *u)
+{
+	if (!dsaa_local_site())
+		return "the local site is not known";
+	if (u->site != dsaa_local_site())
+		return "belongs to another site";
+	if (u->reason)
+		return u->reason;
+	return u->installed ? "" : "not yet installed";
+}
+
+int64_t dsaa_view_age_ms(struct dsaa_mono t)
+{
+	return dsaa_mono_diff_us(dsaa_mono_now(), t) / 1000;
+}

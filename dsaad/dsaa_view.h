@@ -20,6 +20,15 @@ void dsaa_view_peer(uint8_t site, struct dsaa_peer_view *v);
 /* Why prefix A is in its state; a sentence, never NULL. */
 const char *dsaa_view_advert_reason(const struct dsaa_advert *a);
 
+/* Why address U is not installed; constant text, empty when it is. */
+const char *dsaa_view_uips_reason(const struct dsaa_uips *u);
+
+/* "up", "down" or "unknown". */
+const char *dsaa_view_liveness(enum dsaa_liveness l);
+
+/* For how many milliseconds T has been past. */
+int64_t dsaa_view_age_ms(struct dsaa_mono t);
+
 /* The name of SITE, or "-" when it has none. */
 const char *dsaa_view_site_name(unsigned site);
 

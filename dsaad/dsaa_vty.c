@@ -42,16 +42,6 @@ static const char *age_text(struct dsaa_mono t, char buf[32])
 	return buf;
 }
 
-static int64_t age_ms(struct dsaa_mono t)
-{
-	return dsaa_mono_diff_us(dsaa_mono_now(), t) / 1000;
-}
-
-static const char *liveness_name(enum dsaa_liveness l)
-{
-	return l == DSAA_LIVE_UP ? "up" : l == DSAA_LIVE_DOWN ? "down" : "unknown";
-}
-
 static const char *ha_mode_name(void)
 {
 	return dsaa_conf.ha_mode == DSAA_HA_PRIMARY_UP ? "primary-up" : "active-active";
@@ -204,7 +194,7 @@ static void show_dsaa_json(struct vty *vty)
 		json_object_string_add(p, "name", dsaa_conf.site[s].name);
 		json_object_string_add(p, "state", dsaa_peer_state_name(pv.state));
 		reason_json(p, pv.reason);
-		json_object_int_add(p, "sinceMsec", age_ms(pv.since));
+		json_object_int_add(p, "sinceMsec", dsaa_view_age_ms(pv.since));
 		json_object_boolean_add(p, "secure", pv.secure);
 	}
 	json_object_object_add(o, "peers", peers);
@@ -326,11 +316,11 @@ static void show_site_json(struct json_object *sites, unsigned s)
 	dsaa_view_peer(s, &pv);
 	json_object_string_add(o, "state", dsaa_peer_state_name(pv.state));
 	reason_json(o, pv.reason);
-	json_object_int_add(o, "sinceMsec", age_ms(pv.since));
+	json_object_int_add(o, "sinceMsec", dsaa_view_age_ms(pv.since));
 	json_object_string_add(o, "session", pv.session ? "up" : "down");
 	json_object_boolean_add(o, "secure", pv.secure);
-	json_object_string_add(o, "bfd", dsaa_conf.bfd ? liveness_name(pv.bfd) : "off");
-	json_object_string_add(o, "probe", site->has_probe ? liveness_name(pv.probe) : "off");
+	json_object_string_add(o, "bfd", dsaa_conf.bfd ? dsaa_view_liveness(pv.bfd) : "off");
+	json_object_string_add(o, "probe", site->has_probe ? dsaa_view_liveness(pv.probe) : "off");
 	json_object_boolean_add(o, "probeAnswered", pv.probe_answered);
 	json_object_boolean_add(o, "peerComplete", pv.peer_complete);
 	json_object_boolean_add(o, "peerDraining", pv.peer_draining);
@@ -352,8 +342,9 @@ static void show_site_text(struct vty *vty, unsigned s)
 		dsaa_view_peer(s, &pv);
 		vty_out(vty, "%4u  %-16s %-10s %-13s %-8s %-8s %-8s %s", s, dsaa_view_site_name(s),
 			site_role(s), dsaa_peer_state_name(pv.state), pv.session ? "up" : "down",
-			dsaa_conf.bfd ? liveness_name(pv.bfd) : "off",
-			site->has_probe ? liveness_name(pv.probe) : "off", age_text(pv.since, age));
+			dsaa_conf.bfd ? dsaa_view_liveness(pv.bfd) : "off",
+			site->has_probe ? dsaa_view_liveness(pv.probe) : "off",
+			age_text(pv.since, age));
 	}
 	vty_out(vty, "\n");
 	vty_out(vty, "      sync-address");
@@ -399,17 +390,6 @@ DEFPY(show_dsaa_site, show_dsaa_site_cmd, "show dsaa site [json]$json",
 
 /* ------------------------------------------------------------------ show dsaa uips */
 
-static const char *uips_reason(const struct dsaa_uips *u)
-{
-	if (!dsaa_local_site())
-		return "the local site is not known";
-	if (u->site != dsaa_local_site())
-		return "belongs to another site";
-	if (u->reason)
-		return u->reason;
-	return u->installed ? "" : "not yet installed";
-}
-
 static void uips_json(struct json_object *list, const struct dsaa_uips *u)
 {
 	struct json_object *o = json_object_new_object();
@@ -419,7 +399,7 @@ static void uips_json(struct json_object *list, const struct dsaa_uips *u)
 	json_object_string_addf(o, "address", "%pFX", &u->address);
 	json_object_boolean_add(o, "local", local);
 	json_object_boolean_add(o, "installed", local && u->installed);
-	json_object_string_add(o, "reason", uips_reason(u));
+	json_object_string_add(o, "reason", dsaa_view_uips_reason(u));
 	json_object_array_add(list, o);
 }
 
@@ -430,7 +410,8 @@ static void uips_text(struct vty *vty, const struct dsaa_uips *u)
 
 	snprintfrr(address, sizeof(address), "%pFX", &u->address);
 	vty_out(vty, "%-15s %4u  %-43s %-5s %-9s %s\n", u->ifname, u->site, address,
-		local ? "yes" : "no", local && u->installed ? "yes" : "no", uips_reason(u));
+		local ? "yes" : "no", local && u->installed ? "yes" : "no",
+		dsaa_view_uips_reason(u));
 }
 
 DEFPY(show_dsaa_uips, show_dsaa_uips_cmd, "show dsaa uips [json]$json",
@@ -539,7 +520,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	dsaa_view_peer(s, &v);
 	json_object_string_add(o, "state", dsaa_peer_state_name(v.state));
 	reason_json(o, v.reason);
-	json_object_int_add(o, "sinceMsec", age_ms(v.since));
+	json_object_int_add(o, "sinceMsec", dsaa_view_age_ms(v.since));
 	json_object_boolean_add(o, "secure", v.secure);
 	json_object_int_add(o, "flowsSent", v.flows_sent);
 	json_object_int_add(o, "flowsReceived", v.flows_received);
@@ -556,7 +537,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	json_object_int_add(bulk, "msec", v.bulk_ms);
 	json_object_boolean_add(bulk, "done", v.bulk_done);
 	if (v.bulk_done)
-		json_object_int_add(bulk, "ageMsec", age_ms(v.bulk_at));
+		json_object_int_add(bulk, "ageMsec", dsaa_view_age_ms(v.bulk_at));
 	json_object_int_add(bulk, "sentFlows", v.bulk_sent_flows);
 	json_object_int_add(bulk, "sentMsec", v.bulk_sent_ms);
 	json_object_int_add(bulk, "swept", v.swept);
@@ -569,7 +550,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 	json_object_boolean_add(audit, "done", v.audit_done);
 	json_object_int_add(audit, "audits", v.audits);
 	if (v.audit_done)
-		json_object_int_add(audit, "ageMsec", age_ms(v.audit_at));
+		json_object_int_add(audit, "ageMsec", dsaa_view_age_ms(v.audit_at));
 	json_object_object_add(o, "lastAudit", audit);
 	json_object_int_add(o, "expectationsSent", v.expects_sent);
 	json_object_int_add(o, "expectationsApplied", v.expects_applied);
@@ -1039,7 +1020,7 @@ static void event_json(struct json_object *list, const struct dsaa_history *h)
 
 	event_time(h, time);
 	json_object_string_add(o, "time", time);
-	json_object_int_add(o, "ageMsec", age_ms(h->at));
+	json_object_int_add(o, "ageMsec", dsaa_view_age_ms(h->at));
 	json_object_int_add(o, "site", h->site ? h->site : dsaa_local_site());
 	json_object_string_add(o, "what", event_what(h));
 	json_object_string_add(o, "from", dsaa_nb_change_name(h, h->from));
@@ -1109,8 +1090,7 @@ DEFPY(dsaa_audit, dsaa_audit_cmd, "dsaa audit",
 		vty_out(vty, "%% The local site is not known, so there is no peer\n");
 		return CMD_WARNING;
 	}
-	dsaa_sync_post_audit();
-	return CMD_SUCCESS;
+	return dsaa_nb_call(vty, DSAA_RPC_AUDIT, NULL, NULL);
 }
 
 DEFPY(dsaa_drain, dsaa_drain_cmd, "dsaa drain [<on|off>$what]",
@@ -1179,9 +1159,7 @@ DEFPY(dsaa_rehearse_failover, dsaa_rehearse_failover_cmd, "dsaa failover rehears
 DEFPY(clear_dsaa_counters, clear_dsaa_counters_cmd, "clear dsaa counters",
       CLEAR_STR DSAA_STR "Counters of sync and correction\n")
 {
-	dsaa_sync_clear();
-	dsaa_correct_clear();
-	return CMD_SUCCESS;
+	return dsaa_nb_call(vty, DSAA_RPC_CLEAR, NULL, NULL);
 }
 
 void dsaa_vty_init(void)

@@ -22,12 +22,14 @@ FUZZ="libclang-rt-dev"
 FRR="frr frr-pythontools frr-snmp frr-rpki-rtrlib"
 TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-ping nftables iptables conntrack conntrackd tcpdump ethtool iperf3 curl
 	openssh-client openssh-server openssl debootstrap"
+# The manual and the lab in Mininet; yanglint for the YANG module is yanglint().
+DOC="python3-sphinx mininet"
 
 # The units that these packages bring; whoever wants them enables them himself.
 UNITS="frr ssh conntrackd"
 
 packages() {
-	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FUZZ $FRR $TESTS "$(libyang_dev)"
+	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FUZZ $FRR $TESTS $DOC "$(libyang_dev)" "$(yanglint)"
 }
 
 # libyang_dev: Debian 12 calls it libyang2-dev, later ones libyang-dev.
@@ -44,6 +46,18 @@ libyang_dev() {
 	else
 		echo libyang2-dev
 	fi
+}
+
+# yanglint: the package that has it, by the version of libyang.
+yanglint() {
+	local p
+	for p in libyang2-tools libyang3-tools; do
+		if installed "$p" || apt-cache show "$p" 2>/dev/null | grep -q "^Package: $p\$"; then
+			echo "$p"
+			return
+		fi
+	done
+	echo libyang-tools
 }
 
 installed() {

@@ -475,6 +475,112 @@ def test_views(vty):
         check("YANG state", False, repr(err) + vty.text("show yang operational-data /frr-dsaad:dsaad"))
 
 
+    for rpc in ("dsaa audit", "clear dsaa counters"):
+        code, text = vty.run(rpc)
+        check(rpc, code == 0, (code, text))
+
+
+def state_leaves():
+    """Paths of the leaves of the state that are always there, as the module has them; below a list: of its entries."""
+    top = os.environ.get("top_srcdir", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+    with open(os.path.join(top, "yang/frr-dsaad.yang")) as f:
+        text = f.read().split("container state {")[1].split("\n    }\n")[0]
+    path, found = [], []
+    for line in re.findall(r"^ *(?:list|leaf|type|enum|container) [\w:-]+ \{|^ *\w[\w:-]* .*\{$|^ *\}", text, re.M):
+        words = line.split()
+        if words == ["}"]:
+            if path:
+                path.pop()
+            continue
+        path.append(words[1] if words[0] in ("list", "leaf") else "")
+        if words[0] == "leaf":
+            found.append("/".join(p for p in path if p))
+    return found
+
+
+def test_yang_state(vty):
+    """Every leaf of the state tells something, but those of lists that nothing has gone into yet; JSON and XML alike."""
+    text = vty.text("show yang operational-data /frr-dsaad:dsaad/state")
+    try:
+        state = json.loads(text)["frr-dsaad:dsaad"]["state"]
+    except (ValueError, KeyError) as err:
+        check("show yang operational-data", False, repr(err) + text)
+        return
+    leaves = state_leaves()
+    check("the leaves of the state are found", len(leaves) > 50, leaves)
+    for path in leaves:
+        first, _, rest = path.partition("/")
+        if first == "packet-reason" or rest.startswith("rejected/"):
+            continue
+        there = first in state if not rest else any(rest in entry for entry in state.get(first, []))
+        check("the state has " + path, there, text)
+    check("the state's digest", state["configuration-digest"] == vty.json("show dsaa json")["configDigest"], text)
+    uips = {u["address"] for u in state["uips"]}
+    check("the state's uips are the local site's", uips == {"192.0.2.1/24", "2001:db8:1::1/64", "10.1.0.1/24"}, text)
+    shown = vty.json("show dsaa correction json")["interfaces"]
+    check("the state's interfaces", {i["name"]: i["data-path"] for i in state["interface"]} == {n: shown[n]["dataPath"] for n in shown}, text)
+    xml = vty.text("show yang operational-data /frr-dsaad:dsaad/state format xml")
+    check("the state as XML", "<local-site>1</local-site>" in xml and xml.count("<address>") == 3, xml)
+
+
+def test_candidate(world):
+    """Started with --tcli: lines change the candidate, and a commit takes all of it or nothing."""
+    vty = world.restart("--tcli")
+    block = [line for line in BLOCK.splitlines() if not line.startswith(" sync insecure")]
+
+    def type_lines(lines):
+        vty.run("end")
+        vty.run("configure terminal")
+        return [(line.strip(), text) for line in lines for code, text in [vty.run(line.strip())] if code]
+
+    refused = type_lines(block)
+    check("a candidate takes the block", not refused, refused)
+    check("nothing runs before the commit", vty.block() == "", vty.block())
+    candidate = vty.text("show configuration candidate")
+    check("the candidate shows the block", all(line in candidate.splitlines() for line in block), candidate)
+    code, text = vty.run("commit check")
+    check("commit check", code == 0 and "success" in text, (code, text))
+    check("commit check changes nothing", vty.block() == "", vty.block())
+    code, text = vty.run("commit")
+    check("commit", code == 0 and "success" in text, (code, text))
+    running = vty.block()
+    check("the whole block runs", sorted(running.splitlines()) == sorted(block), running)
+
+    # right lines and two that cannot be together: each is right by itself, so that only the commit can know
+    for why, lines, words in (
+        ("an address of two sites", ["dsaa", "hold-time 4000", "site 2", "sync-address 172.16.0.1", "exit"], "one site only"),
+        ("overlapping pools", ["dsaa", "hold-time 4000", "site 2", "nat-pool 203.0.113.4/30", "exit"], "overlaps"),
+        ("a mask too small", ["dsaa", "hold-time 4000", "site 16", "exit", "correction mark-mask 0xf0000000"], "up to 15"),
+    ):
+        refused = type_lines(lines + ["exit"])
+        check("the candidate takes " + why, not refused, refused)
+        for line in ("commit check", "commit"):
+            code, text = vty.run(line)
+            check("%s refuses %s" % (line, why), code and words in text, (code, text))
+        check("nothing of it runs: " + why, vty.block() == running, vty.block())
+        vty.run("discard")
+        code, text = vty.run("show configuration compare running candidate")
+        check("discard", "dsaa" not in text and "hold-time" not in text, text)
+
+    # a file replaces the block as a whole, or not at all
+    path = world.dir + "/candidate.json"
+    for good, port in ((False, 4000), (True, 4001)):
+        with open(path, "w") as f:
+            json.dump({"frr-dsaad:dsaad": {"dsaa": {"cluster-id": 8, "sync": {"port": 4000}, "correction": {"port": port}}}}, f)
+        os.chmod(path, 0o644)
+        type_lines([])
+        vty.run("configuration load file json %s replace" % path)
+        code, text = vty.run("commit")
+        check("a file with %s port" % ("another" if good else "the session's"), good == (code == 0), (code, text))
+        check("the reason is told", good or "must not be the sync port" in text, text)
+        wanted = "dsaa\n cluster-id 8\n sync port 4000\n correction port 4001\nexit\n" if good else running
+        check("what runs then", vty.block() == wanted, vty.block())
+        vty.run("discard")
+    type_lines(["no dsaa"])
+    vty.run("commit")
+    check("a commit takes the block away", vty.block() == "", vty.block())
+
+
 STATES = "idle connecting syncing up down dead isolated incompatible refused".split()
 
 
@@ -607,6 +713,7 @@ def main():
         test_wrong_lines(vty)
         test_late_sites(vty)
         test_views(vty)
+        test_yang_state(vty)
         test_flows(world, vty)
         test_operations(vty)
         world.stop("zebra")
@@ -614,6 +721,7 @@ def main():
         check("show dsaa says that zebra is gone", wait(lambda: not vty.json("show dsaa json")["zebra"]))
         test_undo(vty)
         world.start("zebra")
+        test_candidate(world)
         vty = test_file(world)
         test_stop(world, vty)
     except (EOFError, OSError, ValueError, KeyError) as err:

@@ -5,6 +5,7 @@ in the kernel is looked at each time.
     r1 --- out, in, sync
 """
 
+import json
 import re
 import shlex
 import sys
@@ -233,6 +234,17 @@ def test_it_is_in_force(r1):
     assert show(r1, "show dsaa correction")["port"] == 4002
     wait_for(lambda: ":4000 " in r1.run("ss -Hltn"), "a listener on the sync port")
     wait_for(lambda: "172.16.0.2" in r1.run("vtysh -c 'show bfd peers brief'"), "a BFD session with the peer")
+
+
+def test_yang_state(r1):
+    """What the northbound tells through vtysh is what the show commands say."""
+    text = r1.run("vtysh -c 'show yang operational-data /frr-dsaad:dsaad/state dsaad'")
+    state = json.loads(text)["frr-dsaad:dsaad"]["state"]
+    answer = show(r1, "show dsaa")
+    assert (state["local-site"], state["configuration-digest"]) == (1, answer["configDigest"])
+    assert [(p["site"], p["state"] != "up") for p in state["peer"]] == [(2, True)]
+    assert {u["address"]: u["installed"] for u in state["uips"]} == {a: True for i in OURS for a in OURS[i]}
+    assert {p["prefix"] for p in state["prefix"]} == set(show(r1, "show dsaa advertise")["prefixes"])
 
 
 @pytest.mark.parametrize("where,line,words", WRONG, ids=[w[1] for w in WRONG])
