@@ -41,6 +41,8 @@ OPTIONS = {
     "mode": "auto",
     "static_uips": False,
     "bfd": "4x100",
+    # A folder with NODE.conf, NODE.nft and dsaa.conf for the sites in the place of the lab's own.
+    "config": None,
 }
 
 SYSCTLS = """\
@@ -145,6 +147,9 @@ def frr_version():
 class Lab:
     """One lab by its name. Every method raises LabError with a sentence."""
 
+    # What makes a node ready, as a shell script.
+    prepare = PREPARE
+
     def __init__(self, name="default"):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}", name):
             raise LabError("'%s' is no name for a lab: letters, digits, - and _." % name)
@@ -248,6 +253,8 @@ class Lab:
                 raise LabError("--%s is one of %s." % (key, ", ".join(words)))
         if not re.fullmatch(r"[1-9]\d?x[1-9]\d{1,4}", o["bfd"]):
             raise LabError("--bfd is MULTIPLIERxMSEC, as 4x100.")
+        if o["config"] and not os.path.isfile(os.path.join(o["config"], "dsaa.conf")):
+            raise LabError("%s has no dsaa.conf." % o["config"])
         if not os.access(FRR_LIB + "/frrinit.sh", os.X_OK):
             raise LabError("FRR is not installed: run './quickstart setup' first.")
         staged = os.path.join(STAGE, "usr/lib/frr/dsaad")
@@ -304,7 +311,7 @@ class Lab:
                 self._put(name, "etc/daemons", self._daemons(name))
             if name in self.top.site_nodes():
                 self._put(name, "etc/dsaa.key", key, 0o600)
-                text = firewall.site_firewall(
+                text = self._given(name + ".nft") or firewall.site_firewall(
                     self.top, self._site(name), self.state["options"]["nat"]
                 )
                 self._put(name, "data/firewall.nft", text)
@@ -325,8 +332,19 @@ class Lab:
         """The site number of a site node."""
         return int(node[4:])
 
+    def _given(self, file):
+        """A file of the folder that was given with --config, or nothing."""
+        path = os.path.join(self.state["options"]["config"] or "/nonexistent", file)
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8") as f:
+            return f.read()
+
     def _frr_conf(self, name):
         o = self.state["options"]
+        if name in self.top.site_nodes() and self._given(name + ".conf"):
+            text = self._given(name + ".conf") + self._given("dsaa.conf")
+            return routing.for_frr(text, self.state["frr"][0])
         if name == "inside":
             return routing.inside_conf(self.top, o["bfd"])
         if name.startswith("isp"):
@@ -353,7 +371,7 @@ class Lab:
             for path in ("usr/lib/frr", "usr/bin/vtysh"):
                 staged = os.path.join(STAGE, path)
                 binds += "mount --bind '%s' /%s\n" % (staged, path)
-        script = PREPARE % {"name": name, "dir": self._file(name), "binds": binds}
+        script = self.prepare % {"name": name, "dir": self._file(name), "binds": binds}
         self.nodes[name].run(["sh", "-s"], text_input=script)
 
     # -- wires

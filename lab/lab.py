@@ -42,6 +42,7 @@ def arguments():
     start.add_argument("--nat", default="snat", help="none, snat, dnat or both")
     start.add_argument("--mode", default="auto", help="auto, kernel or nfqueue")
     start.add_argument("--bfd", default="4x100", help="multiplier and interval, as 4x100")
+    start.add_argument("--config", metavar="FOLDER", help="site1.conf, site1.nft, ... and dsaa.conf for the sites")
     start.add_argument("--static-uips", action="store_true", help=argparse.SUPPRESS)
 
     run = command("exec", "run a command in a node")
@@ -87,6 +88,7 @@ def do_start(lab, args):
         mode=args.mode,
         bfd=args.bfd,
         static_uips=args.static_uips,
+        config=args.config and os.path.abspath(args.config),
     )
     print("Lab %s is up after %.1f s.\n\n%s" % (lab.name, seconds, PICTURE))
     option = "" if lab.name == "default" else "--name %s " % lab.name
@@ -102,7 +104,8 @@ def do_status(lab, args):
         return
     found = lab.status()
     words = ", ".join("%s %s" % (k, v) for k, v in found["options"].items())
-    print("Lab %s runs: %s" % (lab.name, words.replace("static_uips False", "").rstrip(", ")))
+    words = words.replace("static_uips False", "").replace("config None", "").rstrip(", ")
+    print("Lab %s runs: %s" % (lab.name, words))
     for node, n in found["nodes"].items():
         dark = "  CUT" if node in found["cuts"] else ""
         print("  %-7s pid %-7d %s%s" % (node, n["pid"], " ".join(n["daemons"]), dark))

@@ -231,6 +231,20 @@ def _dsaa_site(top, site, nat):
     return lines + [" exit"]
 
 
+def for_frr(text, frr_major):
+    """A configuration that was written for FRR 10, in the words of the installed one."""
+    if frr_major >= 10:
+        return text
+    found, family = [], 4
+    for line in text.splitlines():
+        if line.strip().startswith("address-family ipv"):
+            family = 6 if "ipv6" in line else 4
+        if line.strip().startswith("redistribute table-direct"):
+            line = "  " + _redistribute(family, frr_major, True)
+        found.append(line)
+    return "\n".join(found) + "\n"
+
+
 def _redistribute(family, frr_major, with_dsaad):
     """How bgpd takes dsaad's routes; without dsaad they are static ones."""
     if not with_dsaad:
