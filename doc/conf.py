@@ -15,6 +15,11 @@ html_theme = "alabaster"
 html_theme_options = {"description": "several sites, one stateful firewall, all of them active"}
 man_pages = [
     ("user/index", "dsaad-manual", "the manual of dsaad", "", 7),
+    ("user/guide-two-sites", "dsaad-two-sites", "a guide to two sites", "", 7),
+    ("user/guide-three-sites", "dsaad-three-sites", "a guide to three sites", "", 7),
+    ("user/sizing", "dsaad-sizing", "memory, bandwidth, MTU and latency", "", 7),
+    ("user/operation", "dsaad-operation", "upgrading, troubleshooting, choice", "", 7),
+    ("user/lab", "dsaad-lab", "the lab, also in Mininet", "", 7),
     ("user/reasons", "dsaad-reasons", "every reason that dsaad names", "", 7),
     ("protocol/sync", "dsaad-protocol", "the protocol between sites", "", 7),
 ]

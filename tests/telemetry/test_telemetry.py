@@ -122,6 +122,8 @@ def test_top():
     once = run("dsaa-top", "--once")
     lines = once.splitlines()
     check("a screen fits 80 by 24", len(lines) <= 24 and all(len(l) <= 80 for l in lines))
+    # the live screen leaves the last column alone
+    check("no column is cut off", any(l.endswith("COR</s") and len(l) < 80 for l in lines), lines)
     check("it names the peer and its state", re.search(r"^2 +lyon +up ", once, re.M))
     check("it says when dsaad does not answer", "does not answer" in run("dsaa-top", "--once", vtysh="/bin/false"))
     pid, terminal = pty.fork()
