@@ -4,6 +4,8 @@
  *
  *	dsaa_to_owner	on each interface where foreign packets are caught, while there are any
  *	dsaa_from_peer	on the VXLAN device of the tunnel
+ *	dsaa_from_link	on the site-sync interfaces: takes the plain case before the stack,
+ *			which would spend as much on the outer packet as on the one inside
  *
  *	wrong site			owner
  *	eth1 -> to_owner -> dsaa-vx ==> dsaa-vx -> from_peer -> eth1 -> the stack
@@ -25,7 +27,9 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/ip.h>
 #include <linux/pkt_cls.h>
+#include <linux/udp.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
@@ -36,8 +40,10 @@
 
 #define VNI_KNOWN_BITS (DSAA_VNI_SECOND_CHANCE | 0xffffu)
 #define TUNNEL_TTL     64
-#define IP4_DF_OFFSET  (ETH_HLEN + __builtin_offsetof(struct iphdr, frag_off))
-#define IP4_SUM_OFFSET (ETH_HLEN + __builtin_offsetof(struct iphdr, check))
+/* <linux/bpf.h> of Linux 6.2 */
+#define ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
+#define IP4_DF_OFFSET	       (ETH_HLEN + __builtin_offsetof(struct iphdr, frag_off))
+#define IP4_SUM_OFFSET	       (ETH_HLEN + __builtin_offsetof(struct iphdr, check))
 /* No link has less (RFC 8200 5); what fits needs no further look. */
 #define MTU_ALWAYS 1280
 
@@ -367,6 +373,102 @@ int dsaa_from_peer(struct __sk_buff *skb)
 
 	if (!read_tunnel(skb, &from, &vni))
 		return drop(skb, DSAA_R_RX_STRANGER);
+	return from_peer(skb, &from, vni);
+}
+
+/* ------------------------------------------------------------------ straight from the link */
+
+/* The outer packet's headers behind Ethernet: IPv4 without options, UDP, VXLAN, Ethernet. */
+struct outer {
+	struct iphdr ip;
+	struct udphdr udp;
+	__be32 flags, vni;
+	struct ethhdr eth;
+} __attribute__((packed));
+
+/* The header's checksum is right: what sums up to all ones. */
+static __always_inline bool ip_sum_ok(void *ip)
+{
+	__s64 sum = bpf_csum_diff(NULL, 0, ip, sizeof(struct iphdr), 0);
+
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+/*
+ * The plain case: one whole IPv4 packet of the tunnel, to this router, without a checksum of UDP,
+ * not marked by a congested router on the way (that has to be told to the packet inside).
+ */
+static __always_inline bool is_plain(const struct __sk_buff *skb, struct outer *o)
+{
+	__u32 len = ip_bytes(skb);
+
+	return o->ip.version == 4 && o->ip.ihl == 5 &&
+	       !(o->ip.frag_off & bpf_htons(IP4_FRAGMENT)) && (o->ip.tos & 3) != 3 &&
+	       bpf_ntohs(o->ip.tot_len) == len && !o->udp.check &&
+	       bpf_ntohs(o->udp.len) == len - sizeof(o->ip) && o->flags == bpf_htonl(0x08000000) &&
+	       !(o->vni & bpf_htonl(0xff)) && ip_sum_ok(o);
+}
+
+static __always_inline void to_key(struct dsaa_fast_addr *a, __be32 ip)
+{
+	a->word[0] = a->word[1] = 0;
+	a->word[2] = bpf_htonl(0xffff);
+	a->word[3] = ip;
+}
+
+/* Takes the outer headers off, behind those of Ethernet. False: nothing was touched. */
+static __always_inline bool unwrap(struct __sk_buff *skb, __be16 inner)
+{
+	__u64 flags = BPF_F_ADJ_ROOM_NO_CSUM_RESET;
+
+	/* kernels before 6.2 cannot be told, and refuse */
+	if (inner == bpf_htons(ETH_P_IPV6))
+		flags |= ADJ_ROOM_DECAP_L3_IPV6;
+	else if (inner != bpf_htons(ETH_P_IP))
+		return false;
+	if (bpf_skb_adjust_room(skb, -(__s32)sizeof(struct outer), BPF_ADJ_ROOM_MAC, flags))
+		return false;
+	/* what a device has checked: one checksum less, that of the outer UDP */
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_DEC);
+	bpf_set_hash_invalid(skb);
+	return true;
+}
+
+/*
+ * All that is not plain goes on to the stack, hence to the VXLAN device: fragments, what GRO has
+ * put together (the tunnel's marks in it can be taken off there only), strangers.
+ */
+SEC("tc")
+int dsaa_from_link(struct __sk_buff *skb)
+{
+	const __u32 need = ETH_HLEN + sizeof(struct outer);
+	struct dsaa_fast_control *c;
+	struct dsaa_fast_addr from, to;
+	struct ethhdr inner;
+	struct outer *o;
+	__u32 vni;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST ||
+	    skb->vlan_present || skb->gso_size)
+		return TC_ACT_UNSPEC;
+	c = get_control();
+	if (!c || !c->tunnel_port || !have(skb, need))
+		return TC_ACT_UNSPEC;
+	o = (void *)(long)skb->data + ETH_HLEN;
+	if ((void *)(o + 1) > (void *)(long)skb->data_end || o->ip.protocol != IPPROTO_UDP ||
+	    o->udp.dest != c->tunnel_port || !is_plain(skb, o))
+		return TC_ACT_UNSPEC;
+	to_key(&from, o->ip.saddr);
+	to_key(&to, o->ip.daddr);
+	vni = bpf_ntohl(o->vni) >> 8;
+	inner = o->eth;
+	if (!bpf_map_lookup_elem(&peers, &from) || !bpf_map_lookup_elem(&locals, &to) ||
+	    !unwrap(skb, inner.h_proto))
+		return TC_ACT_UNSPEC;
+	if (bpf_skb_store_bytes(skb, 0, &inner, sizeof(inner), 0))
+		return drop(skb, DSAA_R_RX_MALFORMED);
 	return from_peer(skb, &from, vni);
 }
 

@@ -40,7 +40,7 @@ _Static_assert(DSAA_FAST_REASONS == (int)DSAA_REASONS_MAX, "a counter for each r
 
 enum { PATH_LEN = DSAA_FAST_PATH_LEN, CPUS_MAX = 4096 };
 
-enum prog { TO_OWNER, FROM_PEER };
+enum prog { TO_OWNER, FROM_PEER, FROM_LINK };
 
 /* ------------------------------------------------------------------ libbpf's complaints */
 
@@ -235,6 +235,8 @@ static uint32_t id_of(const struct bpf_program *prog)
 
 static const struct bpf_program *prog_of(const struct dsaa_fast *f, enum prog which)
 {
+	if (which == FROM_LINK)
+		return f->skel->progs.dsaa_from_link;
 	return which == TO_OWNER ? f->skel->progs.dsaa_to_owner : f->skel->progs.dsaa_from_peer;
 }
 
@@ -306,6 +308,7 @@ static bool load(struct dsaa_fast *f, char *err, size_t errlen)
 	}
 	f->prog_id[TO_OWNER] = id_of(prog_of(f, TO_OWNER));
 	f->prog_id[FROM_PEER] = id_of(prog_of(f, FROM_PEER));
+	f->prog_id[FROM_LINK] = id_of(prog_of(f, FROM_LINK));
 	return true;
 }
 
@@ -437,6 +440,7 @@ static void fill_control(struct dsaa_fast *f, const struct dsaa_fast_config *c, 
 	f->control.vx_ifindex = vx;
 	f->control.tun_ifindex = if_nametoindex(c->tun_name);
 	f->control.observe = c->observe;
+	f->control.tunnel_port = htons(c->tunnel_port);
 	put_control(f);
 }
 
@@ -621,6 +625,84 @@ static int forget_ports(struct dsaa_fast_hooks *h, int prog_fd, int fd,
 	return rc;
 }
 
+/* ------------------------------------------------------------------ site-sync interfaces */
+
+static bool has_link(const struct dsaa_fast_config *c, unsigned ifindex)
+{
+	unsigned i, j;
+
+	for (i = 0; c && i < c->peers; i++)
+		for (j = 0; j < c->peer[i].links; j++)
+			if (c->peer[i].link[j].ifindex == ifindex)
+				return true;
+	return false;
+}
+
+static bool is_served(const struct dsaa_fast *f, unsigned ifindex)
+{
+	unsigned i;
+
+	for (i = 0; i < DSAA_SITE_SYNC_ADDRESSES_MAX; i++)
+		if (f->link[i] == ifindex)
+			return true;
+	return false;
+}
+
+/* Has the program there, if it can read the frames. */
+static void serve_link(struct dsaa_fast *f, unsigned ifindex, struct dsaa_fast_status *st)
+{
+	char name[IF_NAMESIZE];
+	struct dsaa_fast_device d;
+	bool unused = false;
+	unsigned i = 0;
+
+	if (!ifindex || !if_indextoname(ifindex, name) || dsaa_fast_net_device(name, &d) < 0 ||
+	    !d.ethernet)
+		return;
+	while (!is_served(f, ifindex) && i < DSAA_SITE_SYNC_ADDRESSES_MAX && f->link[i])
+		i++;
+	if (i == DSAA_SITE_SYNC_ADDRESSES_MAX || !attach(f, ifindex, FROM_LINK, &unused, name, st))
+		return;
+	if (!is_served(f, ifindex))
+		f->link[i] = ifindex;
+}
+
+/*
+ * Takes the program off the interfaces that CONFIG (NULL: none) does not name. Whatever fails, the
+ * interface is gone or nothing is there.
+ */
+static void forget_links(struct dsaa_fast *f, const struct dsaa_fast_config *c)
+{
+	unsigned i;
+
+	for (i = 0; i < DSAA_SITE_SYNC_ADDRESSES_MAX; i++) {
+		if (!f->link[i] || has_link(c, f->link[i]))
+			continue;
+		dsaa_fast_hook_detach_one(f->link[i], bpf_program__fd(prog_of(f, FROM_LINK)));
+		f->link[i] = 0;
+	}
+}
+
+/*
+ * Beside other programs by tcx only. Not with IPsec: whether a packet should have come encrypted,
+ * the stack knows.
+ */
+static void serve_links(struct dsaa_fast *f, const struct dsaa_fast_config *c,
+			struct dsaa_fast_status *st)
+{
+	bool may = f->hooks.tcx && !dsaa_fast_net_ipsec();
+	unsigned i, j;
+
+	forget_links(f, may ? c : NULL);
+	for (i = 0; may && i < c->peers; i++)
+		for (j = 0; j < c->peer[i].links; j++)
+			serve_link(f, c->peer[i].link[j].ifindex, st);
+	for (i = st->straight = 0; i < DSAA_SITE_SYNC_ADDRESSES_MAX; i++)
+		st->straight += f->link[i] != 0;
+}
+
+/* ------------------------------------------------------------------ applying */
+
 /* Why CONFIG cannot be applied, or NULL. */
 static const char *config_wrong(const struct dsaa_fast_config *c)
 {
@@ -685,6 +767,9 @@ bool dsaa_fast_apply(struct dsaa_fast *f, const struct dsaa_fast_config *c,
 		serve_iface(f, c, n, st);
 	for (; n < DSAA_FAST_IFACES; n++)
 		put(f->skel->maps.ifaces, n, &none);
+	serve_links(f, c, st);
+	/* what is left then hangs where nothing is wanted any more */
+	dsaa_fast_hooks_sweep(&f->hooks);
 	if (!f->pinned)
 		complain(st, "what the kernel knows is lost when dsaad restarts", f->no_pins);
 	f->applied = true;
@@ -710,8 +795,11 @@ static bool take_away(struct dsaa_fast_hooks *h, int prog_fd, int ports_fd, cons
 
 bool dsaa_fast_remove(struct dsaa_fast *f, char *err, size_t errlen)
 {
-	bool ok = take_away(&f->hooks, bpf_program__fd(prog_of(f, TO_OWNER)),
-			    bpf_map__fd(f->skel->maps.ports), f->dir, err, errlen);
+	bool ok;
+
+	forget_links(f, NULL);
+	ok = take_away(&f->hooks, bpf_program__fd(prog_of(f, TO_OWNER)),
+		       bpf_map__fd(f->skel->maps.ports), f->dir, err, errlen);
 
 	f->pinned = f->applied = false;
 	return ok;

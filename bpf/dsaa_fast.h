@@ -45,6 +45,7 @@ enum dsaa_fast_constants {
 struct dsaa_fast_link {
 	struct dsaa_addr local; /* our sync-address; family 0: the kernel chooses */
 	struct dsaa_addr remote;
+	unsigned ifindex; /* of our sync-address; 0: not here */
 };
 
 struct dsaa_fast_peer {
@@ -80,8 +81,10 @@ struct dsaa_fast_status {
 	bool pinned;	     /* the next start finds the maps */
 	bool attached;	     /* on the interfaces; not while no foreign connection is here */
 	unsigned vx_ifindex; /* 0: no device */
-	unsigned repaired;   /* what somebody had removed, and this apply put back */
-	bool port_in_use;    /* why it does not run: somebody has the tunnel's port */
+	unsigned
+		straight; /* site-sync interfaces whose tunnel packets are taken before the stack */
+	unsigned repaired;	      /* what somebody had removed, and this apply put back */
+	bool port_in_use;	      /* why it does not run: somebody has the tunnel's port */
 	bool kernel[DSAA_IFACES_MAX]; /* by place: the fast path serves it */
 	char why[256];		      /* what is not as it should be; empty when all is well */
 };

@@ -86,7 +86,8 @@ static int open_ours(uint32_t id)
 	if (fd < 0)
 		return -1;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-	    (strcmp(info.name, "dsaa_to_owner") == 0 || strcmp(info.name, "dsaa_from_peer") == 0))
+	    (strcmp(info.name, "dsaa_to_owner") == 0 || strcmp(info.name, "dsaa_from_peer") == 0 ||
+	     strcmp(info.name, "dsaa_from_link") == 0))
 		return fd;
 	close(fd);
 	return -1;
@@ -138,6 +139,20 @@ static int take_old(struct dsaa_fast_hooks *h, unsigned ifindex)
 		return fd;
 	}
 	return -1;
+}
+
+void dsaa_fast_hook_detach_one(unsigned ifindex, int prog_fd)
+{
+	tcx_detach(ifindex, prog_fd);
+}
+
+void dsaa_fast_hooks_sweep(struct dsaa_fast_hooks *h)
+{
+	while (h->olds > 0) {
+		h->olds--;
+		tcx_detach(h->old[h->olds].ifindex, h->old[h->olds].fd);
+		close(h->old[h->olds].fd);
+	}
 }
 
 /* ------------------------------------------------------------------ hooks */

@@ -13,7 +13,7 @@
 #include "core/dsaa_types.h"
 #include "bpf/dsaa_fast_shared.h"
 
-enum { DSAA_FAST_HOOKS_OLD_MAX = DSAA_FAST_PORTS + 1 };
+enum { DSAA_FAST_HOOKS_OLD_MAX = DSAA_FAST_PORTS + DSAA_SITE_SYNC_ADDRESSES_MAX + 1 };
 
 struct dsaa_fast_hooks {
 	bool tcx;
@@ -33,6 +33,10 @@ void dsaa_fast_hooks_close(struct dsaa_fast_hooks *h);
 bool dsaa_fast_hook_is(const struct dsaa_fast_hooks *h, unsigned ifindex, uint32_t id);
 /* Puts the program there, in place of what was ours; *MADE when a qdisc had to be made. */
 int dsaa_fast_hook_attach(struct dsaa_fast_hooks *h, unsigned ifindex, int prog_fd, bool *made);
+/* Takes the program away by tcx, nothing else. */
+void dsaa_fast_hook_detach_one(unsigned ifindex, int prog_fd);
+/* Takes away what an earlier process left and this one has put nothing in the place of. */
+void dsaa_fast_hooks_sweep(struct dsaa_fast_hooks *h);
 /* Takes the program (-1: none) and leftovers away, and the qdisc as dsaa_fast_net_detach(). */
 int dsaa_fast_hook_detach(struct dsaa_fast_hooks *h, unsigned ifindex, int prog_fd, bool qdisc);
 

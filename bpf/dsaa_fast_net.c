@@ -18,6 +18,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 
 #include "bpf/dsaa_fast.h"
 
@@ -277,6 +278,37 @@ int dsaa_fast_net_detach(unsigned ifindex, bool qdisc)
 	}
 	/* not there, or the interface is gone: as good as removed */
 	return rc == -ENOENT || rc == -EINVAL || rc == -ENODEV ? 0 : rc;
+}
+
+/* ------------------------------------------------------------------ IPsec */
+
+static int on_policies(const struct nlmsghdr *msg, void *arg)
+{
+	const struct xfrmu_spdinfo *info;
+	const struct nlattr *a;
+
+	mnl_attr_for_each (a, msg, sizeof(uint32_t)) {
+		if (mnl_attr_get_type(a) != XFRMA_SPD_INFO ||
+		    mnl_attr_get_payload_len(a) < sizeof(*info))
+			continue;
+		info = mnl_attr_get_payload(a);
+		*(bool *)arg = info->incnt || info->outcnt || info->fwdcnt;
+	}
+	return MNL_CB_OK;
+}
+
+bool dsaa_fast_net_ipsec(void)
+{
+	uint8_t buf[MESSAGE_LEN];
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	bool any = false;
+
+	msg->nlmsg_type = XFRM_MSG_GETSPDINFO;
+	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	*(uint32_t *)mnl_nlmsg_put_extra_header(msg, sizeof(uint32_t)) = ~0u;
+	/* a kernel without IPsec does not answer with numbers */
+	talk(NETLINK_XFRM, msg, on_policies, &any);
+	return any;
 }
 
 /* ------------------------------------------------------------------ conntrack */

@@ -33,6 +33,9 @@ int dsaa_fast_net_attach(unsigned ifindex, int prog_fd, bool *made);
 /* Takes our filter away, and the qdisc if QDISC says so and nobody else uses it. */
 int dsaa_fast_net_detach(unsigned ifindex, bool qdisc);
 
+/* True when IPsec policies are there, which only the stack looks at. */
+bool dsaa_fast_net_ipsec(void);
+
 /* Makes the kernel load what conntrack is made of (its functions for programs live there). */
 void dsaa_fast_net_wake_conntrack(void);
 

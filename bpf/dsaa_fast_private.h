@@ -18,7 +18,9 @@ enum { DSAA_FAST_PATH_LEN = 256 };
 
 struct dsaa_fast {
 	struct dsaa_fast_bpf *skel;
-	uint32_t prog_id[2]; /* enum prog */
+	uint32_t prog_id[3]; /* enum prog */
+	unsigned link
+		[DSAA_SITE_SYNC_ADDRESSES_MAX]; /* site-sync interfaces that are served; 0: free */
 	struct dsaa_fast_hooks hooks;
 	char dir[DSAA_FAST_PATH_LEN]; /* of the pins; empty: cannot be pinned */
 	int dir_fd;		      /* of the same, or -1 */

@@ -14,7 +14,7 @@
 
 #include "core/dsaa_limits.h"
 
-#define DSAA_FAST_LAYOUT 2
+#define DSAA_FAST_LAYOUT 3
 
 enum dsaa_fast_limits {
 	DSAA_FAST_SITES = DSAA_SITES_MAX + 1,	/* by site number; 0 is no site */
@@ -45,6 +45,7 @@ struct dsaa_fast_control {
 	__u32 tun_ifindex; /* the TAP device of the slow path, 0: none */
 	__u32 observe;	   /* count what would be carried, touch nothing */
 	__u32 filter;	   /* the filter knows all connections of other sites: use it */
+	__u32 tunnel_port; /* UDP, network order; 0: nothing is taken straight from the link */
 };
 
 /*

@@ -68,6 +68,7 @@ static void make_config(struct dsaa_fast_config *c, const struct dsaa_nfq_config
 		for (unsigned j = 0; j < p->links; j++) {
 			p->link[j].local = nfq->peer[i].link[j].local;
 			p->link[j].remote = nfq->peer[i].link[j].remote;
+			p->link[j].ifindex = nfq->peer[i].link[j].ifindex;
 		}
 		/* as the queue thread: the first link whose address is here */
 		while (p->send + 1 < p->links && !nfq->peer[i].link[p->send].ifindex)

@@ -171,9 +171,10 @@ static void set_word(uint32_t site, uint32_t word)
 
 static void fill_maps(void)
 {
-	struct dsaa_fast_control control = {
-		DSAA_MARK_MASK_DEFAULT, MASK_SHIFT, LOCAL, lo, 0, 0, 0
-	};
+	struct dsaa_fast_control control = { .mark_mask = DSAA_MARK_MASK_DEFAULT,
+					     .mark_shift = MASK_SHIFT,
+					     .local_site = LOCAL,
+					     .vx_ifindex = lo };
 	struct dsaa_fast_site site = { .family = 4, .remote = { 0xac100001 } };
 	struct dsaa_fast_addr a = { { 0, 0, htonl(0xffff), htonl(0xac100001) } };
 	struct dsaa_fast_iface iface = { .ifindex = lo, .ethernet = 1 };

@@ -49,7 +49,7 @@ def bpf(command, data):
     return base.libc.syscall(321 if os.uname().machine == "x86_64" else 280, command, buf, len(data)), buf.raw
 
 
-def tcx_programs(node, ifname):
+def tcx_programs(node, ifname, wanted=b"dsaa_to_owner"):
     """Descriptors of our programs that hang there by tcx; None when the kernel has no tcx."""
     with inside(node):
         ids = (ctypes.c_uint32 * 64)()
@@ -63,7 +63,7 @@ def tcx_programs(node, ifname):
         info = ctypes.create_string_buffer(256)
         bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, 256, ctypes.addressof(info)))
         # struct bpf_prog_info: name after 64 bytes
-        if info.raw[64:80].rstrip(b"\0") == b"dsaa_to_owner":
+        if info.raw[64:80].rstrip(b"\0") == wanted:
             fds.append(fd)
         else:
             os.close(fd)
@@ -130,6 +130,52 @@ def test_slow_path_behind(one, two):
     check(one.counter("kernel-delivered", 1) == 1, "ping at the owner: %s" % one.counters())
 
 
+def through_device(node):
+    return int(at(node, "cat /sys/class/net/dsaa-vx/statistics/rx_packets"))
+
+
+def links_served(node):
+    """How many programs take tunnel packets from the site-sync link before the stack; None: there is no tcx."""
+    fds = tcx_programs(node, "sync", b"dsaa_from_link")
+    for fd in fds or []:
+        os.close(fd)
+    return None if fds is None else len(fds)
+
+
+def test_straight(one):
+    """Plain tunnel packets are taken before the stack, all others by the device; with IPsec all by the device."""
+    if links_served("r1") is None:
+        return
+    check(links_served("r1") == 1, "nothing hangs at the site-sync link")
+    for version, f in FAMILIES.items():
+        entry = (f, "udp", 24100, 24101)
+        foreign_entry(*entry)
+        server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 24101)
+        client = sock("cl", f, socket.SOCK_DGRAM, f["C"], 24100)
+        client.sendto(b"x", (f["S"], 24101))
+        server.recvfrom(100)
+
+        def answer(size, device, what):
+            one.clear()
+            before = through_device("r1")
+            server.sendto(b"y" * size, (f["P"], 24100))
+            check(len(client.recvfrom(10000)[0]) == size, "IPv%d, %s: it did not come" % (version, what))
+            check(one.counter("kernel-delivered", 1) == 1, "IPv%d, %s: %s" % (version, what, one.counters()))
+            came = through_device("r1") - before
+            check(came == device, "IPv%d, %s: %d by the device" % (version, what, came))
+
+        # mixed families: the tunnel is IPv4 for both
+        answer(100, 0, "plain")
+        answer(1400, 0, "large")
+        at("r1", "ip xfrm policy add src 192.0.2.77/32 dst 192.0.2.78/32 dir in tmpl proto esp mode transport")
+        check(one.say("fast").startswith("ok") and links_served("r1") == 0, "IPsec, and the link is served")
+        answer(100, 1, "with IPsec")
+        at("r1", "ip xfrm policy flush")
+        check(one.say("fast").startswith("ok") and links_served("r1") == 1, "IPsec is gone, and the link is not served")
+        answer(100, 0, "plain again")
+        server.close(), client.close()
+
+
 def icmp_echo(src, dst, ident):
     body = b"\x00\x00" + b"\0\0" + ident.to_bytes(2, "big") + b"\0\1"
     return base.ip4(src, dst, 1, body[:2] + base.checksum(body).to_bytes(2, "big") + body[4:])
@@ -151,11 +197,13 @@ def test_refused(one):
         ("tunnel-opens", wrap(good), "a packet that would open a connection"),
         ("tunnel-opens", wrap(base.tcp4(f["S"], f["C"], 5, 6, 0x10)), "a TCP packet of no connection"),
     )
-    for reason, data, what in cases:
-        one.clear()
-        tunnel(data)
-        check(one.counter("kernel-" + reason, 1) == 1, "%s: not %s: %s" % (what, reason, one.counters()))
-        check(one.counter("delivered") == 0, "%s: delivered: %s" % (what, one.counters()))
+    # with a checksum of UDP by the device, without it straight from the link
+    for checksum in (True, False):
+        for reason, data, what in cases:
+            one.clear()
+            tunnel(data, checksum=checksum)
+            check(one.counter("kernel-" + reason, 1) == 1, "%s: not %s: %s" % (what, reason, one.counters()))
+            check(one.counter("delivered") == 0, "%s: delivered: %s" % (what, one.counters()))
     # not TCP or UDP: the queue thread refuses it behind the original interface
     one.clear()
     tunnel(wrap(icmp_echo(f["S"], f["P"], 77)))
@@ -268,6 +316,7 @@ def test_survives(program, two, bpffs):
     check(base.udp_echo(f, 28002, 100, True) is True, "UDP after the restart, with no word told again")
     check(again.counter("kernel-foreign", 3) >= 3, "the counters are kept: %s" % again.counters())
     check(bpf_programs("r2") == 1, "not one program, but %d" % bpf_programs("r2"))
+    check(links_served("r2") in (None, 1), "not one program at the site-sync link, but %s" % links_served("r2"))
     again.word(1, "alive")
     return again
 
@@ -277,6 +326,7 @@ def test_removed(node):
     check("dsaa-vx" not in links, "%s: the device is left" % node)
     check("clsact" not in at(node, "tc qdisc show dev eth0"), "%s: a qdisc is left" % node)
     check(bpf_programs(node) == 0, "%s: a program is left" % node)
+    check(not links_served(node), "%s: a program is left at the site-sync link" % node)
 
 
 def run_mixed(program, kernel, bpffs):
@@ -315,6 +365,7 @@ def run_all(program, bpffs):
     check("3786" not in at("r1", "conntrack -L") + at("r2", "conntrack -L"), "the tunnel is tracked")
     test_original_interface(two)
     test_slow_path_behind(one, two)
+    test_straight(one)
     test_refused(one)
     test_loop(one)
     base.test_router_itself(one)

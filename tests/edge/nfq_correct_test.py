@@ -27,6 +27,7 @@ import time
 PREFIX = "nfqt%d" % (os.getpid() % 10000)
 TIMEOUT = 3.0
 MARK1 = 0x01000000
+SO_NO_CHECK = 11
 
 FAMILIES = {
     4: dict(af=socket.AF_INET, C="198.51.100.10", S="10.9.0.10", P="203.0.113.1", pool="203.0.113.0/25", pool2="203.0.113.128/25",
@@ -400,9 +401,10 @@ def encapsulate(inner, source=2, target=1, iface=2, second_chance=False):
     return struct.pack("!II", 0x08000000, vni << 8) + mac(target) + mac(source) + b"\x08\x00" + inner
 
 
-def tunnel(data, node="r2", source=None):
+def tunnel(data, node="r2", source=None, checksum=True):
     """Sends DATA to r1's tunnel port."""
     s = sock(node, FAMILIES[4], socket.SOCK_DGRAM, source or FAMILIES[4]["sync"][1])
+    s.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 0 if checksum else 1)
     s.sendto(data, (FAMILIES[4]["sync"][0], 3786))
     s.close()
 

@@ -165,6 +165,7 @@ static void make_fast_config(void)
 		for (j = 0; j < c->peer[i].links; j++) {
 			fast_config.peer[i].link[j].local = c->peer[i].link[j].local;
 			fast_config.peer[i].link[j].remote = c->peer[i].link[j].remote;
+			fast_config.peer[i].link[j].ifindex = c->peer[i].link[j].ifindex;
 		}
 	}
 	fast_config.ifaces = c->ifaces;
