@@ -54,8 +54,8 @@ static const char table[] = "dsaa";
 /* The names of the chains and the set, as "nft list table inet dsaa" shows them. */
 static const char raw[] = "raw", raw_out[] = "raw_out", tunnel_in[] = "tunnel_in",
 		  no_tunnel[] = "no_tunnel", tunnel_out[] = "tunnel_out", correct[] = "correct",
-		  from_peer[] = "from_peer", owned[] = "owned", offer_pool[] = "offer_pool",
-		  ifaces[] = "interfaces";
+		  others[] = "others", untracked[] = "untracked", from_peer[] = "from_peer",
+		  owned[] = "owned", offer_pool[] = "offer_pool", ifaces[] = "interfaces";
 
 /* ------------------------------------------------------------------ conditions */
 
@@ -154,7 +154,7 @@ static void when_from_site(struct dsaa_nft *t)
 
 /* ------------------------------------------------------------------ chains */
 
-/* The tunnel's packets from (or to) one peer are not tracked. */
+/* The tunnel's packets from (or to) one peer are not tracked; no further rule of the chain for them. */
 static void add_notrack(struct dsaa_nft *t, const char *chain, const struct dsaa_addr *peer,
 			bool source)
 {
@@ -163,6 +163,7 @@ static void add_notrack(struct dsaa_nft *t, const char *chain, const struct dsaa
 	dsaa_nft_rule(t, chain);
 	when_prefix(t, &host, source);
 	dsaa_nft_notrack(t);
+	dsaa_nft_accept(t);
 	dsaa_nft_rule_end(t);
 }
 
@@ -261,11 +262,11 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 #define EVENTS_OTHER (EVENTS_TCP_CLOSING | 1u << IPCT_REPLY)
 
 /* The mask counts when the packet has passed, so it holds for the change that this FIN makes. */
-static void add_closing_events(struct dsaa_nft *t)
+static void add_closing_events(struct dsaa_nft *t, const char *chain)
 {
 	const uint8_t closing = TCP_FIN | TCP_RST, none = 0;
 
-	dsaa_nft_rule(t, correct);
+	dsaa_nft_rule(t, chain);
 	when_proto(t, DSAA_PROTO_TCP);
 	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, sizeof(closing));
 	dsaa_nft_and(t, &closing, sizeof(closing));
@@ -278,13 +279,13 @@ static void add_events(struct dsaa_nft *t)
 {
 	const uint8_t tcp = DSAA_PROTO_TCP;
 
-	dsaa_nft_rule(t, correct);
+	dsaa_nft_rule(t, others);
 	when_state(t, STATE_NEW | STATE_RELATED);
 	when_proto(t, tcp);
 	dsaa_nft_event_mask(t, EVENTS_TCP);
 	dsaa_nft_rule_end(t);
 
-	dsaa_nft_rule(t, correct);
+	dsaa_nft_rule(t, others);
 	when_state(t, STATE_NEW | STATE_RELATED);
 	dsaa_nft_meta(t, NFT_META_L4PROTO);
 	dsaa_nft_is_not(t, &tcp, sizeof(tcp));
@@ -346,12 +347,12 @@ static void add_second_chance(struct dsaa_nft *t, const struct dsaa_rules_config
 	const uint8_t flags = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, syn = TCP_SYN;
 	unsigned i;
 
-	dsaa_nft_rule(t, correct);
+	dsaa_nft_rule(t, others);
 	when_state(t, STATE_INVALID);
 	dsaa_nft_queue(t, native, c->queue_base + DSAA_QUEUE_INVALID, true);
 	dsaa_nft_rule_end(t);
 
-	dsaa_nft_rule(t, correct);
+	dsaa_nft_rule(t, others);
 	when_proto(t, DSAA_PROTO_TCP);
 	when_opening(t);
 	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, sizeof(flags));
@@ -361,7 +362,7 @@ static void add_second_chance(struct dsaa_nft *t, const struct dsaa_rules_config
 	dsaa_nft_rule_end(t);
 
 	for (i = 0; i < c->pools; i++) {
-		dsaa_nft_rule(t, correct);
+		dsaa_nft_rule(t, others);
 		when_opening(t);
 		when_prefix(t, &c->pool[i], false);
 		dsaa_nft_goto(t, offer_pool);
@@ -373,16 +374,38 @@ static void add_second_chance(struct dsaa_nft *t, const struct dsaa_rules_config
 }
 
 /*
- * Nearly all packets are of connections that are ours and established: one rule for them, whatever
- * way they came, because no rule of this table wants them.
+ * Nearly all packets are of connections that are ours and established: two rules for them, whatever
+ * way they came, because no rule of this table wants them. The rest is in chain "others".
  */
-static void add_ours(struct dsaa_nft *t, const struct dsaa_rules_config *c)
+static void add_not_ours(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 {
+	static const uint32_t none;
+	const uint32_t established = STATE_ESTABLISHED;
+
 	dsaa_nft_rule(t, correct);
-	when_state(t, STATE_ESTABLISHED);
 	dsaa_nft_ct(t, NFT_CT_MARK);
-	when_u32(t, c->mark_mask, 0);
-	dsaa_nft_accept(t);
+	when_any_u32(t, c->mark_mask);
+	dsaa_nft_goto(t, others);
+	dsaa_nft_rule_end(t);
+
+	dsaa_nft_rule(t, correct);
+	dsaa_nft_ct(t, NFT_CT_STATE);
+	dsaa_nft_and(t, &established, sizeof(established));
+	dsaa_nft_is(t, &none, sizeof(none));
+	dsaa_nft_goto(t, others);
+	dsaa_nft_rule_end(t);
+}
+
+static void add_from_peer(struct dsaa_nft *t, const struct dsaa_rules_config *c, const char *chain)
+{
+	dsaa_nft_rule(t, chain);
+	when_from(t, c->tun_name);
+	dsaa_nft_goto(t, from_peer);
+	dsaa_nft_rule_end(t);
+
+	dsaa_nft_rule(t, chain);
+	when_from_site(t);
+	dsaa_nft_goto(t, from_peer);
 	dsaa_nft_rule_end(t);
 }
 
@@ -394,31 +417,34 @@ static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 	dsaa_nft_chain(t, owned);
 	dsaa_nft_chain(t, from_peer);
 	dsaa_nft_chain(t, offer_pool);
+	dsaa_nft_chain(t, untracked);
+	dsaa_nft_chain(t, others);
 	dsaa_nft_set_ifnames(t, ifaces, c->iface, c->ifaces);
 	dsaa_nft_base_chain(t, correct, NF_INET_PRE_ROUTING, PRIO_CORRECT);
+	add_not_ours(t, c);
 	if (status->event_mask)
-		add_closing_events(t);
-	add_ours(t, c);
-	if (status->event_mask)
+		add_closing_events(t, correct);
+
+	/* the tunnel's own packets, above all: neither events nor second chance are for them */
+	dsaa_nft_rule(t, others);
+	when_state(t, STATE_UNTRACKED);
+	dsaa_nft_goto(t, untracked);
+	dsaa_nft_rule_end(t);
+	add_from_peer(t, c, untracked);
+
+	if (status->event_mask) {
+		add_closing_events(t, others);
 		add_events(t);
+	}
+	add_from_peer(t, c, others);
 
-	dsaa_nft_rule(t, correct);
-	when_from(t, c->tun_name);
-	dsaa_nft_goto(t, from_peer);
-	dsaa_nft_rule_end(t);
-
-	dsaa_nft_rule(t, correct);
-	when_from_site(t);
-	dsaa_nft_goto(t, from_peer);
-	dsaa_nft_rule_end(t);
-
-	dsaa_nft_rule(t, correct);
+	dsaa_nft_rule(t, others);
 	dsaa_nft_meta(t, NFT_META_IIFNAME);
 	dsaa_nft_not_in(t, ifaces);
 	dsaa_nft_accept(t);
 	dsaa_nft_rule_end(t);
 
-	add_goto_owned(t, c, correct);
+	add_goto_owned(t, c, others);
 	if (c->second_chance)
 		add_second_chance(t, c, native);
 	fill_owned(t, c, native);

@@ -10,7 +10,9 @@
  *	    interface than that of the sync-address: dropped and counted
  *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
  *	    TCP that closes reports its changes of state from now on
- *	    established and ours: left alone, after two rules
+ *	    established and ours: left alone, after two rules; all else -> others
+ *	others
+ *	    not tracked (the tunnel itself): left alone, unless from a peer
  *	    new connections report new, related, assured, destroy, and changes
  *	    of mark, label, helper and sequence numbers; other protocols than
  *	    TCP the first answer and their states as well
