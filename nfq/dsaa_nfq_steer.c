@@ -122,18 +122,18 @@ static bool add_filter(unsigned device, unsigned number, unsigned to)
 	uint8_t buf[MNL_SOCKET_BUFFER_SIZE], prefix[4] = DSAA_MAC_PREFIX;
 	struct nlmsghdr *msg = filter(buf, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, device,
 				      number);
-	struct {
-		struct tc_u32_sel sel;
-		struct tc_u32_key key;
-	} match = { .sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 } };
+	/* the selector ends in an array without length: its one key follows */
+	struct tc_u32_sel sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 };
+	struct tc_u32_key key = { .mask = 0xffffffff, .off = ETHER_SOURCE };
+	uint8_t match[sizeof(sel) + sizeof(key)];
 	struct nlattr *options = mnl_attr_nest_start(msg, TCA_OPTIONS);
 
 	prefix[3] = number;
-	memcpy(&match.key.val, prefix, sizeof(prefix));
-	match.key.mask = 0xffffffff;
-	match.key.off = ETHER_SOURCE;
+	memcpy(&key.val, prefix, sizeof(prefix));
+	memcpy(match, &sel, sizeof(sel));
+	memcpy(match + sizeof(sel), &key, sizeof(key));
 	put_redirect(msg, to);
-	mnl_attr_put(msg, TCA_U32_SEL, sizeof(match), &match);
+	mnl_attr_put(msg, TCA_U32_SEL, sizeof(match), match);
 	mnl_attr_nest_end(msg, options);
 	return dsaa_nfq_rtnetlink(msg, sizeof(buf)) == 0;
 }
