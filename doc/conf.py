@@ -19,6 +19,8 @@ man_pages = [
     ("user/guide-three-sites", "dsaad-three-sites", "a guide to three sites", "", 7),
     ("user/sizing", "dsaad-sizing", "memory, bandwidth, MTU and latency", "", 7),
     ("user/operation", "dsaad-operation", "upgrading, troubleshooting, choice", "", 7),
+    ("user/telemetry", "dsaad-telemetry", "watching and alarms", "", 7),
+    ("user/metrics", "dsaad-metrics", "every metric of dsaa-exporter", "", 7),
     ("user/lab", "dsaad-lab", "the lab, also in Mininet", "", 7),
     ("user/reasons", "dsaad-reasons", "every reason that dsaad names", "", 7),
     ("protocol/sync", "dsaad-protocol", "the protocol between sites", "", 7),
