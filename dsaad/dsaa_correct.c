@@ -28,7 +28,6 @@
 #include "dsaad/dsaa_errors.h"
 #include "rules/dsaa_rules.h"
 
-#define TUN_NAME "dsaa0"
 /* How often rules and tunnel are looked after, and what failed is tried again, seconds. */
 #define CHECK_S 2
 /* How long a start may take to be configured; until then what the last process left works on. */
@@ -132,7 +131,7 @@ static void make_rules_config(struct dsaa_rules_config *c)
 	c->mark_mask = dsaa_conf.mark_mask;
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
-	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
+	strlcpy(c->tun_name, DSAA_TUN_NAME, sizeof(c->tun_name));
 	add_links(c);
 	c->ifaces = caught_interfaces(names);
 	for (unsigned i = 0; i < c->ifaces; i++)
@@ -237,7 +236,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
 	c->hold_ms = dsaa_conf.correction_hold_ms;
-	strlcpy(c->tun_name, TUN_NAME, sizeof(c->tun_name));
+	strlcpy(c->tun_name, DSAA_TUN_NAME, sizeof(c->tun_name));
 	c->tun_device_fd = dsaa_tun_device_fd;
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
 		struct dsaa_nfq_peer *p = &c->peer[c->peers];
@@ -450,9 +449,9 @@ static void look_after(void)
 	int rc = 1;
 
 	dsaa_nfq_status(nfq, &status);
-	if (!status.tun_ifindex || !if_nametoindex(TUN_NAME)) {
+	if (!status.tun_ifindex || !if_nametoindex(DSAA_TUN_NAME)) {
 		flog_warn(EC_DSAA_TUNNEL, "somebody removed the interface %s: made again",
-			  TUN_NAME);
+			  DSAA_TUN_NAME);
 		remove_rules();
 		close_queues();
 		return;

@@ -50,8 +50,11 @@ int dsaa_tun_device_fd = -1;
 static bool retain;
 static struct event *start_event;
 
+enum { OPTION_SWEEP = 5000 }; /* above those of libfrr */
+
 static const struct option longopts[] = {
 	{ "retain", no_argument, NULL, 'r' },
+	{ "sweep", optional_argument, NULL, OPTION_SWEEP },
 	{ 0 },
 };
 
@@ -127,8 +130,10 @@ static void dsaa_start(struct event *e)
 
 static void dsaa_options(int argc, char **argv)
 {
-	frr_opt_add("r", longopts,
-		    "  -r, --retain       Keep addresses, rules and tunnel at the end\n");
+	frr_opt_add(
+		"r", longopts,
+		"  -r, --retain       Keep addresses, rules and tunnel at the end\n"
+		"      --sweep[=DIR]  Only remove what a dsaad that is gone left (DIR: bpffs)\n");
 	for (;;) {
 		int opt = frr_getopt(argc, argv, NULL);
 
@@ -140,6 +145,8 @@ static void dsaa_options(int argc, char **argv)
 		case 'r':
 			retain = true;
 			break;
+		case OPTION_SWEEP:
+			exit(dsaa_sweep(optarg));
 		default:
 			frr_help_exit(1);
 		}

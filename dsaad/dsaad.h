@@ -37,6 +37,15 @@ extern struct zebra_privs_t dsaa_privs;
  * open it; -1 when there is none. Open until the end.
  */
 extern int dsaa_tun_device_fd;
+/* The interface that is made of it. */
+#define DSAA_TUN_NAME "dsaa0"
+
+/*
+ * dsaad --sweep: removes what a dsaad that runs no more left in this network namespace, see
+ * dsaa_sweep.c. BPFFS: where its maps are pinned, NULL for the usual place. As root, before libfrr
+ * starts. Returns the exit status, and says on standard error what could not be done.
+ */
+int dsaa_sweep(const char *bpffs);
 
 /* ------------------------------------------------------------------ configuration */
 

@@ -329,6 +329,30 @@ def test_removed(node):
     check(not links_served(node), "%s: a program is left at the site-sync link" % node)
 
 
+def test_swept(program, dsaad, bpffs):
+    """What a killed daemon leaves goes with "dsaad --sweep", and nothing else does."""
+    site = Site(2, program, more=["fast", bpffs])
+    site.say("fast")
+    at("r2", "ip addr add 192.0.2.99/32 dev eth0 label eth0:dsaa")
+    sweep = ["ip", "netns", "exec", base.PREFIX + "-r2", dsaad, "--sweep=" + bpffs]
+    done = subprocess.run(sweep, capture_output=True, text=True)
+    check(done.returncode == 1 and "runs here" in done.stderr, "swept while it runs: %s" % done)
+    check("inet dsaa" in at("r2", "nft list tables") and bpf_programs("r2") == 1, "swept though it runs")
+    site.kill()
+    check("inet dsaa" in at("r2", "nft list tables") and bpf_programs("r2") == 1, "nothing is left to be swept")
+    # the folder of r1 is there, too
+    pins = len(os.listdir(bpffs + "/dsaa"))
+    done = subprocess.run(sweep, capture_output=True, text=True)
+    check(done.returncode == 0, "sweep: %s" % done)
+    test_removed("r2")
+    check("inet dsaa" not in at("r2", "nft list tables"), "the table is left")
+    check("inet filter" in at("r2", "nft list tables"), "another one's table is gone")
+    check(len(os.listdir(bpffs + "/dsaa")) == pins - 1, "pins are left")
+    addresses = at("r2", "ip addr show dev eth0")
+    check("192.0.2.99" not in addresses and "192.0.2.6" in addresses, "addresses: %s" % addresses)
+    check(subprocess.run(sweep).returncode == 0, "a second sweep")
+
+
 def run_mixed(program, kernel, bpffs):
     """One site with the fast path, the other one without; as on a wire, where no half-made checksum travels."""
     for node in ("r1", "r2"):
@@ -379,6 +403,7 @@ def run_all(program, bpffs):
     check(two.quit() == "ok", "quit of r2")
     test_removed("r1")
     test_removed("r2")
+    test_swept(program, os.path.join(os.path.dirname(program), "../../dsaad/dsaad"), bpffs)
     run_mixed(program, 1, bpffs)
     run_mixed(program, 2, bpffs)
 
