@@ -48,6 +48,13 @@ static void follow_causes(struct dsaa_engine *e, unsigned reason)
 
 	if (e->draining == on)
 		return;
+	/*
+	 * What is still ours the heir may have taken, and then lost by itself: it has no replica of
+	 * it now, and nobody would ever tell it again.
+	 */
+	if (!on && e->drain.asked)
+		dsaa_send_bulk_again(e);
+	e->drain.asked = false;
 	e->draining = on;
 	e->drain.next = dsaa_mono_add_ms(e->now, SETTLE_MS);
 	e->drain.heir = 0;
@@ -88,6 +95,7 @@ static void ask(struct dsaa_engine *e, struct dsaa_peer *heir)
 {
 	struct dsaa_msg m = { .type = DSAA_MSG_HANDOVER };
 
+	e->drain.asked = true;
 	m.handover.count = e->drain.left;
 	dsaa_act_message(e, heir, &m);
 }

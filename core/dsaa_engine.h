@@ -203,7 +203,7 @@ struct dsaa_peer_view {
 	bool session; /* hello exchanged */
 	enum dsaa_liveness bfd;
 	enum dsaa_liveness probe;
-	bool probe_answered; /* at least once since the site is configured: else silence proves nothing */
+	bool probe_answered; /* at least once since the site is configured */
 	enum dsaa_site_word word;
 	bool peer_complete; /* what the peer says of its own state */
 	bool peer_draining;

@@ -43,6 +43,8 @@ enum {
 	DSAA_KEEPALIVE_BFD_MS = 50,
 	DSAA_BFD_CONFIRM_MS = 120,
 	DSAA_BFD_DOUBT_MS = 1000,
+	/* a probe that never answered while its site spoke for so long proves nothing by silence */
+	DSAA_PROBE_PROVES_MS = 1000,
 	/* a site that dies so often within the time is held back, longer each time */
 	DSAA_DEATHS = 3,
 	DSAA_DEATHS_WITHIN_MS = 60000,
@@ -87,7 +89,8 @@ struct dsaa_peer {
 	unsigned reason;
 	struct dsaa_mono since;
 	enum dsaa_liveness bfd, probe;
-	bool probe_answered;	      /* at least once: only then its silence tells something */
+	bool probe_answered;	      /* at least once since the site is configured */
+	bool probe_missed;	      /* it never did, while the site spoke for long enough */
 	struct dsaa_mono bfd_changed; /* when it last spoke */
 	struct dsaa_mono bfd_down_at; /* when BFD said down; 0: judged, or it did not */
 	bool probing;
@@ -253,6 +256,7 @@ struct dsaa_engine {
 		enum dsaa_drain_state state;
 		unsigned reason;
 		bool wanted, routes_lost; /* why: the operator, a tracked route */
+		bool asked;		  /* somebody to take over */
 		dsaa_site_id heir;
 		struct dsaa_mono next; /* when ours are counted next */
 		uint64_t count, left;  /* in the running count; at the last one */

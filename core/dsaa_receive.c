@@ -305,11 +305,19 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 
 static int judge_delete(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_apply *op)
 {
+	unsigned owner;
+
 	if (op->result == DSAA_APPLIED_ABSENT || !dsaa_flow_key_equal(&op->flow, &op->existing)) {
 		p->rejected[DSAA_R_NOT_FOUND]++; /* it is gone already: what was wanted */
 		return -1;
 	}
-	if (dsaa_mark_owner(op->existing.mark, e->cfg.mark_mask) != p->site) {
+	owner = dsaa_mark_owner(op->existing.mark, e->cfg.mark_mask);
+	if (owner != p->site) {
+		/* it took over what ended there before we gave it up: the next round finds it */
+		if ((!owner || owner == e->cfg.local) && dsaa_drain_yields_to(e, p)) {
+			dsaa_delay_seen_elsewhere(e, &op->existing);
+			repeat_own(e, p, &op->existing);
+		}
 		reject(p, DSAA_R_NOT_OWNER);
 		return -1;
 	}

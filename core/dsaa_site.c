@@ -29,9 +29,11 @@
  * ADOPTED until it drains no more.
  *
  * A site is dead when session, BFD and probe are all silent: those of them
- * that are configured. The silence of a probe that never answered is no
- * evidence: a wrong probe address must not make a cut link a death. Then its word becomes ADOPTED at once, and re-marking
- * its entries follows in the background (dsaa_dump.c).
+ * that are configured. Then its word becomes ADOPTED at once, and re-marking
+ * its entries follows in the background (dsaa_dump.c). The silence of a probe
+ * that did not answer while the site spoke, for a second or more, is no
+ * evidence: a wrong probe address must not make a cut link a death. (One that
+ * had no such time is believed: a site may die as soon as it has come.)
  */
 #include "core/dsaa_engine_private.h"
 
@@ -216,7 +218,7 @@ static enum dsaa_site_word isolated_word(const struct dsaa_engine *e)
 
 static unsigned isolated_reason(const struct dsaa_peer *p)
 {
-	/* a probe that never answered, not even while the site spoke, tells nothing by its silence */
+	/* a probe that did not even answer while the site spoke tells nothing by its silence */
 	if (p->probe == DSAA_LIVE_DOWN)
 		return DSAA_R_PROBE_UNPROVEN;
 	return p->daemon_gone ? DSAA_R_PEER_DAEMON_GONE : DSAA_R_PROBE_ALIVE;
@@ -253,7 +255,7 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 		return;
 	if (has_probe && p->probe == DSAA_LIVE_UNKNOWN)
 		return; /* the question is on its way */
-	if (!has_probe || (p->probe == DSAA_LIVE_DOWN && (p->probe_answered || !p->sessions))) {
+	if (!has_probe || (p->probe == DSAA_LIVE_DOWN && !p->probe_missed)) {
 		adopt(e, p);
 		return;
 	}
@@ -280,10 +282,20 @@ static void judge_bfd(struct dsaa_engine *e, struct dsaa_peer *p)
 	p->bfd_down_at.us = 0;
 }
 
+/* The site speaks for so long that its probe would have answered, were it the right one. */
+static void judge_probe(struct dsaa_peer *p)
+{
+	if (!p->probe_answered && dsaa_mono_diff_us(p->last_received, p->opened_at) >=
+					  (int64_t)DSAA_PROBE_PROVES_MS * 1000)
+		p->probe_missed = true;
+}
+
 void dsaa_site_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 {
-	if (p->session == DSAA_SESSION_ESTABLISHED)
+	if (p->session == DSAA_SESSION_ESTABLISHED) {
 		judge_bfd(e, p);
+		judge_probe(p);
+	}
 	if (p->session != DSAA_SESSION_ESTABLISHED)
 		judge_silence(e, p);
 	else if (p->state == DSAA_PEER_SYNCING && p->theirs_complete && p->ours_confirmed)
@@ -311,7 +323,10 @@ void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 void dsaa_site_probe(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 {
 	p->probe = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
-	p->probe_answered |= up;
+	if (up) {
+		p->probe_answered = true;
+		p->probe_missed = false;
+	}
 	if (p->probing && p->session != DSAA_SESSION_ESTABLISHED)
 		judge_silence(e, p);
 }

@@ -401,6 +401,24 @@ static struct dsaa_peer_view view(int s, int peer)
 	return v;
 }
 
+/* A site that dies before its probe could answer once is dead all the same. */
+static void test_death_before_first_probe(void)
+{
+	begin(2);
+	for (int s = 1; s <= 2; s++)
+		w.site[s].cfg.site[1].has_probe = w.site[s].cfg.site[2].has_probe = true;
+	world_boot(&w, 1);
+	world_boot(&w, 2);
+	for (int ms = 0; ms < 1000 && world_state(&w, 1, 2) != DSAA_PEER_UP; ms += 10)
+		world_run_ms(&w, 10);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && !view(1, 2).probe_answered);
+	w.cut[1][2] = w.cut[2][1] = true;
+	world_run_ms(&w, 3000);
+	CHECK(world_state(&w, 1, 2) == DSAA_PEER_DEAD);
+	CHECK(view(1, 2).word == DSAA_WORD_ADOPTED);
+	world_free(&w);
+}
+
 /* A probe that was wrong from the beginning: its silence is no proof that the site died. */
 static void test_wrong_probe_is_no_death(void)
 {
@@ -408,6 +426,7 @@ static void test_wrong_probe_is_no_death(void)
 	for (int s = 1; s <= 2; s++)
 		w.site[s].cfg.site[1].has_probe = w.site[s].cfg.site[2].has_probe = true;
 	boot_all();
+	world_run_ms(&w, 2000); /* the site spoke, and the probe had its time */
 	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
 	w.cut[1][2] = w.cut[2][1] = true;
 	world_run_ms(&w, 3000);
@@ -1073,6 +1092,7 @@ int main(void)
 	test_bfd_that_went_mute_protects_nobody();
 	test_probe_tells_isolation();
 	test_wrong_probe_is_no_death();
+	test_death_before_first_probe();
 	test_conflict_has_one_owner();
 	test_reversed_entry_is_replaced();
 	test_refusals_are_named();

@@ -393,6 +393,30 @@ static void test_drain_hands_over(void)
 	world_free(&w);
 }
 
+/* The heir loses what it took, and was not to tell of it: then it lacks the connection that we keep. */
+static void test_drain_ends_with_all_told(void)
+{
+	struct dsaa_event config = { .type = DSAA_EV_CONFIG, .config = &w.site[2].cfg };
+	struct dsaa_flow f = world_flow(1, 5, true);
+
+	begin(2);
+	memset(w.site[2].cfg.protocols, 0, sizeof(w.site[2].cfg.protocols));
+	world_feed(&w, 2, &config);
+	world_run_ms(&w, 2000);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 50);
+	drain(1, true);
+	world_run_ms(&w, 2500);
+	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 2);
+	world_close(&w, 2, f);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &f) < 0);
+	drain(1, false);
+	world_run_ms(&w, 2000);
+	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 1);
+	world_free(&w);
+}
+
 static void routes(int s, bool there)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_ROUTES, .up = there };
@@ -670,6 +694,7 @@ int main(void)
 	test_winner_that_ends_at_once();
 	test_adopted_twice_has_one_owner();
 	test_drain_hands_over();
+	test_drain_ends_with_all_told();
 	test_lost_route_hands_over();
 	test_lost_route_at_both();
 	test_drain_without_heir();
