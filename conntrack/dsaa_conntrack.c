@@ -6,10 +6,6 @@
  * none; changes go through another, whose port id marks the events that they
  * cause as ours; dumps have a third, because the kernel allows one per socket.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* recvmmsg() */
-#endif
-
 #include "conntrack/dsaa_conntrack.h"
 
 #include <arpa/inet.h>
@@ -83,6 +79,7 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 		return NULL;
 	}
 	ct->mark_mask = mark_mask;
+	ct->inbox = dsaa_ct_inbox_new();
 	/* nobody shall choose connections that push each other out */
 	if (getrandom(&ct->known_seed, sizeof(ct->known_seed), 0) < 0)
 		ct->known_seed = (uintptr_t)ct;
@@ -97,7 +94,8 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 					  DSAA_CT_EXPECT_BUFFER);
 	ct->commands = open_socket(0, DSAA_CT_COMMAND_BUFFER);
 	ct->dumps = open_socket(0, DSAA_CT_COMMAND_BUFFER);
-	if ((events && (!ct->events || !ct->expects)) || !ct->commands || !ct->dumps) {
+	if ((events && (!ct->events || !ct->expects)) || !ct->commands || !ct->dumps ||
+	    !ct->inbox) {
 		snprintf(err, errlen, "netlink: %s", strerror(errno));
 		dsaa_ct_close(ct);
 		return NULL;
@@ -123,6 +121,7 @@ void dsaa_ct_close(struct dsaa_ct *ct)
 		mnl_socket_close(ct->commands);
 	if (ct->dumps)
 		mnl_socket_close(ct->dumps);
+	free(ct->inbox);
 	free(ct);
 }
 
@@ -183,27 +182,14 @@ static unsigned keep_event(struct dsaa_ct *ct, const struct nlmsghdr *nlh, unsig
  */
 static int read_batch(struct dsaa_ct *ct, unsigned max, unsigned *kept)
 {
-	struct mmsghdr msg[DSAA_CT_EVENTS_PER_TURN];
-	struct iovec iov[DSAA_CT_EVENTS_PER_TURN];
-	struct sockaddr_nl from[DSAA_CT_EVENTS_PER_TURN];
-	int got;
+	int got = dsaa_ct_inbox_receive(ct->inbox, mnl_socket_get_fd(ct->events), max);
 
-	for (unsigned i = 0; i < max; i++) {
-		iov[i] = (struct iovec){ ct->event_buf[i], DSAA_CT_EVENT_MAX };
-		msg[i].msg_hdr = (struct msghdr){ .msg_name = &from[i],
-						  .msg_namelen = sizeof(from[i]),
-						  .msg_iov = &iov[i],
-						  .msg_iovlen = 1 };
-	}
-	got = recvmmsg(mnl_socket_get_fd(ct->events), msg, max, MSG_DONTWAIT, NULL);
-	if (got < 0)
-		return -errno;
 	for (int i = 0; i < got; i++) {
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)ct->event_buf[i];
+		int len;
+		const struct nlmsghdr *nlh = dsaa_ct_inbox_at(ct->inbox, (unsigned)i, &len);
 
-		if (msg[i].msg_hdr.msg_namelen < sizeof(from[i]) || from[i].nl_pid ||
-		    msg[i].msg_hdr.msg_flags & MSG_TRUNC || !mnl_nlmsg_ok(nlh, (int)msg[i].msg_len))
-			ct->counters.unreadable++; /* not the kernel's word, or not all of it */
+		if (!nlh || !mnl_nlmsg_ok(nlh, len))
+			ct->counters.unreadable++;
 		else
 			*kept = keep_event(ct, nlh, *kept);
 	}

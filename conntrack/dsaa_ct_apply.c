@@ -168,27 +168,33 @@ static void one_answer(struct round *r, const struct nlmsghdr *nlh)
 								    DSAA_APPLIED_ERROR;
 }
 
+/* Answers are missing, so silence means nothing. */
+static void all_failed(struct round *r, int error)
+{
+	for (unsigned i = 0; i < r->count; i++)
+		set_error(r->sent[i].op, error);
+}
+
 /* The kernel has answered all of R when sendto returns; this takes the answers. */
 static void read_answers(struct dsaa_ct *ct, struct round *r)
 {
 	for (;;) {
-		struct nlmsghdr *nlh = (struct nlmsghdr *)ct->read_buf;
-		ssize_t got = recv(mnl_socket_get_fd(ct->commands), ct->read_buf,
-				   sizeof(ct->read_buf), MSG_DONTWAIT);
-		int len = (int)got;
+		int len, got = dsaa_ct_inbox_receive(ct->inbox, mnl_socket_get_fd(ct->commands),
+						     DSAA_CT_EVENTS_PER_TURN);
 
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && errno == ENOBUFS) {
-			/* answers are missing, so silence means nothing */
-			for (unsigned i = 0; i < r->count; i++)
-				set_error(r->sent[i].op, ENOBUFS);
-			continue;
-		}
-		if (got < 0)
+		if (got == -ENOBUFS)
+			all_failed(r, ENOBUFS);
+		else if (got < 0 && got != -EINTR)
 			return;
-		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
-			one_answer(r, nlh);
+		for (int i = 0; i < got; i++) {
+			const struct nlmsghdr *nlh = dsaa_ct_inbox_at(ct->inbox, (unsigned)i, &len);
+
+			if (!nlh)
+				all_failed(r, EMSGSIZE);
+			else
+				for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
+					one_answer(r, nlh);
+		}
 	}
 }
 
@@ -197,8 +203,7 @@ static void run(struct dsaa_ct *ct, struct round *r)
 	if (!r->count)
 		return;
 	if (mnl_socket_sendto(ct->commands, ct->batch, r->len) < 0) {
-		for (unsigned i = 0; i < r->count; i++)
-			set_error(r->sent[i].op, errno);
+		all_failed(r, errno);
 		return;
 	}
 	read_answers(ct, r);

@@ -67,19 +67,26 @@ void dsaa_ct_known_note(struct dsaa_ct *ct, const struct dsaa_apply *op)
 	/* the kernel takes no status bit back */
 	if (op->kind == DSAA_APPLY_UPDATE)
 		k->flow.status |= op->existing.status;
+	ct->known_count += !k->valid;
 	k->valid = true;
 }
 
 void dsaa_ct_known_forget(struct dsaa_ct *ct, const struct dsaa_flow *f)
 {
-	struct dsaa_ct_known *k = known_of(ct, f);
+	struct dsaa_ct_known *k;
 
-	if (is_known(k, f))
-		k->valid = false;
+	if (!ct->known_count)
+		return; /* a site with no other's connections need not look */
+	k = known_of(ct, f);
+	if (!is_known(k, f))
+		return;
+	k->valid = false;
+	ct->known_count--;
 }
 
 void dsaa_ct_known_clear(struct dsaa_ct *ct)
 {
 	for (unsigned i = 0; i < DSAA_CT_KNOWN; i++)
 		ct->known[i].valid = false;
+	ct->known_count = 0;
 }

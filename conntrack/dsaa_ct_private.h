@@ -19,7 +19,7 @@ enum {
 	DSAA_CT_BATCH_LEN = 2 * DSAA_FLOWS_PER_MSG_MAX * DSAA_CT_MESSAGE_MAX,
 	/* events that are read, and completed by look-ups, in one batch */
 	DSAA_CT_EVENTS_PER_TURN = 64,
-	/* an event is some 300 bytes; a security label may add as much again */
+	/* an event, or the answer to a look-up, is some 300 bytes; a security label may double it */
 	DSAA_CT_EVENT_MAX = 2048,
 	/* connections whose time of creation is remembered; a power of two */
 	DSAA_CT_STARTS = 1 << 15,
@@ -63,6 +63,7 @@ struct dsaa_ct {
 	struct dsaa_ct_start start[DSAA_CT_STARTS];
 	bool labels; /* connections of this namespace have labels; they may come at any time */
 	uint64_t known_seed;
+	unsigned known_count; /* so many of them are valid */
 	struct dsaa_ct_known known[DSAA_CT_KNOWN];
 	/* values found in the namespace; -1: not changed */
 	int old_events, old_timestamp, old_liberal;
@@ -70,8 +71,18 @@ struct dsaa_ct {
 	/* of its own: who is told an entry may change the table before the next one is read */
 	char dump_buf[DSAA_CT_READ_LEN];
 	char batch[DSAA_CT_BATCH_LEN];
-	char event_buf[DSAA_CT_EVENTS_PER_TURN][DSAA_CT_EVENT_MAX];
+	struct dsaa_ct_inbox *inbox; /* what it holds is used before it receives again */
 };
+
+/* dsaa_ct_receive.c. A place for datagrams; freed by free(). NULL: no memory. */
+struct dsaa_ct_inbox *dsaa_ct_inbox_new(void);
+/*
+ * Receives up to MAX (at most DSAA_CT_EVENTS_PER_TURN) datagrams of netlink socket FD without
+ * waiting. Returns how many, or a negative errno.
+ */
+int dsaa_ct_inbox_receive(struct dsaa_ct_inbox *in, int fd, unsigned max);
+/* The I-th of them and its length; NULL: not the kernel's word, or not all of it. */
+const struct nlmsghdr *dsaa_ct_inbox_at(const struct dsaa_ct_inbox *in, unsigned i, int *len);
 
 /*
  * Begins a ctnetlink message of TYPE (IPCTNL_MSG_CT_*) at BUF; its sequence

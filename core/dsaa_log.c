@@ -36,16 +36,16 @@ static uint32_t slot_of(const struct dsaa_log *log, uint64_t seq)
 	return (uint32_t)(seq & (log->entries - 1));
 }
 
-static uint32_t *bucket_of(const struct dsaa_log *log, const struct dsaa_flow *flow)
+static uint32_t bucket_of(const struct dsaa_log *log, const struct dsaa_flow *flow)
 {
-	return &log->buckets[dsaa_flow_key_hash(flow, log->seed) & (log->entries - 1)];
+	return (uint32_t)dsaa_flow_key_hash(flow, log->seed) & (log->entries - 1);
 }
 
 /* Takes the live entry in SLOT out of its chain; it is superseded or forgotten then. */
 static void entry_kill(struct dsaa_log *log, uint32_t slot)
 {
 	struct dsaa_log_entry *entry = &log->ring[slot];
-	uint32_t *link = bucket_of(log, &entry->record.flow);
+	uint32_t *link = &log->buckets[entry->bucket];
 
 	while (*link != slot + 1) {
 		dsaa_assert(*link != 0);
@@ -57,10 +57,11 @@ static void entry_kill(struct dsaa_log *log, uint32_t slot)
 	log->live--;
 }
 
-/* The slot + 1 of the live entry of FLOW's key, or 0. */
-static uint32_t entry_find(const struct dsaa_log *log, const struct dsaa_flow *flow)
+/* The slot + 1 of the live entry of FLOW's key, which belongs to BUCKET, or 0. */
+static uint32_t entry_find(const struct dsaa_log *log, uint32_t bucket,
+			   const struct dsaa_flow *flow)
 {
-	uint32_t at = *bucket_of(log, flow);
+	uint32_t at = log->buckets[bucket];
 
 	while (at != 0 && !dsaa_flow_key_equal(&log->ring[at - 1].record.flow, flow))
 		at = log->ring[at - 1].hash_next;
@@ -82,23 +83,22 @@ static void forget_oldest(struct dsaa_log *log)
 uint64_t dsaa_log_put(struct dsaa_log *log, uint8_t op, const struct dsaa_flow *flow,
 		      struct dsaa_mono now)
 {
-	uint32_t old = entry_find(log, flow);
+	uint32_t bucket = bucket_of(log, flow), old = entry_find(log, bucket, flow), slot;
 	struct dsaa_log_entry *entry;
-	uint32_t slot, *bucket;
 
 	if (old)
 		entry_kill(log, old - 1);
 	if (log->next - log->first == log->entries)
 		forget_oldest(log);
 	slot = slot_of(log, log->next);
-	bucket = bucket_of(log, flow);
 	entry = &log->ring[slot];
 	entry->record.op = op;
 	entry->record.seq = log->next;
 	entry->record.flow = *flow;
 	entry->changed = now;
-	entry->hash_next = *bucket;
-	*bucket = slot + 1;
+	entry->bucket = bucket;
+	entry->hash_next = log->buckets[bucket];
+	log->buckets[bucket] = slot + 1;
 	log->live++;
 	return log->next++;
 }
@@ -118,7 +118,7 @@ const struct dsaa_log_entry *dsaa_log_after(const struct dsaa_log *log, uint64_t
 
 const struct dsaa_log_entry *dsaa_log_find(const struct dsaa_log *log, const struct dsaa_flow *flow)
 {
-	uint32_t at = entry_find(log, flow);
+	uint32_t at = entry_find(log, bucket_of(log, flow), flow);
 
 	return at ? &log->ring[at - 1] : NULL;
 }

@@ -18,6 +18,7 @@ struct dsaa_log_entry {
 	struct dsaa_record record; /* record.seq 0: superseded or empty */
 	struct dsaa_mono changed;  /* when the event was seen here; for lag */
 	uint32_t hash_next;	   /* index + 1 within the bucket's chain */
+	uint32_t bucket;	   /* whose chain that is */
 };
 
 struct dsaa_log {
