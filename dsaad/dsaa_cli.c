@@ -85,8 +85,7 @@ static bool fits(struct vty *vty, const char *words, const char *xpath, const ch
 	assert(node);
 	rule = range_rule(node->snode);
 	ly_err_clean(ly_native_ctx, NULL);
-	if (lyd_value_validate(ly_native_ctx, node->snode, value, strlen(value), NULL, NULL,
-			       NULL) == LY_SUCCESS)
+	if (dsaa_value_fits(node->snode, value))
 		return true;
 	e = ly_err_last(ly_native_ctx);
 	if (!rule)
@@ -312,7 +311,7 @@ DEFPY_YANG_NOSH(dsaa_site, dsaa_site_cmd, "site (0-4294967295)$site",
 
 	if (!fits(vty, "site", "/site/id", site_str))
 		return CMD_WARNING_CONFIG_FAILED;
-	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%ld']", site);
+	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%ld']", (long)site);
 	nb_cli_enqueue_change(vty, xpath, NB_OP_CREATE, NULL);
 	ret = apply(vty);
 	if (ret == CMD_SUCCESS)
@@ -327,7 +326,7 @@ DEFPY_YANG(no_dsaa_site, no_dsaa_site_cmd, "no site (0-4294967295)$site",
 
 	if (!fits(vty, "site", "/site/id", site_str))
 		return CMD_WARNING_CONFIG_FAILED;
-	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%ld']", site);
+	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/site[id='%ld']", (long)site);
 	nb_cli_enqueue_change(vty, xpath, NB_OP_DESTROY, NULL);
 	return apply(vty);
 }

@@ -11,6 +11,11 @@
 #include "frrevent.h"
 #define DSAA_FRR_10 1
 
+/* 10.7 has no other name for it any more. */
+#ifndef EVENT_OFF
+#define EVENT_OFF(thread) event_cancel(&(thread))
+#endif
+
 #else
 
 /* FRR 8.4: the event loop is called thread. */
@@ -71,6 +76,16 @@
 	for (struct listnode *c##_node = listhead((ifp)->connected);     \
 	     c##_node && ((c) = listgetdata(c##_node), (void)(c), true); \
 	     c##_node = listnextnode(c##_node))
+#endif
+
+/* Whether VALUE fits the type of NODE; libyang 5 took the context out of the question. */
+#if LY_VERSION_MAJOR >= 5
+#define dsaa_value_fits(node, value) \
+	(lyd_value_validate(node, value, strlen(value), NULL, NULL, NULL) == LY_SUCCESS)
+#else
+#define dsaa_value_fits(node, value)                                                        \
+	(lyd_value_validate(ly_native_ctx, node, value, strlen(value), NULL, NULL, NULL) == \
+	 LY_SUCCESS)
 #endif
 
 /*

@@ -1077,7 +1077,7 @@ DEFPY(dsaa_resync, dsaa_resync_cmd, "dsaa resync [site (1-16)$site]",
 {
 	/* asked for here: the northbound would call it an internal inconsistency */
 	if (site && !dsaa_view_is_peer(site)) {
-		vty_out(vty, "%% Site %ld is not a configured peer\n", site);
+		vty_out(vty, "%% Site %ld is not a configured peer\n", (long)site);
 		return CMD_WARNING;
 	}
 	return dsaa_nb_call(vty, DSAA_RPC_RESYNC, site ? "site" : NULL, site_str);

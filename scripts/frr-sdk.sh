@@ -70,6 +70,15 @@ apt_source_options() {
 		-o "Dir::State::lists=$tmp/lists" -o APT::Sandbox::User=root)
 }
 
+# fetch_upstream_source: Debian sid can offer a package whose revision of the source is gone, but not yet FRR's own archive of that
+# version. Without Debian's patches that is enough for headers and code generators; what does not fit shows when vtysh's commands are
+# compared.
+fetch_upstream_source() {
+	apt-get "${apt_options[@]}" source -q --tar-only "frr=$version" || return 1
+	echo "NOTE: this is FRR's own source of $version, without Debian's patches"
+	tar -xf frr_*.orig.tar.*
+}
+
 fetch_source() {
 	local d
 	apt_source_options
@@ -77,7 +86,7 @@ fetch_source() {
 	rm -rf "$SDK"
 	mkdir -p "$SDK/fetch"
 	cd "$SDK/fetch"
-	apt-get "${apt_options[@]}" source -q "frr=$version" ||
+	apt-get "${apt_options[@]}" source -q "frr=$version" || fetch_upstream_source ||
 		die "the source of frr $version is not offered any more: upgrade the installed frr, then run this again"
 	for d in frr-*/; do
 		[ -e "$d/configure.ac" ] || continue

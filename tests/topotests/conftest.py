@@ -2,11 +2,12 @@
 """Makes FRR's own topotest framework, from the FRR source of the SDK, test dsaad. Nothing of it is copied: what does not fit is
 replaced at run time, before its conftest.py is loaded, whose hooks and fixtures are then taken over as they are.
 
-It works with the frameworks of FRR 8.4 (micronet) and 10.3 (munet).
+It works with the frameworks of FRR 8.4 (micronet), 10.3 and 10.7 (munet).
 """
 
 import importlib.util
 import os
+import re
 import signal
 import sys
 
@@ -47,10 +48,23 @@ def with_dsaad(init):
     return init_router
 
 
+def with_client_name(run):
+    """The framework of FRR 10.7 looks for a started daemon among zebra's clients by its name; zebra calls dsaad by its type, table."""
+
+    def cmd(self, command, *args, **kwargs):
+        output = run(self, command, *args, **kwargs)
+        if command == "vtysh -c 'show zebra client summary'":
+            output = re.sub("^table", "dsaa", output, flags=re.MULTILINE)
+        return output
+
+    return cmd
+
+
 topogen.diagnose_env = diagnose_env
 topotest.module_present = lambda *args, **kwargs: False
 topotest.sysctl_atleast = only_in_namespaces(topotest.sysctl_atleast)
 topotest.sysctl_assure = only_in_namespaces(topotest.sysctl_assure)
+topotest.Router.cmd = with_client_name(topotest.Router.cmd)
 topotest.Router.__init__ = with_dsaad(topotest.Router.__init__)
 topogen.TopoRouter.RD_DSAA = max(topogen.TopoRouter.RD) + 1
 topogen.TopoRouter.RD[topogen.TopoRouter.RD_DSAA] = "dsaad"
