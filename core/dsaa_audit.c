@@ -42,8 +42,12 @@ static bool may_be_told(const struct dsaa_engine *e, const struct dsaa_peer *p)
 	       e->cfg.audit_interval_ms && dsaa_mono_reached(e->now, p->audit_tx_at);
 }
 
+static void take_kept_wants(struct dsaa_engine *e);
+
 enum dsaa_purpose dsaa_audit_due(struct dsaa_engine *e, dsaa_site_id *site)
 {
+	if (!e->wanted_site)
+		take_kept_wants(e);
 	if (e->wanted_site) {
 		*site = e->wanted_site;
 		return DSAA_FOR_AUDIT_ANSWER;
@@ -172,10 +176,36 @@ void dsaa_audit_answer_end(struct dsaa_engine *e)
 	e->wanted_site = 0;
 }
 
+/* One is answered at a time. Claims are few, so they wait; an audit's comes again with the next. */
+static void keep_wants(struct dsaa_peer *p, const struct dsaa_msg_hashes *h)
+{
+	if (h->audit_id)
+		return;
+	for (unsigned i = 0; i < h->count && p->kept_wants_count < DSAA_CLAIMS_MAX; i++)
+		p->kept_wants[p->kept_wants_count++] = dsaa_wire_hash(h, i);
+}
+
+static void take_kept_wants(struct dsaa_engine *e)
+{
+	DSAA_FOREACH_PEER (e, p) {
+		if (!p->kept_wants_count)
+			continue;
+		dsaa_seen_clear(&e->wanted);
+		for (unsigned i = 0; i < p->kept_wants_count; i++)
+			dsaa_seen_add_state(&e->wanted, p->kept_wants[i], 0);
+		p->kept_wants_count = 0;
+		e->wanted_site = p->site;
+		e->wanted_id = 0;
+		return;
+	}
+}
+
 static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_hashes *h)
 {
-	if (e->wanted_site)
-		return; /* one at a time: who asked asks again */
+	if (e->wanted_site) {
+		keep_wants(p, h);
+		return;
+	}
 	dsaa_seen_clear(&e->wanted);
 	for (unsigned i = 0; i < h->count; i++)
 		dsaa_seen_add_state(&e->wanted, dsaa_wire_hash(h, i), 0);
@@ -327,6 +357,7 @@ void dsaa_audit_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	p->audit_tx = p->audit_rx = p->audit_sweep = false;
 	p->audit_tx_at.us = 0;
+	p->kept_wants_count = 0;
 	if (e->wanted_site == p->site)
 		e->wanted_site = 0;
 }

@@ -175,6 +175,8 @@ struct dsaa_peer {
 	uint64_t audit_found, audit_fixed, audit_altered;
 	struct dsaa_mono audit_at;
 	uint64_t audit_differences, audit_repaired, audit_were_altered, audits;
+	uint64_t kept_wants[DSAA_CLAIMS_MAX]; /* it asked for these while another was answered */
+	unsigned kept_wants_count;
 
 	/* expectations, dsaa_expected.c */
 	uint64_t expect_cursor;

@@ -348,6 +348,23 @@ static void test_unconfigured_while_adopted(void)
 	world_free(&w);
 }
 
+/* Two sites miss ours at the same time: who comes while the other is answered is not forgotten. */
+static void test_wants_wait_for_their_turn(void)
+{
+	begin(3);
+	for (uint16_t n = 0; n < 100; n++)
+		world_open(&w, 1, world_flow(n, 5, true));
+	world_run_ms(&w, 200);
+	for (uint16_t n = 0; n < 100; n++) {
+		world_close(&w, 2, world_flow(n, 5, true));
+		world_close(&w, 3, world_flow(n, 5, true));
+	}
+	world_run_ms(&w, 2600); /* asked for after 2 s, and not once more after 3 */
+	CHECK(w.site[2].used == 100 && w.site[3].used == 100);
+	CHECK(world_agrees(&w));
+	world_free(&w);
+}
+
 /* ------------------------------------------------------------------ drain */
 
 static void drain(int s, bool on)
@@ -693,6 +710,7 @@ int main(void)
 	test_third_site_asks_again();
 	test_winner_that_ends_at_once();
 	test_adopted_twice_has_one_owner();
+	test_wants_wait_for_their_turn();
 	test_drain_hands_over();
 	test_drain_ends_with_all_told();
 	test_lost_route_hands_over();
