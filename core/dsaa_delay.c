@@ -138,7 +138,8 @@ static bool begins(struct dsaa_engine *e, const struct dsaa_flow *f)
 	const struct dsaa_log_entry *told = dsaa_log_find(&e->log, f);
 	uint32_t at;
 
-	if (!e->cfg.delay_s[f->proto] || (told && told->record.op == DSAA_OP_UPSERT))
+	if (!e->cfg.delay_s[f->proto] || (told && told->record.op == DSAA_OP_UPSERT) ||
+	    dsaa_send_is_given_up(e, f))
 		return false;
 	at = take(&e->delay);
 	if (!at) {

@@ -389,6 +389,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
  * moment at which an entry in its place was given up: one that was handed over keeps its id.
  */
 void dsaa_send_flow_adopted(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* True when F, which an event tells of, is one of ours that has just lost against a peer's. */
+bool dsaa_send_is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f);
 void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p);
 void dsaa_send_ack(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_ack *ack);
 void dsaa_send_bulk_done(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_bulk *b);

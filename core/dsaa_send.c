@@ -119,7 +119,7 @@ static void note_lost(struct dsaa_engine *e, const struct dsaa_flow *f)
  * F, which an event tells of, is an entry of ours that has just lost against a peer's and is gone:
  * the event waited in the kernel meanwhile. (Only for a while: the kernel may use the id again.)
  */
-static bool is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f)
+bool dsaa_send_is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, f);
 
@@ -148,7 +148,7 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 		return;
 	}
 	e->own_events++;
-	if (op == DSAA_OP_DELETE || !is_given_up(e, f))
+	if (op == DSAA_OP_DELETE || !dsaa_send_is_given_up(e, f))
 		dsaa_log_put(&e->log, op, f, e->now);
 }
 

@@ -323,6 +323,35 @@ static void test_late_event_of_the_loser(void)
 	world_free(&w);
 }
 
+/* The same where such a connection is held back: it must not be told when its delay is over. */
+static void test_late_event_is_not_held(void)
+{
+	struct dsaa_flow older = world_flow(1, 5, true), younger = world_flow(1, 9, true);
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = younger };
+	struct dsaa_event config = { .type = DSAA_EV_CONFIG };
+	struct dsaa_event late = {
+		.type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT, .begins = true, .flow = &younger
+	};
+
+	begin(3);
+	for (int s = 1; s <= 3; s++) {
+		w.site[s].cfg.delay_s[younger.proto] = s == 2;
+		w.site[s].cfg.hold_time_ms = 5000;
+		config.config = &w.site[s].cfg;
+		world_feed(&w, s, &config);
+	}
+	w.cut[1][3] = w.cut[3][1] = true;
+	world_apply(&w.site[2], &op);
+	younger = *world_find(&w.site[2], &younger);
+	world_open(&w, 1, older);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &older) == 1);
+	world_feed(&w, 2, &late);
+	world_run_ms(&w, 1600);
+	CHECK(world_owner(&w, 3, &older) == -1);
+	world_free(&w);
+}
+
 /* A dead site's connections are being re-marked when it leaves the configuration. */
 static void test_unconfigured_while_adopted(void)
 {
@@ -697,6 +726,7 @@ int main(void)
 	test_ended_among_lost_events();
 	test_loser_is_told_again();
 	test_late_event_of_the_loser();
+	test_late_event_is_not_held();
 	test_unconfigured_while_adopted();
 	test_begins_anew_while_swept();
 	test_changed_while_adopted();
