@@ -123,10 +123,8 @@ static __always_inline int judge(struct __sk_buff *skb, const struct packet *p,
 	if (word != DSAA_WORD_ALIVE && word != DSAA_WORD_UNREACHABLE)
 		return TC_ACT_UNSPEC; /* L6 */
 	destination(p, &to);
-	if (to_router(p, &to)) {
-		count(skb, DSAA_R_TO_ROUTER); /* L1 */
-		return TC_ACT_UNSPEC;
-	}
+	if (to_router(p, &to))
+		return TC_ACT_UNSPEC; /* L1; the queue thread sees it, too, and counts it */
 	if (c->observe) {
 		count(skb, DSAA_R_WOULD_CORRECT);
 		count_sent(skb, owner, &to, true);

@@ -624,6 +624,8 @@ void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX])
 		dsaa_nfq_counters(nfq, &c);
 	for (unsigned i = 0; i < DSAA_REASONS_MAX; i++)
 		packets[i] = c.reason[i] + k.packets[i];
+	/* delivered by the fast path, and refused by the queue thread: it counts as that alone */
+	packets[DSAA_R_RX_DELIVERED] -= MIN(c.taken_back, packets[DSAA_R_RX_DELIVERED]);
 	refused = refused_now();
 	packets[DSAA_R_RX_STRANGER] += refused.strangers;
 	packets[DSAA_R_RX_MALFORMED] += refused.malformed;

@@ -421,6 +421,7 @@ void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *out)
 
 	for (i = 0; i < DSAA_REASONS_MAX; i++)
 		out->reason[i] = value(&t->reason[i]);
+	out->taken_back = back > *delivered ? back - *delivered : 0;
 	*delivered = *delivered > back ? *delivered - back : 0;
 	out->waiting = value(&t->waiting);
 	out->hold_full = value(&t->hold_full);

@@ -159,6 +159,8 @@ struct dsaa_nfq_counters {
 	struct dsaa_nfq_peer_counters peer[DSAA_SITES_MAX + 1]; /* by site number */
 	uint64_t waiting;   /* packets that wait for their state now */
 	uint64_t hold_full; /* that could not wait for want of room: they were judged at once */
+	uint64_t
+		taken_back; /* that the fast path delivered, and were refused here: under their reason */
 };
 
 /* A copy of the counters since the last clear. */

@@ -413,14 +413,13 @@ static void judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p)
 
 /*
  * A packet from a peer was counted as delivered when it was written to the TUN
- * device; here it only counts if it is refused after all.
+ * device, or by the fast path; here it only counts if it is refused after all.
  */
 static void count(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
 	if (p->held || (is_from_peer(nfq, p) && p->accept))
 		return;
-	/* the fast path counts what it delivers itself */
-	if (is_from_peer(nfq, p) && !nfq->plan->config.send_only)
+	if (is_from_peer(nfq, p))
 		dsaa_nfq_add(&nfq->tally.taken_back, 1);
 	dsaa_nfq_add(&nfq->tally.reason[p->reason], 1);
 }

@@ -208,6 +208,7 @@ def test_refused(one):
     one.clear()
     tunnel(wrap(icmp_echo(f["S"], f["P"], 77)))
     check(one.counter("tunnel-opens", 1) == 1, "an echo reply of no connection: %s" % one.counters())
+    check(one.settled().get("delivered", 0) == 0, "counted as delivered and refused: %s" % one.counters())
     at("cl", "ip route replace %s via %s" % (f["sync"][0], f["c1"][1]))
     one.clear()
     tunnel(wrap(good), "cl", f["c1"][0])
@@ -222,6 +223,7 @@ def test_loop(one):
         one.clear()
         tunnel(base.encapsulate(inner))
         check(one.counter("loop", 1) == 1, "loop: %s" % one.counters())
+        check(one.settled().get("delivered", 0) == 0, "loop: counted twice: %s" % one.counters())
         check(one.counter("sent2") == 0, "loop: travelled on: %s" % one.counters())
 
 
@@ -239,6 +241,18 @@ def test_forged_source(two):
     s.send(dst + bytes((2, 0xd5, 0xaa, 0, 0, 1)) + b"\x08\x00" + base.tcp4(f["S"], f["C"], 5, 6, 0x02))
     check(two.counter("tunnel-opens", 1) == 1, "forged source, a new connection: %s" % two.counters())
     s.close()
+
+
+def test_to_router(two):
+    """A packet for the router itself, of an entry that says otherwise, is counted once."""
+    f = FAMILIES[4]
+    at("r2", "conntrack -I -p udp -s %s -d %s --sport 25100 --dport 25101 -t 60 --mark %d" % (f["S"], f["s2"][1], MARK1))
+    server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 25100)
+    two.clear()
+    server.sendto(b"x", (f["s2"][1], 25101))
+    check(two.counter("to-router", 1) == 1 and two.settled().get("to-router") == 1, "to the router: %s" % two.counters())
+    check(two.counter("sent1") == 0, "to the router: carried away")
+    server.close()
 
 
 def test_words(two):
@@ -394,6 +408,7 @@ def run_all(program, bpffs):
     test_loop(one)
     base.test_router_itself(one)
     test_forged_source(two)
+    test_to_router(two)
     test_words(two)
     test_filter(two)
     test_beside_others(two)

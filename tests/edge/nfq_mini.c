@@ -372,6 +372,9 @@ static void show_counters(struct dsaa_nfq *nfq)
 			       (unsigned long long)k.packets[i]);
 		c.reason[i] += k.packets[i];
 	}
+	c.reason[DSAA_R_RX_DELIVERED] -= c.taken_back < c.reason[DSAA_R_RX_DELIVERED] ?
+						 c.taken_back :
+						 c.reason[DSAA_R_RX_DELIVERED];
 	for (i = 0; i <= DSAA_SITES_MAX; i++) {
 		c.peer[i].packets_sent += k.peer[i].packets_sent;
 		c.peer[i].packets_received += k.peer[i].packets_received;
