@@ -418,6 +418,20 @@ static struct refused refused_now(void)
 }
 
 /*
+ * A site's word changes under traffic, and packets wait in the queues then: the table is only
+ * refilled, which loses none of them. For other interfaces, and when that fails, it is made anew.
+ */
+static int install(const struct dsaa_rules_config *c)
+{
+	bool same_interfaces = c->ifaces == installed.ifaces &&
+			       !memcmp(c->iface, installed.iface, sizeof(c->iface));
+
+	if (rules.installed && same_interfaces && dsaa_rules_refill(c, &rules) == 0)
+		return 0;
+	return dsaa_rules_apply(c, &rules);
+}
+
+/*
  * Replacing the table makes the kernel drop what waits in the queues, so it is done only when the
  * rules have to say something else.
  */
@@ -430,7 +444,7 @@ static bool apply_rules(void)
 	if (!rules.installed || memcmp(c, &installed, sizeof(*c))) {
 		frr_with_privs (&dsaa_privs) {
 			refused_before = refused_now();
-			rc = dsaa_rules_apply(c, &rules);
+			rc = install(c);
 			dsaa_rules_present(&installed_use);
 		}
 		installed = *c;

@@ -138,6 +138,11 @@ void dsaa_nft_table_replace(struct dsaa_nft *t)
 	table_message(t, NFT_MSG_NEWTABLE, NLM_F_CREATE);
 }
 
+void dsaa_nft_table_refill(struct dsaa_nft *t)
+{
+	t->refill = true;
+}
+
 void dsaa_nft_table_delete(struct dsaa_nft *t)
 {
 	table_message(t, NFT_MSG_DELTABLE, NLM_F_ACK);
@@ -155,10 +160,36 @@ static void chain_message(struct dsaa_nft *t, struct nftnl_chain *chain, const c
 	message_end(t, msg, DSAA_NFT_BASIC);
 }
 
+/* Takes all its rules out of a chain that is there: a deletion without a handle. */
+static void flush_chain(struct dsaa_nft *t, const char *name)
+{
+	struct nftnl_rule *any = nftnl_rule_alloc();
+	struct nlmsghdr *msg;
+
+	if (!any) {
+		fail(t, -ENOMEM);
+		return;
+	}
+	msg = message_begin(t, NFT_MSG_DELRULE, NLM_F_ACK);
+	if (msg) {
+		nftnl_rule_set_u32(any, NFTNL_RULE_FAMILY, NFPROTO_INET);
+		nftnl_rule_set_str(any, NFTNL_RULE_TABLE, t->table);
+		nftnl_rule_set_str(any, NFTNL_RULE_CHAIN, name);
+		nftnl_rule_nlmsg_build_payload(msg, any);
+		message_end(t, msg, DSAA_NFT_BASIC);
+	}
+	nftnl_rule_free(any);
+}
+
 void dsaa_nft_chain(struct dsaa_nft *t, const char *name)
 {
-	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct nftnl_chain *chain;
 
+	if (t->refill) {
+		flush_chain(t, name);
+		return;
+	}
+	chain = nftnl_chain_alloc();
 	if (!chain) {
 		fail(t, -ENOMEM);
 		return;
@@ -169,8 +200,13 @@ void dsaa_nft_chain(struct dsaa_nft *t, const char *name)
 
 void dsaa_nft_base_chain(struct dsaa_nft *t, const char *name, uint32_t hook, int32_t prio)
 {
-	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct nftnl_chain *chain;
 
+	if (t->refill) {
+		flush_chain(t, name);
+		return;
+	}
+	chain = nftnl_chain_alloc();
 	if (!chain) {
 		fail(t, -ENOMEM);
 		return;
@@ -210,10 +246,13 @@ static bool set_add(struct nftnl_set *set, const char *key, uint32_t len)
 void dsaa_nft_set_ifnames(struct dsaa_nft *t, const char *name, const char (*names)[16],
 			  unsigned count)
 {
-	struct nftnl_set *set = nftnl_set_alloc();
+	struct nftnl_set *set;
 	struct nlmsghdr *msg;
 	unsigned i;
 
+	if (t->refill)
+		return;
+	set = nftnl_set_alloc();
 	if (!set) {
 		fail(t, -ENOMEM);
 		return;

@@ -30,7 +30,8 @@ struct dsaa_nft {
 	uint32_t messages;
 	uint32_t rules;
 	uint32_t sets;
-	int error; /* negative errno, sticky */
+	bool refill; /* chains and sets are there already */
+	int error;   /* negative errno, sticky */
 	const char *table;
 
 	/* the rule under construction */
@@ -45,6 +46,11 @@ void dsaa_nft_end(struct dsaa_nft *t);
 
 /* Removes the table, whether it is there or not, and makes it anew. */
 void dsaa_nft_table_replace(struct dsaa_nft *t);
+/*
+ * Keeps the table, which must be there with the chains and sets that follow: instead of being made,
+ * each chain loses its rules, and a set stays as it is. No hook is unregistered by that.
+ */
+void dsaa_nft_table_refill(struct dsaa_nft *t);
 /* Removes the table, which must be there. */
 void dsaa_nft_table_delete(struct dsaa_nft *t);
 /* A chain that rules jump to. */

@@ -497,19 +497,23 @@ static const char *config_wrong(const struct dsaa_rules_config *c)
 	return NULL;
 }
 
-/* One try with the features in STATUS. */
+/* One try with the features in STATUS; REFILL: the table stands, and only its rules are new. */
 static int try_apply(const struct dsaa_rules_config *c, struct dsaa_rules_status *status,
-		     enum dsaa_nft_feature *refused)
+		     bool refill, enum dsaa_nft_feature *refused)
 {
 	struct dsaa_nft t;
 	int rc;
 
 	dsaa_nft_begin(&t, table);
-	dsaa_nft_table_replace(&t);
+	if (refill)
+		dsaa_nft_table_refill(&t);
+	else
+		dsaa_nft_table_replace(&t);
 	add_raw(&t, c);
 	add_correct(&t, c, status);
 	rc = dsaa_nft_commit(&t, refused);
-	status->rules = t.rules;
+	if (rc == 0 || !refill)
+		status->rules = t.rules;
 	dsaa_nft_end(&t);
 	return rc;
 }
@@ -550,7 +554,7 @@ int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_s
 	status->native_queue = true;
 	status->event_mask = true;
 	for (;;) {
-		rc = try_apply(config, status, &refused);
+		rc = try_apply(config, status, false, &refused);
 		if (rc == 0 || rc == -EPERM)
 			break;
 		/* each turn gives up one feature that the kernel refused: at most three turns */
@@ -563,6 +567,13 @@ int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_s
 	}
 	explain(status, rc, refused);
 	return rc;
+}
+
+int dsaa_rules_refill(const struct dsaa_rules_config *config, struct dsaa_rules_status *status)
+{
+	enum dsaa_nft_feature refused;
+
+	return config_wrong(config) ? -EINVAL : try_apply(config, status, true, &refused);
 }
 
 int dsaa_rules_remove(char *why, size_t whylen)

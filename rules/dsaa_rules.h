@@ -83,6 +83,14 @@ struct dsaa_rules_status {
 int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_status *status);
 
 /*
+ * The same while the table stands as an earlier call left it, with the same interfaces: its rules
+ * alone are replaced, with the features that STATUS (of that call) tells of. The hooks stay, for when
+ * one goes the kernel drops every packet that waits in any queue (nf_queue_nf_hook_drop() in
+ * net/netfilter/nf_queue.c). On an error the old rules are still there, and STATUS is as it was.
+ */
+int dsaa_rules_refill(const struct dsaa_rules_config *config, struct dsaa_rules_status *status);
+
+/*
  * Whether the table is there: 1, 0, or a negative errno. *USE is the number of
  * its chains and sets: another number than after dsaa_rules_apply() means that
  * somebody changed it.

@@ -73,7 +73,7 @@ static void test_applied(void)
 {
 	static struct dsaa_rules_config c;
 	struct dsaa_rules_status st;
-	unsigned i;
+	unsigned i, rules;
 
 	c = smallest();
 	CHECK(dsaa_rules_apply(&c, &st) == 0);
@@ -87,10 +87,23 @@ static void test_applied(void)
 	CHECK(listed("udp dport 3786") == 2);
 	CHECK(listed("notrack") == 2 * DSAA_RULES_PEERS_MAX);
 	CHECK(listed("goto offer_pool") == DSAA_RULES_POOLS_MAX);
+	/* the same by refilling what stands, and then with fewer foreign sites */
+	rules = st.rules;
+	CHECK(dsaa_rules_refill(&c, &st) == 0 && st.rules == rules);
+	CHECK(listed("goto offer_pool") == DSAA_RULES_POOLS_MAX);
+	CHECK(listed("notrack") == 2 * DSAA_RULES_PEERS_MAX);
+	c.foreigns--;
+	CHECK(dsaa_rules_refill(&c, &st) == 0 && st.rules == rules - 2);
+	c.mark_mask = 0;
+	CHECK(dsaa_rules_refill(&c, &st) == -EINVAL && st.rules == rules - 2);
 	/* the old is gone when the new is there */
 	c = smallest();
 	CHECK(dsaa_rules_apply(&c, &st) == 0);
 	CHECK(listed("udp dport 3786") == 0);
+	/* nothing stands: nothing is refilled */
+	CHECK(dsaa_rules_remove(NULL, 0) == 0);
+	CHECK(dsaa_rules_refill(&c, &st) == -ENOENT);
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
 	printf("queue: %s, event mask: %s\n", st.native_queue ? "nf_tables" : "xt NFQUEUE",
 	       st.event_mask ? "yes" : "no");
 }
