@@ -119,6 +119,7 @@ static void add_links(struct dsaa_rules_config *c)
 			continue;
 		dsaa_addr_from_ipaddr(&c->link[c->links].addr, &here->sync_address[i]);
 		strlcpy(c->link[c->links].iface, ifp->name, sizeof(c->link[0].iface));
+		c->link[c->links].ifindex = ifp->ifindex;
 		c->links++;
 	}
 }
@@ -424,7 +425,9 @@ static struct refused refused_now(void)
 static int install(const struct dsaa_rules_config *c)
 {
 	bool same_interfaces = c->ifaces == installed.ifaces &&
-			       !memcmp(c->iface, installed.iface, sizeof(c->iface));
+			       !memcmp(c->iface, installed.iface, sizeof(c->iface)) &&
+			       c->links == installed.links &&
+			       !memcmp(c->link, installed.link, sizeof(c->link));
 
 	if (rules.installed && same_interfaces && dsaa_rules_refill(c, &rules) == 0)
 		return 0;

@@ -32,6 +32,7 @@ enum {
 	MESSAGE_MAX = 8192,
 	BUFFER_STEP = 1 << 16,
 	MESSAGES_MAX = 4096,
+	DEVICES_MAX = 16,
 	/* numbers of the nft tool (datatype, byte order), only for its listing */
 	NFT_TYPE_IFNAME = 41,
 	NFT_HOST_ENDIAN = 1,
@@ -148,7 +149,8 @@ void dsaa_nft_table_delete(struct dsaa_nft *t)
 	table_message(t, NFT_MSG_DELTABLE, NLM_F_ACK);
 }
 
-static void chain_message(struct dsaa_nft *t, struct nftnl_chain *chain, const char *name)
+static void chain_message(struct dsaa_nft *t, struct nftnl_chain *chain, const char *name,
+			  enum dsaa_nft_feature feature)
 {
 	struct nlmsghdr *msg = message_begin(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
 
@@ -157,7 +159,7 @@ static void chain_message(struct dsaa_nft *t, struct nftnl_chain *chain, const c
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, t->table);
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
 	nftnl_chain_nlmsg_build_payload(msg, chain);
-	message_end(t, msg, DSAA_NFT_BASIC);
+	message_end(t, msg, feature);
 }
 
 /* Takes all its rules out of a chain that is there: a deletion without a handle. */
@@ -194,11 +196,13 @@ void dsaa_nft_chain(struct dsaa_nft *t, const char *name)
 		fail(t, -ENOMEM);
 		return;
 	}
-	chain_message(t, chain, name);
+	chain_message(t, chain, name, DSAA_NFT_BASIC);
 	nftnl_chain_free(chain);
 }
 
-void dsaa_nft_base_chain(struct dsaa_nft *t, const char *name, uint32_t hook, int32_t prio)
+/* DEVICES: NULL when the hook belongs to none. */
+static void hooked_chain(struct dsaa_nft *t, const char *name, uint32_t hook, int32_t prio,
+			 const char **devices)
 {
 	struct nftnl_chain *chain;
 
@@ -215,8 +219,30 @@ void dsaa_nft_base_chain(struct dsaa_nft *t, const char *name, uint32_t hook, in
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook);
 	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, prio);
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-	chain_message(t, chain, name);
+	if (devices)
+		nftnl_chain_set_array(chain, NFTNL_CHAIN_DEVICES, devices);
+	chain_message(t, chain, name, devices ? DSAA_NFT_INGRESS : DSAA_NFT_BASIC);
 	nftnl_chain_free(chain);
+}
+
+void dsaa_nft_base_chain(struct dsaa_nft *t, const char *name, uint32_t hook, int32_t prio)
+{
+	hooked_chain(t, name, hook, prio, NULL);
+}
+
+void dsaa_nft_ingress_chain(struct dsaa_nft *t, const char *name, const char (*devices)[16],
+			    unsigned count, int32_t prio)
+{
+	const char *list[DEVICES_MAX + 1] = { NULL };
+	unsigned i;
+
+	if (count > DEVICES_MAX) {
+		fail(t, -E2BIG);
+		return;
+	}
+	for (i = 0; i < count; i++)
+		list[i] = devices[i];
+	hooked_chain(t, name, NF_INET_INGRESS, prio, list);
 }
 
 /* Without it the nft tool shows the names as empty strings. */

@@ -20,6 +20,7 @@ enum dsaa_nft_feature {
 	DSAA_NFT_QUEUE_NATIVE, /* nf_tables' own queue expression */
 	DSAA_NFT_QUEUE_XT,     /* the NFQUEUE target of xtables through nft_compat */
 	DSAA_NFT_EVENT_MASK,   /* ct event set */
+	DSAA_NFT_INGRESS,      /* chains of family inet at a device's ingress (Linux 5.10) */
 };
 
 struct dsaa_nft {
@@ -57,6 +58,9 @@ void dsaa_nft_table_delete(struct dsaa_nft *t);
 void dsaa_nft_chain(struct dsaa_nft *t, const char *name);
 /* A chain of type filter, policy accept, at HOOK (enum nf_inet_hooks) with PRIO. */
 void dsaa_nft_base_chain(struct dsaa_nft *t, const char *name, uint32_t hook, int32_t prio);
+/* The same at the ingress of COUNT devices, each named once; it goes with the last of them. */
+void dsaa_nft_ingress_chain(struct dsaa_nft *t, const char *name, const char (*devices)[16],
+			    unsigned count, int32_t prio);
 /* A set of COUNT interface names of IFNAMSIZ bytes each, NUL padded. */
 void dsaa_nft_set_ifnames(struct dsaa_nft *t, const char *name, const char (*names)[16],
 			  unsigned count);

@@ -5,9 +5,13 @@
  * limits conntrack's events to those that are read, and puts the packets that
  * need a decision into queues (core/dsaa_queue.h).
  *
- *	raw (prerouting, -300), raw_out (output, -300)
- *	    the tunnel's packets from and to the peers are not tracked; to us by another
- *	    interface than that of the sync-address: dropped and counted
+ *	link (ingress of the site-sync interfaces), raw_out (output, -300)
+ *	    the tunnel's packets from and to the peers are not tracked
+ *	raw_in (input, -300)
+ *	    the tunnel's packets to us by another interface than that of the sync-address,
+ *	    and those without its header: dropped and counted
+ *	raw (prerouting, -300)
+ *	    in place of link and raw_in where that is not enough: see dsaa_rules.c
  *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
  *	    TCP that closes reports its changes of state from now on
  *	    established and ours: left alone, after two rules; all else -> others
@@ -59,6 +63,7 @@ struct dsaa_rules_config {
 	struct {
 		struct dsaa_addr addr;
 		char iface[DSAA_RULES_NAME_LEN];
+		unsigned ifindex; /* another one by the same name needs the hooks made anew */
 	} link[DSAA_SITE_SYNC_ADDRESSES_MAX];
 	unsigned links;
 	/* the peers' sync-addresses, for the tunnel */
@@ -69,6 +74,7 @@ struct dsaa_rules_config {
 struct dsaa_rules_status {
 	bool installed;
 	bool native_queue; /* nf_tables' own queue expression; else the xt NFQUEUE target */
+	bool ingress;	   /* chain link, so that packets of others do not pass chain raw */
 	bool event_mask;   /* events are limited; else every change of a connection is reported */
 	unsigned rules;	   /* how many were installed */
 	char why[160];	   /* why not installed, or what is missing; empty when all is well */

@@ -163,7 +163,7 @@ def destroy():
 
 
 class Site:
-    def __init__(self, number, program, mask="ff000000", tun_fd=None, more=(), alive=True):
+    def __init__(self, number, program, mask="ff000000", tun_fd=None, more=(), alive=True, links=()):
         other, node, f4, f6 = 3 - number, "r%d" % number, FAMILIES[4], FAMILIES[6]
         arguments = ["site", str(number), "mask", mask, "iface", "eth0", "iface", "eth1"]
         for f in (f4, f6):
@@ -171,6 +171,8 @@ class Site:
                 arguments += ["address", f[where][1]]
             arguments += ["address", f["sync"][number - 1], "pool", f["pool"] if other == 1 else f["pool2"]]
             arguments += ["peer", str(other), f["sync"][number - 1], f["sync"][other - 1], "sync"]
+        for version in links:
+            arguments += ["link", FAMILIES[version]["sync"][node == "r2"], "sync"]
         arguments += more
         command = ["ip", "netns", "exec", "%s-%s" % (PREFIX, node)]
         if tun_fd is not None:

@@ -62,7 +62,7 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"nfq_mini site N mask HEX tunfd N fast BPFFS iface NAME address A pool PREFIX "
-		"peer N LOCAL REMOTE IFNAME ...\n");
+		"peer N LOCAL REMOTE IFNAME link LOCAL IFNAME ...\n");
 	exit(2);
 }
 
@@ -96,6 +96,16 @@ static void add_iface(const char *name)
 	snprintf(i->name, sizeof(i->name), "%s", name);
 	i->ifindex = if_nametoindex(name);
 	snprintf(rules_config.iface[rules_config.ifaces++], DSAA_RULES_NAME_LEN, "%s", name);
+}
+
+/* Tunnel packets come in there only, says the table; without it that is the queue thread's to say. */
+static void add_rules_link(const char *local, const char *ifname)
+{
+	unsigned n = rules_config.links++;
+
+	rules_config.link[n].addr = to_addr(local);
+	rules_config.link[n].ifindex = if_nametoindex(ifname);
+	snprintf(rules_config.link[n].iface, DSAA_RULES_NAME_LEN, "%s", ifname);
 }
 
 /* A further link when the peer is there already. */
@@ -137,6 +147,9 @@ static void read_arguments(char **arg)
 		} else if (strcmp(arg[0], "address") == 0) {
 			a = to_addr(arg[1]);
 			dsaa_addrset_add(&addresses, &a);
+		} else if (strcmp(arg[0], "link") == 0 && arg[2]) {
+			add_rules_link(arg[1], arg[2]);
+			arg++;
 		} else if (strcmp(arg[0], "peer") == 0 && arg[2] && arg[3] && arg[4]) {
 			add_peer(atoi(arg[1]), arg[2], arg[3], arg[4]);
 			arg += 3;
@@ -356,6 +369,23 @@ static void set_word(unsigned site, const char *name)
 	printf("error word\n");
 }
 
+/* What the table refused since the last clear; it does so only for the links that it knows. */
+static void add_refused(struct dsaa_nfq_counters *c, bool clear)
+{
+	static uint64_t strangers_before, malformed_before;
+	uint64_t strangers, malformed;
+
+	if (dsaa_rules_refused(&strangers, &malformed) < 0)
+		return;
+	if (clear) {
+		strangers_before = strangers;
+		malformed_before = malformed;
+		return;
+	}
+	c->reason[DSAA_R_RX_STRANGER] += strangers - strangers_before;
+	c->reason[DSAA_R_RX_MALFORMED] += malformed - malformed_before;
+}
+
 static void show_counters(struct dsaa_nfq *nfq)
 {
 	struct dsaa_fast_counters k = { 0 };
@@ -363,6 +393,7 @@ static void show_counters(struct dsaa_nfq *nfq)
 	unsigned i;
 
 	dsaa_nfq_counters(nfq, &c);
+	add_refused(&c, false);
 	if (fast)
 		dsaa_fast_counters(fast, &k);
 	printf("ok");
@@ -405,6 +436,7 @@ static void show_status(struct dsaa_nfq *nfq)
 static void clear_counters(struct dsaa_nfq *nfq)
 {
 	dsaa_nfq_counters_clear(nfq);
+	add_refused(NULL, true);
 	if (fast)
 		dsaa_fast_counters_clear(fast);
 	printf("ok\n");

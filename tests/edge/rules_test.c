@@ -108,6 +108,45 @@ static void test_applied(void)
 	       st.event_mask ? "yes" : "no");
 }
 
+/* Where the tunnel's packets are looked for: at the site-sync interfaces, or at all. */
+static void test_links(void)
+{
+	static struct dsaa_rules_config c;
+	struct dsaa_rules_status st;
+
+	c = smallest();
+	c.peer[c.peers++] = (struct dsaa_addr){ .family = 4, .bytes = { 172, 16, 0, 2 } };
+	c.links = 2;
+	c.link[0].addr = (struct dsaa_addr){ .family = 4, .bytes = { 172, 16, 0, 1 } };
+	c.link[1].addr = (struct dsaa_addr){ .family = 4, .bytes = { 172, 16, 1, 1 } };
+	strcpy(c.link[0].iface, "lo");
+	strcpy(c.link[1].iface, "lo");
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	/* Linux 5.10 */
+	if (st.ingress) {
+		CHECK(listed("hook ingress device \"lo\"") == 1);
+		CHECK(listed("hook prerouting priority raw") == 0);
+		CHECK(listed("hook prerouting") == 1);
+		CHECK(listed("hook input") == 1);
+		CHECK(listed("frag-off") == 1);
+	}
+	CHECK(listed("notrack") == 2);
+	CHECK(dsaa_rules_refill(&c, &st) == 0);
+	CHECK(listed("notrack") == 2);
+	/* no such device now: its packets are found all the same */
+	strcpy(c.link[1].iface, "gone");
+	CHECK(dsaa_rules_apply(&c, &st) == 0 && st.event_mask);
+	/* since Linux 6.16 the hook waits for it */
+	CHECK(st.ingress || listed("hook prerouting priority raw") == 1);
+	CHECK(st.ingress || listed("hook ingress") == 0);
+	CHECK(listed("notrack") == 2);
+	/* IPv6, whose fragments the operator's rules would see */
+	strcpy(c.link[1].iface, "lo");
+	c.link[1].addr.family = 6;
+	CHECK(dsaa_rules_apply(&c, &st) == 0 && !st.ingress);
+	CHECK(listed("hook prerouting priority raw") == 1 && listed("notrack") == 2);
+}
+
 /* What is out of range is refused with a sentence, and what was there stays. */
 static void test_refused(void)
 {
@@ -184,6 +223,7 @@ int main(void)
 		return 77;
 	}
 	test_applied();
+	test_links();
 	test_refused();
 	test_removed();
 	test_unprivileged();
