@@ -38,7 +38,7 @@
 
 enum {
 	UDP_LEN = 64,
-	UDP_PEERS_MAX = 8,
+	UDP_PEERS_MAX = 64,    /* streams in the life of a server, ended ones among them */
 	UDP_SEQ_MAX = 1 << 20, /* 17 minutes at 1 kHz */
 	HEAR_OUT_MS = 1500,
 	CONNECTIONS_MAX = 20000,
@@ -204,8 +204,10 @@ static struct peer *find_peer(struct peer *peers, unsigned *n, const struct sock
 	for (unsigned i = 0; i < *n; i++)
 		if (peers[i].to_len == len && !memcmp(&peers[i].to, a, len))
 			return &peers[i];
-	if (*n == UDP_PEERS_MAX)
-		return NULL;
+	if (*n == UDP_PEERS_MAX) {
+		errno = ENOBUFS;
+		die("more streams than this server has room for");
+	}
 	peers[*n].to = *a;
 	peers[*n].to_len = len;
 	return &peers[(*n)++];
@@ -229,9 +231,9 @@ static void read_all(int fd, struct peer *peers, unsigned *n, bool strangers)
 			continue; /* an ICMP error of an earlier packet */
 		if (got < 0)
 			return;
-		p = strangers ? find_peer(peers, n, &from, len) : &peers[0];
-		if (got != UDP_LEN || !p)
+		if (got != UDP_LEN)
 			continue;
+		p = strangers ? find_peer(peers, n, &from, len) : &peers[0];
 		memcpy(words, buf, sizeof(words));
 		hear(&p->h, ntohl(words[0]));
 		if (!words[1] || p->stopped)
