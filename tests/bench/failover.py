@@ -145,7 +145,7 @@ class Stream:
             found[one["stream"]] = one
         self.program.wait(10)
         if found["up"]["lost"] < 0 or found["up"]["firstLost"] == 1:
-            raise SystemExit("a stream changed its translated address: the server heard a part of it from another one")
+            raise SystemExit("a stream changed its translated address: the server heard a part of it from another one: %s" % found)
         return found
 
 
