@@ -690,15 +690,17 @@ static void forget_links(struct dsaa_fast *f, const struct dsaa_fast_config *c)
 static void serve_links(struct dsaa_fast *f, const struct dsaa_fast_config *c,
 			struct dsaa_fast_status *st)
 {
-	bool may = f->hooks.tcx && !dsaa_fast_net_ipsec();
 	unsigned i, j;
 
-	forget_links(f, may ? c : NULL);
-	for (i = 0; may && i < c->peers; i++)
+	if (!f->hooks.tcx)
+		st->not_straight = "the kernel has no tcx (Linux 6.6)";
+	else if (dsaa_fast_net_ipsec())
+		st->not_straight = "IPsec policies exist";
+	forget_links(f, st->not_straight ? NULL : c);
+	for (i = 0; !st->not_straight && i < c->peers; i++)
 		for (j = 0; j < c->peer[i].links; j++)
 			serve_link(f, c->peer[i].link[j].ifindex, st);
-	for (i = st->straight = 0; i < DSAA_SITE_SYNC_ADDRESSES_MAX; i++)
-		st->straight += f->link[i] != 0;
+	memcpy(st->straight, f->link, sizeof(st->straight));
 }
 
 /* ------------------------------------------------------------------ applying */

@@ -81,8 +81,9 @@ struct dsaa_fast_status {
 	bool pinned;	     /* the next start finds the maps */
 	bool attached;	     /* on the interfaces; not while no foreign connection is here */
 	unsigned vx_ifindex; /* 0: no device */
-	unsigned
-		straight; /* site-sync interfaces whose tunnel packets are taken before the stack */
+	/* site-sync interfaces whose tunnel packets are taken before the stack: ifindexes, or 0 */
+	unsigned straight[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	const char *not_straight;     /* why that is none of them; NULL: nothing forbids it */
 	unsigned repaired;	      /* what somebody had removed, and this apply put back */
 	bool port_in_use;	      /* why it does not run: somebody has the tunnel's port */
 	bool kernel[DSAA_IFACES_MAX]; /* by place: the fast path serves it */

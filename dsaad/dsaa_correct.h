@@ -34,6 +34,8 @@ bool dsaa_correct_fast_running(void);
 const char *dsaa_correct_fast_why(void);
 /* True when the fast path serves the interface. */
 bool dsaa_correct_fast_serves(const char *ifname);
+/* True when the fast path takes tunnel packets at the interface before the stack; else *WHY, or NULL. */
+bool dsaa_correct_fast_is_straight(ifindex_t ifindex, const char **why);
 
 void dsaa_correct_fast_word(uint8_t site, enum dsaa_site_word word);
 /* The word that the kernel has: after a start that of the last process. */

@@ -172,6 +172,15 @@ bool dsaa_correct_fast_serves(const char *ifname)
 	return false;
 }
 
+bool dsaa_correct_fast_is_straight(ifindex_t ifindex, const char **why)
+{
+	*why = status.not_straight;
+	for (unsigned i = 0; i < array_size(status.straight); i++)
+		if (running && status.straight[i] == (unsigned)ifindex)
+			return true;
+	return false;
+}
+
 void dsaa_correct_fast_word(uint8_t site, enum dsaa_site_word word)
 {
 	if (fast)

@@ -422,6 +422,32 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_STATE_XPATH "/site-sync-interface",
+			.cbs = {
+				.get_next = dsaa_nb_link_next,
+				.get_keys = dsaa_nb_link_keys,
+				.lookup_entry = dsaa_nb_link_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/site-sync-interface/name",
+			.cbs = {
+				.get_elem = dsaa_nb_link_name,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/site-sync-interface/tunnel-path",
+			.cbs = {
+				.get_elem = dsaa_nb_link_tunnel_path,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/site-sync-interface/why",
+			.cbs = {
+				.get_elem = dsaa_nb_link_why,
+			},
+		},
+		{
 			.xpath = DSAA_STATE_XPATH "/peer",
 			.cbs = {
 				.get_next = dsaa_nb_peer_next,

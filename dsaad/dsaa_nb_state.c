@@ -253,6 +253,80 @@ struct yang_data *dsaa_nb_interface_why(struct nb_cb_get_elem_args *args)
 	return yang_data_new_string(args->xpath, why);
 }
 
+/* ------------------------------------------------------------------ site-sync interfaces */
+
+static const char link_entries[DSAA_SITE_SYNC_ADDRESSES_MAX];
+
+/* False when it has gone since the list was begun; then it has no name. */
+static bool get_link(const void *entry, struct dsaa_correct_link *l)
+{
+	struct dsaa_correct_link all[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	unsigned i = (const char *)entry - link_entries, n = dsaa_correct_links(all);
+
+	memset(l, 0, sizeof(*l));
+	if (i < n)
+		*l = all[i];
+	return i < n;
+}
+
+const void *dsaa_nb_link_next(struct nb_cb_get_next_args *args)
+{
+	struct dsaa_correct_link all[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	unsigned i = args->list_entry ? (const char *)args->list_entry - link_entries + 1 : 0;
+
+	return i < dsaa_correct_links(all) ? &link_entries[i] : NULL;
+}
+
+int dsaa_nb_link_keys(struct nb_cb_get_keys_args *args)
+{
+	struct dsaa_correct_link l;
+
+	get_link(args->list_entry, &l);
+	args->keys->num = 1;
+	strlcpy(args->keys->key[0], l.name, sizeof(args->keys->key[0]));
+	return NB_OK;
+}
+
+const void *dsaa_nb_link_lookup(struct nb_cb_lookup_entry_args *args)
+{
+	struct dsaa_correct_link all[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	unsigned n = dsaa_correct_links(all);
+
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(all[i].name, args->keys->key[0]))
+			return &link_entries[i];
+	return NULL;
+}
+
+struct yang_data *dsaa_nb_link_name(struct nb_cb_get_elem_args *args)
+{
+	struct dsaa_correct_link l;
+
+	get_link(args->list_entry, &l);
+	return yang_data_new_string(args->xpath, l.name);
+}
+
+struct yang_data *dsaa_nb_link_tunnel_path(struct nb_cb_get_elem_args *args)
+{
+	struct dsaa_correct_link l;
+	const char *why;
+
+	if (!get_link(args->list_entry, &l))
+		return NULL;
+	return yang_data_new_string(args->xpath, dsaa_correct_link_path(&l, &why));
+}
+
+struct yang_data *dsaa_nb_link_why(struct nb_cb_get_elem_args *args)
+{
+	struct dsaa_correct_link l;
+	const char *why;
+
+	if (!get_link(args->list_entry, &l))
+		return NULL;
+	dsaa_correct_link_path(&l, &why);
+	return yang_data_new_string(args->xpath, why);
+}
+
 /* ------------------------------------------------------------------ peers */
 
 static uint8_t peer_number(const void *entry)

@@ -849,6 +849,37 @@ static void rates_text(struct vty *vty)
 	}
 }
 
+static struct json_object *tunnel_links_json(void)
+{
+	struct dsaa_correct_link l[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	struct json_object *links = json_object_new_object();
+	unsigned n = dsaa_correct_links(l);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct json_object *o = json_object_new_object();
+		const char *why;
+
+		json_object_string_add(o, "tunnelPath", dsaa_correct_link_path(&l[i], &why));
+		json_object_string_add(o, "why", why);
+		json_object_object_add(links, l[i].name, o);
+	}
+	return links;
+}
+
+static void tunnel_links_text(struct vty *vty)
+{
+	struct dsaa_correct_link l[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	unsigned n = dsaa_correct_links(l);
+
+	if (n)
+		vty_out(vty, "\n%-15s %-9s %s\n", "Site-sync", "Tunnel", "Why");
+	for (unsigned i = 0; i < n; i++) {
+		const char *why, *path = dsaa_correct_link_path(&l[i], &why);
+
+		vty_out(vty, "%-15s %-9s %s\n", l[i].name, path, why);
+	}
+}
+
 static void correction_json(struct vty *vty)
 {
 	struct json_object *o = answer_new(), *peers = json_object_new_object();
@@ -878,6 +909,7 @@ static void correction_json(struct vty *vty)
 	json_object_object_add(o, "peers", peers);
 	json_object_object_add(o, "reasons", reasons_json(reasons));
 	json_object_object_add(o, "interfaces", interfaces);
+	json_object_object_add(o, "links", tunnel_links_json());
 	json_object_object_add(o, "prefixes", correction_prefixes_json());
 	json_object_object_add(o, "hold", hold_json());
 	json_object_object_add(o, "warnings", warnings_json());
@@ -907,6 +939,7 @@ static void correction_text(struct vty *vty)
 		path = dsaa_correct_data_path(names[i], why, sizeof(why));
 		vty_out(vty, "%-15s %-9s %s\n", names[i], path, why);
 	}
+	tunnel_links_text(vty);
 	vty_out(vty, "\n%-22s %12s %15s %12s %15s\n", "Peer", "Sent packets", "bytes",
 		"Recv packets", "bytes");
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {

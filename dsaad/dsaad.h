@@ -353,6 +353,16 @@ void dsaa_correct_hold_view(uint64_t *waiting, uint64_t *no_room);
 /* The data path of an interface: "kernel", "nfqueue" or "off", and why. */
 const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen);
 
+/* The interfaces of our sync-addresses, each once; how many. dsaa_correct_link.c, main thread. */
+struct dsaa_correct_link {
+	char name[IFNAMSIZ];
+	ifindex_t ifindex;
+	bool ipv4, ipv6; /* families of the sync-addresses there */
+};
+unsigned dsaa_correct_links(struct dsaa_correct_link links[DSAA_SITE_SYNC_ADDRESSES_MAX]);
+/* What takes tunnel packets there: "link", "device", "socket" or "off", and why (constant text). */
+const char *dsaa_correct_link_path(const struct dsaa_correct_link *l, const char **why);
+
 /* ------------------------------------------------------------------ northbound, CLI, show */
 
 extern const struct frr_yang_module_info frr_dsaad_info;

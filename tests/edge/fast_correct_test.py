@@ -422,8 +422,48 @@ def run_all(program, bpffs):
     test_removed("r1")
     test_removed("r2")
     test_swept(program, os.path.join(os.path.dirname(program), "../../dsaad/dsaad"), bpffs)
+    test_clsact(program, bpffs)
     run_mixed(program, 1, bpffs)
     run_mixed(program, 2, bpffs)
+
+
+def test_clsact(program, bpffs):
+    """Where the kernel has no tcx: filters of cls_bpf, before and behind those of others, which stay."""
+    at("r2", "tc qdisc add dev eth1 clsact", may_fail=True)
+    at("r2", "tc filter add dev eth1 ingress protocol all pref 100 u32 match u32 0 0 action mirred egress mirror dev lo continue")
+    at("r2", "tc filter add dev eth1 ingress protocol all pref 60000 u32 match u32 0 0 action mirred egress mirror dev lo")
+    filters = lambda: at("r2", "tc filter show dev eth1 ingress")
+    theirs = lambda: [p in filters() for p in ("pref 100 ", "pref 60000 ")]
+    more = ["kernel", "old", "fast", bpffs]
+    one, two = Site(1, program, more=more), Site(2, program, more=more)
+    check(two.say("fast") == "ok pinned=1 repaired=0 kernel=11 why=", "no tcx: " + two.say("fast"))
+    check("dsaa_to_owner" in filters() and "dsaa_from_peer" in at("r2", "tc filter show dev dsaa-vx ingress"), "no tcx: no filters")
+    check(not any(tcx_programs("r2", d) or links_served("r2") for d in ("eth0", "eth1")), "no tcx: a program hangs there by it")
+    base.test_corrected(one, two, True, 35000)
+    base.test_corrected(one, two, False, 36000)
+    two.clear()
+    check(base.udp_echo(FAMILIES[4], 36900, 100, True) is True, "no tcx: UDP")
+    check(two.counter("kernel-foreign", 1) >= 1, "no tcx: the program behind another's filter: %s" % two.counters())
+    check(theirs() == [True, True], "others' filters: " + filters())
+    at("r2", "tc filter del dev eth1 ingress pref 3785")
+    check("repaired=1" in two.say("fast") and "dsaa_to_owner" in filters(), "no tcx: not repaired")
+    two.say("gate 0")
+    check("dsaa_to_owner" not in filters() and theirs() == [True, True], "no foreign flow: " + filters())
+    two.say("gate 1")
+    check("dsaa_to_owner" in filters(), "a foreign flow: " + filters())
+    # the same router with a new kernel: its process finds the filter, and leaves one program
+    two.kill()
+    check(base.udp_echo(FAMILIES[4], 37000, 100, True) is True, "no tcx: UDP without a process")
+    two = Site(2, program, more=["fast", bpffs])
+    two.say("fast")
+    check(bpf_programs("r2") == 1 and theirs() == [True, True], "a filter and a program: " + filters())
+    check(base.udp_echo(FAMILIES[4], 37001, 100, True) is True, "after the upgrade")
+    check(one.quit() == "ok" and two.quit() == "ok", "no tcx: quit")
+    check(theirs() == [True, True] and "dsaa" not in filters(), "others' filters at the end: " + filters())
+    for node in ("r1", "r2"):
+        at(node, "tc qdisc del dev eth1 clsact", node == "r1")
+        test_removed(node)
+        check("clsact" not in at(node, "tc qdisc show"), "%s: a qdisc is left" % node)
 
 
 def available(program, bpffs):

@@ -19,18 +19,26 @@
  *							those of the fast path alone
  *	clear, status, quit
  *
+ * With "kernel old" before "fast" it sees a kernel without tcx (before Linux 6.6).
+ *
  * With "fast BPFFS" among the arguments the kernel's fast path works, too; when
  * the process is killed, it stays.
  *
  * The main thread obeys, a second one runs the queue.
  */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
@@ -64,6 +72,30 @@ static void usage(void)
 		"nfq_mini site N mask HEX tunfd N fast BPFFS iface NAME address A pool PREFIX "
 		"peer N LOCAL REMOTE IFNAME link LOCAL IFNAME ...\n");
 	exit(2);
+}
+
+/* ------------------------------------------------------------------ an old kernel */
+
+/* bpf() refuses what only tcx wants of it here, as it does where tcx is not known. */
+static void forget_tcx(void)
+{
+#define LOAD(field)  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define IF(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, n, 0)
+	struct sock_filter code[] = {
+		LOAD(nr),
+		IF(__NR_bpf, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		LOAD(args[0]),
+		IF(BPF_PROG_ATTACH, 3),
+		IF(BPF_PROG_DETACH, 2),
+		IF(BPF_PROG_QUERY, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &filter))
+		perror("seccomp");
 }
 
 /* ------------------------------------------------------------------ arguments */
@@ -138,6 +170,8 @@ static void read_arguments(char **arg)
 			rules_config.mark_mask = strtoul(arg[1], NULL, 16);
 		} else if (strcmp(arg[0], "tunfd") == 0) {
 			nfq_config.tun_device_fd = atoi(arg[1]);
+		} else if (strcmp(arg[0], "kernel") == 0) {
+			forget_tcx();
 		} else if (strcmp(arg[0], "fast") == 0) {
 			bpffs = arg[1];
 		} else if (strcmp(arg[0], "iface") == 0) {

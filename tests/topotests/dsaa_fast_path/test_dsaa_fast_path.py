@@ -54,6 +54,30 @@ def test_tcp_and_udp_in_the_kernel(net, family):
     assert kernel >= 0.8 * all_sent > 50, (kernel, all_sent)
 
 
+def links(net, site):
+    """{interface: {tunnelPath, why}} of a site."""
+    return net.show(site, "show dsaa correction")["links"]
+
+
+def test_site_sync_interfaces_are_told(net):
+    """Which way corrected packets come in: by the program at the link, and with an IPsec policy by the tunnel's device."""
+    link = links(net, 1)["sync"]
+    if link["tunnelPath"] == "device" and "no tcx" in link["why"]:
+        pytest.skip(link["why"])
+    assert link["tunnelPath"] == "link", link
+    text = net.router(1).vtysh_cmd("show dsaa correction")
+    assert "Site-sync" in text and link["why"] in text, text
+    policy = "src 172.31.0.1 dst 172.31.0.2 dir in"
+    if "rror" in net.router(1).run("ip xfrm policy add %s tmpl proto esp mode tunnel level use 2>&1" % policy):
+        return
+    try:
+        wait_for(lambda: links(net, 1)["sync"] == {"tunnelPath": "device", "why": "IPsec policies exist"}, "the device to take all", 10)
+        assert net.udp(NATTED[4], SERVER[4], count=20, pause=0.02)["answered"] == 20
+    finally:
+        net.run(1, "ip xfrm policy flush")
+    wait_for(lambda: links(net, 1)["sync"]["tunnelPath"] == "link", "the program to be back", 10)
+
+
 def test_the_rest_by_the_queue(net):
     before, sent = kernel_sent(net), net.correction(2)[0]
     assert net.ping(PLAIN[4], SERVER[4]) == 10
@@ -86,6 +110,7 @@ def test_modes_under_traffic(net):
     for mode in ("nfqueue", "kernel", "nfqueue", "auto"):
         net.mode(mode)
         assert {i["dataPath"] for i in net.paths_used(2).values()} == {"nfqueue" if mode == "nfqueue" else "kernel"}
+        assert (links(net, 2)["sync"]["tunnelPath"] == "socket") == (mode == "nfqueue")
         assert h.say() < 3
     found = twosites.told(p)
     # 8 changes, on two sites
