@@ -414,6 +414,7 @@ def run_all(program, bpffs):
     test_to_router(two)
     test_words(two)
     test_filter(two)
+    test_mtu(one, two)
     test_beside_others(two)
     two = test_survives(program, two, bpffs)
     check(one.quit() == "ok", "quit of r1")
@@ -425,6 +426,33 @@ def run_all(program, bpffs):
     test_clsact(program, bpffs)
     run_mixed(program, 1, bpffs)
     run_mixed(program, 2, bpffs)
+
+
+def test_mtu(one, two):
+    """Path MTU discovery through site-sync links of MTU 1500 and 9000, with a narrow way behind the owner: the owner's error reaches the
+    server, and what it sends then arrives.
+    """
+    way = lambda width: [at("r1", "ip route replace %s via %s mtu lock %d" % (f["C"], f["c1"][0], width)) for f in FAMILIES.values()]
+    port = 38000
+    for mtu in (1500, 9000):
+        for node in ("r1", "r2"):
+            at(node, "ip link set sync mtu %d" % mtu)
+        for width in (1500, 1300):
+            way(width)
+            for version, f in FAMILIES.items():
+                what = "site-sync link of %d, way of %d, IPv%d" % (mtu, width, version)
+                two.clear()
+                port += 2
+                check(base.tcp_transfer(f, port, 500000, True) is True, "TCP: " + what)
+                check(base.udp_echo(f, port + 1, 1200, True) is True, "UDP: " + what)
+                check(two.counter("kernel-foreign", 5) >= 5, "not by the fast path: %s %s" % (what, two.counters()))
+                if width < 1500:
+                    route = at("srv", "ip route get %s" % f["P"])
+                    check("mtu 1300" in route, "no path MTU at the server: %s: %s" % (what, route))
+                at("srv", "ip -%d route flush cache" % version)
+    for node in ("r1", "r2"):
+        at(node, "ip link set sync mtu 1500")
+    way(1500)
 
 
 def test_clsact(program, bpffs):
