@@ -266,8 +266,9 @@ static __always_inline __u32 check_tunnel(struct __sk_buff *skb, const struct ds
 }
 
 /*
- * Rules P1 to P4. What cannot be looked up here is delivered: behind the original interface the
- * nft table lets through only what belongs to a connection of ours.
+ * Rules P1 to P3. What cannot be looked up here, and P4, is delivered: behind the original interface
+ * the nft table lets through only what belongs to a connection of ours, or begins one that a
+ * connection of ours expects (the data connection of FTP), which only conntrack knows.
  */
 static __always_inline __u32 judge_from_peer(struct __sk_buff *skb,
 					     const struct dsaa_fast_control *c, bool second_chance)
@@ -278,7 +279,7 @@ static __always_inline __u32 judge_from_peer(struct __sk_buff *skb,
 	if (!read_packet(skb, &p))
 		return DSAA_R_RX_DELIVERED;
 	if (!find_mark(skb, &p, &mark))
-		return second_chance ? DSAA_R_RX_NOT_OURS : DSAA_R_RX_OPENS; /* P3, P4 */
+		return second_chance ? DSAA_R_RX_NOT_OURS : DSAA_R_RX_DELIVERED; /* P3, P4 */
 	owner = owner_of(mark, c);
 	if (!owner || word_of(owner) == DSAA_WORD_ADOPTED)
 		return DSAA_R_RX_DELIVERED; /* P1 */

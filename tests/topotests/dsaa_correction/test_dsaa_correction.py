@@ -273,6 +273,68 @@ def test_the_router_itself(net, family):
     assert [net.correction(s)[0] for s in SITES] == before
 
 
+# ------------------------------------------------------------ FTP
+
+HELPER = """
+table inet ftp {
+	ct helper ftp { type "ftp" protocol tcp; }
+	chain prerouting {
+		type filter hook prerouting priority 0;
+		tcp dport 21 ct helper set "ftp"
+	}
+}
+"""
+
+
+def program(net, name, *words):
+    command = ["/usr/bin/python3", os.path.join(HERE, "ftp.py"), *[str(w) for w in words]]
+    p = net.router(name).popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    net.programs.append(p)
+    return p
+
+
+@pytest.fixture
+def ftp(net):
+    """Both sites read FTP, and let in only what it expects; the server serves."""
+    for s in SITES:
+        if "rror" in net.router(s).run("nft -f - <<< '%s' 2>&1" % HELPER):
+            pytest.skip("this kernel has no FTP helper")
+        net.run(s, "nft insert rule inet firewall forward iifname out oifname in tcp dport 5003-65535 ct state new drop comment only-expected")
+    served = program(net, "server", "serve", *[SERVER[f] for f in FAMILIES])
+    assert twosites.told(served) == {"ready": True}
+    yield
+    served.kill()
+    net.prefer(forward=1, back=2)
+    for s in SITES:
+        net.run(s, "nft delete table inet ftp; nft -a list chain inet firewall forward | sed -n 's/.*only-expected.*handle //p' | "
+                   "while read h; do nft delete rule inet firewall forward handle $h; done")
+
+
+@pytest.mark.parametrize("how", ["active", "passive"])
+def test_ftp_data_at_the_other_site(net, ftp, how):
+    """The data connection begins at site 2, which knows from site 1 that it is expected: it belongs to the control connection's
+    owner, who translates it.
+    """
+    length = 2 * MEGABYTE
+    clients = [program(net, "client", "get", NATTED[f], SERVER[f], how, length) for f in FAMILIES]
+    ports = [str(twosites.told(c, "ready")["ready"]) for c in clients]
+    if how == "passive":
+        net.prefer(forward=2, back=1)
+    for f, client, port in zip(FAMILIES, clients, ports):
+        wait_for(lambda: port in [e["sport"] for e in net.entries(2, NATTED[f], "tcp", 21)], "the control connection at site 2", 5)
+        before, expected = sent(net), reason(net, 1, "delivered")
+        client.stdin.write("\n")
+        client.stdin.flush()
+        assert twosites.told(client) == {"bytes": length}, (how, f)
+        wait_for(lambda: sent(net) - before >= length // 65536, "the packets to be counted", 5)
+        assert reason(net, 1, "delivered") > expected
+        begun_by = NATTED[f] if how == "passive" else SERVER[f]
+        # of this test: those before it had other ports
+        data = [[e for e in net.entries(s, begun_by, "tcp") if e["dport"] not in ("21", "5001", "5002")] for s in SITES]
+        assert data[0] and {e["owner"] for e in data[0]} == {0}, data
+        assert {e["owner"] for e in data[1]} <= {1}, data
+
+
 # ------------------------------------------------------------ unknown connections
 
 
