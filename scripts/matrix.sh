@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Runs check and demo inside the root of another Debian, on a fresh clone of the last commit. The root is made once, by debootstrap, and
-# kept; the SDK in it is kept as well, everything else is built anew.
+# kept; the SDK in it, and the root of the package test, are kept as well, everything else is built anew.
 #
 # Debian sid is best effort: what it holds today may not build tomorrow, and an index past its validity date is taken all the same.
 #
-# usage: matrix.sh 12|13|sid [check|demo]...
+# usage: matrix.sh 12|13|sid [check|demo|package]...
 
 set -eu
 . "$(dirname "$(readlink -f "$0")")/common.sh"
@@ -29,13 +29,15 @@ make_root() {
 }
 
 clone() {
-	local here=$root/srv/dsaad
-	rm -rf "$here.sdk"
-	[ ! -e "$here/build/sdk" ] || mv "$here/build/sdk" "$here.sdk"
+	local here=$root/srv/$folder kept
+	rm -rf "$here.kept"
+	mkdir -p "$here.kept"
+	for kept in sdk package-root package-root.list; do
+		[ ! -e "$here/build/$kept" ] || mv "$here/build/$kept" "$here.kept/"
+	done
 	rm -rf "$here"
 	git clone -q --no-hardlinks "$TOP" "$here"
-	mkdir "$here/build"
-	[ ! -e "$here.sdk" ] || mv "$here.sdk" "$here/build/sdk"
+	mv "$here.kept" "$here/build"
 }
 
 case ${1:-} in
@@ -45,6 +47,8 @@ sid) suite=sid root=${DSAA_ROOTSID:-/var/tmp/dsaa-rootsid} ;;
 *) die "which Debian? usage: ./quickstart matrix 12|13|sid" ;;
 esac
 shift
+# Two matrices at once in one root want clones of two names.
+folder=${DSAA_ROOT_CLONE:-dsaad}
 need_root "the matrix"
 command -v debootstrap >/dev/null || "$TOP/scripts/packages.sh"
 mkdir -p "$LOGS"
@@ -52,11 +56,14 @@ mkdir -p "$LOGS"
 step clone clone
 
 echo "== Debian $suite: setup"
-DSAA_IN_ROOT_NET=host "$TOP/scripts/in-root.sh" "$root" /srv/dsaad/quickstart setup
+DSAA_IN_ROOT_NET=host "$TOP/scripts/in-root.sh" "$root" "/srv/$folder/quickstart" setup
 [ "$suite" != sid ] || echo "== Debian sid is best effort: what fails below may be sid's own"
 rc=0
 for command in ${*:-check demo}; do
 	echo "== Debian $suite: $command"
-	"$TOP/scripts/in-root.sh" "$root" /srv/dsaad/quickstart "$command" || rc=1
+	# The package test makes a root of stock FRR with debootstrap; its daemons run in a network of their own all the same.
+	net=
+	[ "$command" != package ] || net=host
+	DSAA_IN_ROOT_NET=$net "$TOP/scripts/in-root.sh" "$root" "/srv/$folder/quickstart" "$command" || rc=1
 done
 exit $rc

@@ -54,6 +54,8 @@ start() {
 	/usr/lib/frr/frrinit.sh start </dev/null >/root/start.log 2>&1
 }
 stop() { /usr/lib/frr/frrinit.sh stop </dev/null >/dev/null 2>&1; }
+# FRR's reload starts watchfrr anew, which in FRR 10 keeps its output open for ever: so not into a pipe.
+reload() { /usr/lib/frr/frrinit.sh reload </dev/null >/root/reload.log 2>&1 || { cat /root/reload.log; return 1; }; }
 no_daemons() { ! pgrep -x 'dsaad|zebra|watchfrr'; }
 dsaad_pid() { cat /run/frr/dsaad.pid; }
 other_pid() { [ -s /run/frr/dsaad.pid ] && [ "$(dsaad_pid)" != "$1" ] && kill -0 "$(dsaad_pid)"; }
@@ -76,6 +78,40 @@ block() {
 	END
 }
 
+# A block with correction: the rules, the tunnel, the address and the fast path are then in the kernel.
+live_block() {
+	block 9 | sed -e 's/^ site 1$/&\n  uips edge 192.0.2.1\/24/' -e 's/^ site 2$/&\n  uips edge 192.0.2.2\/24/' \
+		-e 's/^ sync insecure/ correction mode auto\n&/'
+}
+
+# What dsaad puts into the kernel, each by itself. The tunnel device ends with the process, all else outlives a killed one.
+has_table() { nft list tables | grep -q 'inet dsaa$'; }
+has_tunnel() { ip link show dsaa0 >/dev/null 2>&1; }
+has_filter() { /root/filters.py edge; }
+has_address() { ip -o addr show dev edge | grep -q 192.0.2.1/; }
+pins() { find /sys/fs/bpf/dsaa -type f -printf '%i %p\n' 2>/dev/null | sort; }
+has_pins() { [ -n "$(pins)" ]; }
+stays_there() {
+	local rc=0 what
+	for what in has_table has_filter has_address has_pins; do
+		$what || { echo "missing: $what"; rc=1; }
+	done
+	[ $rc -eq 0 ] || vtysh -c 'show dsaa correction'
+	return $rc
+}
+all_there() { stays_there && has_tunnel; }
+nothing_left() {
+	local rc=0 what
+	for what in has_table has_tunnel has_filter has_address has_pins; do
+		! $what || { echo "left: $what"; rc=1; }
+	done
+	[ -z "$(tc qdisc show dev edge clsact)" ] || { echo "left: the clsact qdisc"; rc=1; }
+	return $rc
+}
+
+runs_installed() { [ "$(readlink "/proc/$(dsaad_pid)/exe")" = /usr/lib/frr/dsaad ]; }
+zebra_runs() { pgrep -x zebra; }
+
 snapshot >/root/before
 ok "stock FRR is as its packages say" stock_verifies
 
@@ -92,13 +128,15 @@ ip link add sync type veth peer name sync-peer && ip addr add 172.31.0.1/24 dev 
 cp -a /etc/frr/daemons /etc/frr/frr.conf /root/
 echo '[ ! -r /etc/frr/daemons.dsaad ] || . /etc/frr/daemons.dsaad' >>/etc/frr/daemons
 block 7 >/etc/frr/frr.conf
+ok "frr.service starts, stops and reloads by frrinit.sh" sh -c \
+	'[ $(grep -Ec "^Exec(Start|Stop|Reload)=/usr/lib/frr/frrinit.sh (start|stop|reload)" /lib/systemd/system/frr.service) = 3 ]'
 ok "frrinit.sh starts it" start
 ok "show dsaa answers" soon answers "show dsaa json" '"clusterId":7'
 ok "it knows its site" soon answers "show dsaa json" '"localSite":1'
 ok "watchfrr supervises it" soon answers "show watchfrr" "dsaad"
 ok "it runs as frr" sh -c '[ "$(ps -o user= -p "$(cat /run/frr/dsaad.pid)")" = frr ]'
 block 8 >/etc/frr/frr.conf
-ok "frrinit.sh reload changes the block" /usr/lib/frr/frrinit.sh reload
+ok "frrinit.sh reload changes the block" reload
 ok "the change is there" soon answers "show dsaa json" '"clusterId":8'
 old=$(dsaad_pid)
 kill -9 "$old"
@@ -118,7 +156,44 @@ ok "answers after the upgrade" soon answers "show dsaa json" '"clusterId":8'
 ok "stops after the upgrade" stop
 soon no_daemons
 
+ip link add edge type veth peer name edge-peer && ip link set edge up && ip link set edge-peer up
+live_block >/etc/frr/frr.conf
+ok "starts with correction on" start
+ok "rules, tunnel, address, filter and pins are in the kernel" soon all_there
+sed -i 's/+next/+later/' /root/next/DEBIAN/control
+dpkg-deb -b /root/next /root/later.deb >/dev/null
+old=$(dsaad_pid)
+pins >/root/pins
+touch /root/watching
+/root/filters.py edge /root/watching >/root/watched & # the filter may not be away for a moment
+watcher=$!
+ok "upgrades while it corrects" dpkg -i /root/later.deb
+ok "the new dsaad is started" soon other_pid "$old"
+ok "from the new file" runs_installed
+ok "with its configuration" soon answers "show dsaa json" '"clusterId":9'
+ok "and its data path" soon all_there
+rm /root/watching
+wait $watcher
+watched=$?
+ok "the same maps are pinned as before" sh -c 'find /sys/fs/bpf/dsaa -type f -printf "%i %p\n" | sort | diff /root/pins -'
+ok "the filter was there all the time" sh -c "cat /root/watched; exit $watched"
+
+ok "removes while it corrects" dpkg -r frr-dsaa
+ok "nothing of it is left in the kernel" nothing_left
+ok "no dsaad runs" sh -c '! pgrep -x dsaad'
+ok "zebra goes on" zebra_runs
+stop
+soon no_daemons
+
+ok "installs again" dpkg -i $DEB
+ok "starts again" start
+ok "all is in the kernel again" soon all_there
+kill -9 $(pidof watchfrr) $(dsaad_pid)
+ok "a killed dsaad leaves all but the tunnel" stays_there
+stop
+
 ok "removes" dpkg -r frr-dsaa
+ok "what the killed dsaad left is gone" nothing_left
 ok "vtysh is stock again" not diverted /usr/bin/vtysh
 cp -a /root/frr.conf /etc/frr/frr.conf
 ok "stock FRR starts with the line still in /etc/frr/daemons" start

@@ -4,7 +4,7 @@
 # Installs, upgrades, removes and purges the packages of build/package in a copy of a root that holds stock FRR and nothing of ours; what
 # is looked at is in in-root.sh. The root without our package (build/package-root) is made once, by debootstrap, and kept.
 #
-# usage: run.sh      after ./quickstart package; as root
+# usage: run.sh      as root; the second half of ./quickstart package
 
 set -eu
 . "$(dirname "$(readlink -f "$0")")/../../scripts/common.sh"
@@ -16,7 +16,7 @@ base=$BUILD/package-root
 # What the package needs, without what it says of versions; frr-pythontools is recommended only.
 dependencies() {
 	dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -e 's/([^)]*)//; s/|.*//; s/:any//; s/ //g'
-	echo frr-pythontools iproute2 procps
+	echo frr-pythontools iproute2 nftables procps
 }
 
 make_base() {
@@ -31,13 +31,18 @@ make_base() {
 	chmod 755 "$base.new/usr/sbin/policy-rc.d"
 	DSAA_IN_ROOT_NET=host "$TOP/scripts/in-root.sh" "$base.new" sh -c \
 		"apt-get update -q && apt-get install -y -q --no-install-recommends $(dependencies | tr '\n' ' ')"
+	dependencies >"$base.new.list"
 	mv "$base.new" "$base"
+	mv "$base.new.list" "$base.list"
 }
 
+# A root that was made for other dependencies is made anew.
+dependencies | cmp -s - "$base.list" || rm -rf "$base"
 [ -e "$base" ] || make_base
 root=$(mktemp -d "$BUILD/package-test.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 cp -a "$base/." "$root/"
 cp "$deb" "$root/root/frr-dsaa.deb"
 cp "$TOP/tests/package/in-root.sh" "$root/root/test.sh"
+cp "$TOP/tests/package/filters.py" "$root/root/"
 "$TOP/scripts/in-root.sh" "$root" bash /root/test.sh
