@@ -298,6 +298,10 @@ class TwoSites:
     def show(self, site, command="show dsaa"):
         return show(self.router(site), command) or {}
 
+    def rehearse(self, site):
+        """dsaa failover rehearse: {site: {...}}."""
+        return json.loads(self.router(site).run("vtysh -c 'dsaa failover rehearse json'"))["sites"]
+
     def complete(self, site):
         return self.show(site).get("stateComplete") is True
 
@@ -439,12 +443,31 @@ class TwoSites:
             self.restart(site, daemon, load=False)
         self.load(site)
 
-    def cut_sync(self, on=True):
-        for s in SITES:
+    def cut_sync(self, on=True, towards=SITES):
+        """The site-sync link drops everything, or only what goes towards some sites."""
+        for s in towards:
             if on:
                 self._drop(s, ["sync"])
             else:
                 self.run(s, "nft delete table netdev cut")
+
+    def cut_cable(self, site, side, on=True):
+        """The wire between a site and outside ("out") or inside ("in") drops everything; carrier stays."""
+        far = ("outside", "out%d" % site) if side == "out" else ("inside", "in%d" % site)
+        for name, interface in (far, (site, side)):
+            if on:
+                self._drop(name, [interface])
+            else:
+                self.run(name, "nft delete table netdev cut")
+
+    def causes(self, site, since):
+        """The changes that a site tells of since a time of its own clock: [(what, from, to, reason)]."""
+        events = self.show(site, "show dsaa events")["events"]
+        return [(e["what"], e["from"], e["to"], e["reason"]) for e in events if e["time"] >= since]
+
+    def now(self, site):
+        """The clock of show dsaa events."""
+        return self.run(site, "date +%Y-%m-%dT%H:%M:%S").strip()
 
     def kill(self, site, daemon):
         kill(self.router(site), daemon)

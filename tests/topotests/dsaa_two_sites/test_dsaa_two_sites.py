@@ -170,6 +170,19 @@ def test_deletes(net, held):
     wait_for(lambda: not copies(), "the entry to go at site 2", 5)
 
 
+def test_audit_restores_what_was_deleted(net, held):
+    port = str(held[PLAIN[4]].port)
+
+    def copies():
+        return [e for e in net.entries(2, PLAIN[4], "tcp") if e["sport"] == port]
+
+    wait_for(copies, "a replica", 5)
+    net.run(2, "conntrack -D -p tcp -s %s --sport %s" % (PLAIN[4], port))
+    net.router(1).vtysh_cmd("dsaa audit")
+    wait_for(copies, "the replica again", 10)
+    held[PLAIN[4]].say()
+
+
 def test_routers_own_connections_stay_at_home(net, held):
     """BGP, BFD, the session and the tunnel, and one that site 1 opens to the server: nothing of them at site 2."""
     text = net.router("server").run("ss -Hltn")
