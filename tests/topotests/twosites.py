@@ -472,8 +472,8 @@ class TwoSites:
     def kill(self, site, daemon):
         kill(self.router(site), daemon)
 
-    def restart(self, site, daemon, load=True):
-        start_daemon(self.router(site), daemon, load)
+    def restart(self, site, daemon, load=True, environment=""):
+        start_daemon(self.router(site), daemon, load, environment)
 
     def load(self, site):
         self.run(site, "vtysh -b -n")
@@ -573,14 +573,15 @@ def kill(router, daemon):
     run(router, "p=$(cat /var/run/frr/%s.pid); kill -9 $p; while [ -d /proc/$p ] && ! grep -q '^State:.Z' /proc/$p/status; do sleep 0.02; done" % daemon)
 
 
-def start_daemon(router, daemon, load=True):
-    """Starts a daemon the way watchfrr does: options, then its part of frr.conf."""
+def start_daemon(router, daemon, load=True, environment=""):
+    """Starts a daemon the way watchfrr does: options, then its part of frr.conf. ENVIRONMENT: "NAME=value ..." of its own."""
     options = "-s 90000000" if daemon == "zebra" else ""
     # As the framework starts it, but with log and error files of its own.
     log = "%s/%s/%s.again" % (router.logdir, router.name, daemon)
     run(
         router,
-        "/usr/lib/frr/%s -d %s --command-log-always --log file:%s.log --log-level debug >%s.out 2>%s.err </dev/null" % (daemon, options, log, log, log),
+        "%s /usr/lib/frr/%s -d %s --command-log-always --log file:%s.log --log-level debug >%s.out 2>%s.err </dev/null"
+        % (environment, daemon, options, log, log, log),
     )
     if load:
         wait_for(lambda: "is not running" not in router.run("vtysh -d %s -c 'show version' 2>&1" % daemon), "%s to answer" % daemon, 10)
