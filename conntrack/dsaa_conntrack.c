@@ -69,6 +69,11 @@ static void ignore_echoes(struct mnl_socket *events, uint32_t command_portid)
 			 sizeof(filter));
 }
 
+void dsaa_ct_set_local(struct dsaa_ct *ct, unsigned site)
+{
+	ct->local = site;
+}
+
 struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t errlen)
 {
 	struct dsaa_ct *ct = calloc(1, sizeof(*ct));
@@ -241,8 +246,9 @@ static bool lacks_state(const struct dsaa_flow *f)
  */
 static bool is_incomplete(const struct dsaa_ct *ct, const struct dsaa_ct_told *ev)
 {
-	return ev->kind != DSAA_CT_EVENT_DESTROY && !ev->gone &&
-	       !dsaa_mark_owner(ev->flow.mark, ct->mark_mask) &&
+	unsigned owner = dsaa_mark_owner(ev->flow.mark, ct->mark_mask);
+
+	return ev->kind != DSAA_CT_EVENT_DESTROY && !ev->gone && (!owner || owner == ct->local) &&
 	       (lacks_state(&ev->flow) || (ct->timestamps && !ev->flow.start_ns));
 }
 
@@ -557,7 +563,7 @@ void dsaa_ct_sysctl_setup(struct dsaa_ct *ct, char *warning, size_t len)
 		snprintf(warning, len,
 			 "nf_conntrack_events could not be set to 1: "
 			 "changes of some connections are not seen");
-	/* the age of a connection decides conflicts (ownership step 5) */
+	/* the age of a connection decides conflicts (ownership step 6) */
 	else if (!ct->timestamps)
 		snprintf(warning, len,
 			 "nf_conntrack_timestamp could not be set to 1: "

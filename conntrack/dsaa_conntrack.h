@@ -47,6 +47,8 @@ struct dsaa_ct_counters {
  * what dsaa_ct_sysctl_setup() set.
  */
 struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t errlen);
+/* Our own site's number: in a mark it means ours, as 0 does. */
+void dsaa_ct_set_local(struct dsaa_ct *ct, unsigned site);
 void dsaa_ct_close(struct dsaa_ct *ct);
 
 /* The descriptor that is readable when events wait. */

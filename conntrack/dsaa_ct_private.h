@@ -48,6 +48,7 @@ struct dsaa_ct_told {
 
 struct dsaa_ct {
 	uint32_t mark_mask;
+	unsigned local; /* our own site's number, 0: not known */
 	struct mnl_socket *events, *commands, *dumps, *expects;
 	uint32_t command_portid; /* what our own changes carry in their events */
 	uint32_t seq;

@@ -7,12 +7,20 @@
  *	bulk   tell peers all that is ours; all that wait share one dump
  *	drain  count what is still ours while it is handed over (dsaa_drain.c)
  *	sweep  delete replicas that a finished bulk did not name
+ *	settle what was adopted on demand becomes ours like all else, when every
+ *	       peer has been told so: until then our own number in the mark says it
  *	audit  tell, compare and answer (dsaa_audit.c), when nothing else waits
+ *
+ * What is ours has 0 in its mark, or our own number: that are two dumps of the
+ * kernel, one after the other, while there may be any of the second kind.
  *
  * A dump is read only as fast as what it feeds takes it. Deletions and
  * re-markings go to the kernel in batches, each while the dump pauses.
  */
 #include "core/dsaa_engine_private.h"
+
+/* Where there are no audits: half of the time that peers are up before what was adopted settles. */
+#define SETTLE_MS 5000
 
 #include <string.h>
 
@@ -31,7 +39,10 @@ static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id
 	e->dump_op_count = 0;
 	e->dump_finished = false;
 	e->dump_log_seq = dsaa_log_last(&e->log);
-	dsaa_act(e, DSAA_ACT_DUMP, dumps_ours(purpose) ? 0 : site);
+	e->dump_second = !e->on_demand;
+	if (dumps_ours(purpose))
+		site = e->on_demand ? e->cfg.local : 0;
+	dsaa_act(e, DSAA_ACT_DUMP, site);
 }
 
 static bool schedule_bulk(struct dsaa_engine *e)
@@ -57,6 +68,21 @@ static bool schedule_bulk(struct dsaa_engine *e)
 		return false;
 	start(e, DSAA_FOR_BULK, 0);
 	dsaa_send_bulk_begin(e);
+	return true;
+}
+
+/*
+ * True when nobody is left whom step 5 would have to convince. One that seems dead may have been
+ * cut off only; and who is up may lack what two audits would have told it.
+ */
+static bool all_are_told(const struct dsaa_engine *e)
+{
+	int64_t settled_us = (int64_t)(e->cfg.audit_interval_ms ?: SETTLE_MS) * 1000 * 2;
+
+	DSAA_FOREACH_PEER_CONST (e, p) {
+		if (p->state != DSAA_PEER_UP || dsaa_mono_diff_us(e->now, p->since) < settled_us)
+			return false;
+	}
 	return true;
 }
 
@@ -95,6 +121,11 @@ void dsaa_dump_schedule(struct dsaa_engine *e)
 	if (dsaa_drain_due(e)) {
 		start(e, DSAA_FOR_DRAIN, 0);
 		dsaa_drain_begin(e);
+		return;
+	}
+	if (e->on_demand && all_are_told(e)) {
+		e->on_demand = false;
+		start(e, DSAA_FOR_ADOPT, e->cfg.local);
 		return;
 	}
 	schedule_audit(e);
@@ -257,8 +288,14 @@ void dsaa_dump_done(struct dsaa_engine *e, bool ok)
 				p->bulk_tx = DSAA_BULK_PENDING;
 			p->audit_tx = false;
 		}
+		e->on_demand |= e->dump == DSAA_FOR_ADOPT && e->dump_site == e->cfg.local;
 		e->dump_op_count = 0;
 		e->dump = DSAA_FOR_NOTHING;
+		return;
+	}
+	if (dumps_ours(e->dump) && !e->dump_second) {
+		e->dump_second = true;
+		dsaa_act(e, DSAA_ACT_DUMP, 0);
 		return;
 	}
 	if (dumps_ours(e->dump)) {

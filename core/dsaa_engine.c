@@ -160,6 +160,7 @@ static void configure(struct dsaa_engine *e, const struct dsaa_engine_config *cf
 	if (e->running && !was_running) {
 		e->started = e->now;
 		e->state_complete = false;
+		e->on_demand = true; /* an earlier run may have left some */
 	}
 	for (unsigned i = 1; i <= DSAA_SITES_MAX; i++) {
 		struct dsaa_peer *p = &e->peer[i];
@@ -233,6 +234,7 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_OVERRUN:
 		e->overruns++;
+		e->on_demand = true;
 		dsaa_delay_forget_all(e);
 		dsaa_send_bulk_again(e);
 		break;
@@ -405,6 +407,7 @@ void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v)
 	v->log_entries = e->log.entries;
 	v->log_live = e->log.live;
 	v->adopted = e->adopted;
+	v->adopted_on_demand = e->adopted_on_demand;
 	v->delayed = e->delay.used;
 	v->delayed_ended = e->delayed_ended;
 	v->delayed_exempt = e->delayed_exempt;
@@ -496,7 +499,7 @@ void dsaa_engine_clear(struct dsaa_engine *e)
 		memset(p->rejected, 0, sizeof(p->rejected));
 		memset(&p->lag, 0, sizeof(p->lag));
 	}
-	e->own_events = e->overruns = e->adopted = 0;
+	e->own_events = e->overruns = e->adopted = e->adopted_on_demand = 0;
 	e->delayed_ended = e->delayed_exempt = e->delayed_no_room = 0;
 	memset(e->skipped, 0, sizeof(e->skipped));
 }

@@ -157,7 +157,8 @@ enum dsaa_action_type {
 	DSAA_ACT_DUMP,	     /* site: dump entries with this owner (0 = ours), as
 				DSAA_EV_DUMP_FLOW while dsaa_engine_dump_ready() */
 	DSAA_ACT_DUMP_CANCEL,
-	DSAA_ACT_SITE_WORD, /* site, word: for the data path, at once */
+	DSAA_ACT_SITE_WORD, /* site, word: for the data path, at once; up: ADOPTED on demand only,
+			       so the first packet puts our own number into its entry's mark */
 	DSAA_ACT_PROBE,	    /* site, up: tell anew, by an answer to an echo of now or later, or that
 				it is silent (true); false: no longer awaited */
 	DSAA_ACT_CHANGED,   /* site, reason: something that is shown or announced changed (state of
@@ -261,8 +262,9 @@ struct dsaa_engine_view {
 	uint64_t skipped[DSAA_REASONS_MAX]; /* not sent, by reason */
 	uint64_t overruns;
 	uint32_t log_entries, log_live;
-	uint64_t adopted; /* connections re-marked since the start */
-	uint32_t delayed; /* connections held back now by 'sync delay' */
+	uint64_t adopted;	    /* connections re-marked since the start */
+	uint64_t adopted_on_demand; /* in a split, by a packet that came here */
+	uint32_t delayed;	    /* connections held back now by 'sync delay' */
 	/* those that ended before they were told, were told early, or had to be for lack of room */
 	uint64_t delayed_ended, delayed_exempt, delayed_no_room;
 };

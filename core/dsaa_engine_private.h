@@ -95,6 +95,7 @@ struct dsaa_peer {
 	struct dsaa_mono bfd_down_at; /* when BFD said down; 0: judged, or it did not */
 	bool probing;
 	enum dsaa_site_word word;
+	bool on_demand;		     /* ADOPTED, but only what packets come of */
 	struct dsaa_mono lost_at;    /* when the session ended, or the engine started */
 	struct dsaa_mono refused_at; /* the last time that one of us refused the other */
 	bool adopting;		     /* its connections are being re-marked as ours */
@@ -301,6 +302,8 @@ struct dsaa_engine {
 	struct dsaa_mono bulk_last;	  /* when the last dump for a bulk began: a pace */
 	struct dsaa_apply dump_ops[DSAA_FLOWS_PER_MSG_MAX];
 	unsigned dump_op_count;
+	bool dump_second;   /* of what is ours the kernel has told those adopted on demand */
+	bool on_demand;	    /* some entry of ours may have been adopted on demand */
 	bool dump_finished; /* the kernel has told all; the last batch is on its way */
 
 	/* apply: one at a time */
@@ -323,7 +326,7 @@ struct dsaa_engine {
 	unsigned expect_ops;
 
 	/* counters, history */
-	uint64_t own_events, overruns, adopted;
+	uint64_t own_events, overruns, adopted, adopted_on_demand;
 	uint64_t delayed_ended, delayed_exempt, delayed_no_room;
 	uint64_t skipped[DSAA_REASONS_MAX];
 	struct dsaa_history history[DSAA_HISTORY_MAX];

@@ -56,6 +56,8 @@ enum dsaa_flow_has {
 	DSAA_HAS_SEQADJ = 1 << 1,
 	DSAA_HAS_LABELS = 1 << 2,
 	DSAA_HAS_REPLY_ZONE = 1 << 3, /* its directions are in different zones */
+	/* no part, but of a record that came: its sender has adopted it on demand */
+	DSAA_HAS_ON_DEMAND = 1 << 4,
 };
 
 enum { DSAA_HELPER_MAX = 16, DSAA_LABELS_LEN = 16 }; /* the name with its NUL */

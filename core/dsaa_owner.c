@@ -8,7 +8,7 @@
  *	rule 1	the mark says who owns	here; dsaa_receive.c make_replica()
  *	rule 2	only owners speak	here, steps 1 and 2; dsaa_send_wanted()
  *	rule 3	nothing older counts	dsaa_receive.c, epoch and sequence
- *	rule 4	two creators		here, steps 3 to 6
+ *	rule 4	two creators		here, steps 3 to 7
  *	rule 5	a dead site's are ours	here, L4; dsaa_site.c adopt(), dsaa_dump.c
  *	rule 6	the router's own	dsaa_send_of_router()
  */
@@ -62,13 +62,15 @@ static bool has_nat(const struct dsaa_flow *f)
 }
 
 /*
- * Steps 3 to 6: true when the connection of the sender beats ours. Each step
+ * Steps 3 to 7: true when the connection of the sender beats ours. Each step
  * compares what an entry is by itself, so the steps together are an order:
  * three sites that created one connection cannot go round in a circle.
  */
 static bool sender_wins(const struct dsaa_flow *ours, const struct dsaa_flow *theirs,
-			dsaa_site_id sender, dsaa_site_id local)
+			uint32_t mark_mask, dsaa_site_id sender, dsaa_site_id local)
 {
+	bool ours_on_demand = dsaa_mark_owner(ours->mark, mark_mask) == local;
+	bool theirs_on_demand = theirs->has & DSAA_HAS_ON_DEMAND;
 	bool ours_assured = ours->status & DSAA_FLOW_ASSURED;
 	bool theirs_assured = theirs->status & DSAA_FLOW_ASSURED;
 
@@ -78,10 +80,13 @@ static bool sender_wins(const struct dsaa_flow *ours, const struct dsaa_flow *th
 	/* step 4 */
 	if (has_nat(ours) != has_nat(theirs))
 		return has_nat(theirs);
-	/* step 5: 0, not known, is before all that is known */
+	/* step 5: packets came there while the sites were cut off from each other */
+	if (ours_on_demand != theirs_on_demand)
+		return theirs_on_demand;
+	/* step 6: 0, not known, is before all that is known */
 	if (ours->start_ns != theirs->start_ns)
 		return theirs->start_ns < ours->start_ns;
-	/* step 6 */
+	/* step 7 */
 	return sender < local;
 }
 
@@ -102,8 +107,8 @@ enum dsaa_owner_decision dsaa_owner_decide(const struct dsaa_flow *existing,
 	/* step 2; our own number in a mark means ours as 0 does */
 	if (owner != 0 && owner != local)
 		return DSAA_OWNER_REFUSE;
-	/* steps 3 to 6 */
-	return sender_wins(existing, incoming, sender, local) ? win : DSAA_OWNER_KEEP;
+	/* steps 3 to 7 */
+	return sender_wins(existing, incoming, mark_mask, sender, local) ? win : DSAA_OWNER_KEEP;
 }
 
 /* ------------------------------------------------------------------ verdict */

@@ -41,8 +41,10 @@ enum dsaa_owner_decision {
  * Existing entry is ours: two sites created the same connection:
  * Step 3: assured beats unreplied (not assured).
  * Step 4: one with NAT beats one without.
- * Step 5: the earlier start_ns wins; not known is the earliest.
- * Step 6: the lower site number wins.
+ * Step 5: one that was adopted on demand beats one that was not. Of EXISTING our own number in the
+ *	   mark says so, of INCOMING DSAA_HAS_ON_DEMAND.
+ * Step 6: the earlier start_ns wins; not known is the earliest.
+ * Step 7: the lower site number wins.
  * The winner being SENDER gives TAKE when the keys are equal, else REPLACE.
  *
  * Both sites see the same two sets of facts, hence decide the same.

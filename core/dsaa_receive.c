@@ -83,6 +83,9 @@ static void applied(struct dsaa_peer *p)
 static void make_replica(const struct dsaa_engine *e, const struct dsaa_peer *p,
 			 struct dsaa_flow *f)
 {
+	/* its own number, where an owner has 0: see step 5 */
+	if (dsaa_mark_owner(f->mark, e->cfg.mark_mask) == p->site)
+		f->has |= DSAA_HAS_ON_DEMAND;
 	f->mark = dsaa_mark_set_owner(f->mark, e->cfg.mark_mask, p->site);
 	f->timeout_s = DSAA_REPLICA_TIMEOUT_S;
 	f->id = 0;

@@ -129,6 +129,23 @@ bool dsaa_send_is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *
 	       !dsaa_mono_reached(e->now, dsaa_mono_add_ms(le->changed, LATE_EVENT_MS));
 }
 
+/*
+ * The data path has put our own number where another site's was: in a split a packet of it came
+ * here. The log says whether that is news.
+ */
+static void note_on_demand(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	const struct dsaa_log_entry *le;
+
+	if (dsaa_mark_owner(f->mark, e->cfg.mark_mask) != e->cfg.local)
+		return;
+	e->on_demand = true;
+	le = dsaa_log_find(&e->log, f);
+	if (!le || le->record.op != DSAA_OP_UPSERT || le->record.flow.id != f->id ||
+	    dsaa_mark_owner(le->record.flow.mark, e->cfg.mark_mask) != e->cfg.local)
+		e->adopted_on_demand++;
+}
+
 void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_flow *f)
 {
 	unsigned reason;
@@ -137,6 +154,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
 		return;
 	if (op == DSAA_OP_DELETE)
 		dsaa_claim_gone(e, f);
+	else
+		note_on_demand(e, f); /* also what is not replicated now may be later */
 	if (!dsaa_send_wanted(e, f, &reason)) {
 		/* a replica's event is not "one of ours that is left out" */
 		if (reason != DSAA_R_NOT_OWNER && op == DSAA_OP_UPSERT)

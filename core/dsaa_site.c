@@ -42,16 +42,27 @@
 /* A refused peer tries every 5 s: when it has not for three times that, it is gone. */
 #define REFUSED_FORGET_US (3 * (int64_t)DSAA_REFUSED_RETRY_MS * 1000)
 
-static void set_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_word word)
+static void tell_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_word word,
+		      bool on_demand)
 {
-	if (p->word == word)
+	struct dsaa_action *a;
+
+	if (p->word == word && p->on_demand == on_demand)
 		return;
 	p->word = word;
+	p->on_demand = on_demand;
 	if (word == DSAA_WORD_ADOPTED) {
 		dsaa_receive_hole(p); /* its connections move on here without it */
 		p->told_holds = false;
 	}
-	dsaa_act(e, DSAA_ACT_SITE_WORD, p->site)->word = word;
+	a = dsaa_act(e, DSAA_ACT_SITE_WORD, p->site);
+	a->word = word;
+	a->up = on_demand;
+}
+
+static void set_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_word word)
+{
+	tell_word(e, p, word, false);
 }
 
 static void set_state(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_peer_state state,
@@ -236,6 +247,7 @@ static bool still_refused(const struct dsaa_engine *e, const struct dsaa_peer *p
 static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	bool has_probe = e->cfg.site[p->site].has_probe;
+	enum dsaa_site_word word;
 
 	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_IDLE)
 		return;
@@ -261,8 +273,13 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 	}
 	if (p->sessions && (p->state != DSAA_PEER_ISOLATED || p->reason == DSAA_R_PROBE_UNPROVEN)) {
 		set_state(e, p, DSAA_PEER_ISOLATED, isolated_reason(p));
-		/* no split: its kernel goes on with what reaches it, and so do we */
-		set_word(e, p, p->daemon_gone ? DSAA_WORD_ADOPTED : isolated_word(e));
+		/*
+		 * Without its daemon there is no split: its kernel goes on with what reaches it,
+		 * and so do we with what reaches us. That is ours from then on: the entry there may
+		 * end meanwhile, for want of the packets that come here.
+		 */
+		word = p->daemon_gone ? DSAA_WORD_ADOPTED : isolated_word(e);
+		tell_word(e, p, word, word == DSAA_WORD_ADOPTED);
 	}
 }
 

@@ -72,6 +72,9 @@ static bool is_peer(unsigned site)
 	return dsaa_conf.site[site].configured && site != dsaa_local_site();
 }
 
+/* Whose connections are ours one by one: with the first packet of each. */
+static atomic_bool adopts_on_demand[DSAA_SITES_MAX + 1];
+
 enum dsaa_site_word dsaa_correct_get_word(uint8_t site)
 {
 	return atomic_load(&words.word[site]);
@@ -130,6 +133,7 @@ static void make_rules_config(struct dsaa_rules_config *c)
 
 	memset(c, 0, sizeof(*c));
 	c->mark_mask = dsaa_conf.mark_mask;
+	c->local = dsaa_local_site();
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->tunnel_port = dsaa_correction_port();
 	strlcpy(c->tun_name, DSAA_TUN_NAME, sizeof(c->tun_name));
@@ -147,6 +151,8 @@ static void make_rules_config(struct dsaa_rules_config *c)
 			continue;
 		if (word == DSAA_WORD_ALIVE || word == DSAA_WORD_UNREACHABLE)
 			c->foreign[c->foreigns++] = s;
+		if (word == DSAA_WORD_ADOPTED && atomic_load(&adopts_on_demand[s]))
+			c->on_demand[c->on_demands++] = s;
 		if (word == DSAA_WORD_ALIVE) {
 			c->second_chance = true;
 			add_pools(c, &dsaa_conf.site[s]);
@@ -558,8 +564,9 @@ static void word_changed(struct event *t)
 		say_problem();
 }
 
-void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word)
+void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word, bool on_demand)
 {
+	atomic_store(&adopts_on_demand[site], on_demand);
 	/* kernel and queue thread read this at their next packet; the rules only follow */
 	dsaa_correct_fast_word(site, word);
 	atomic_store(&words.word[site], (uint8_t)word);

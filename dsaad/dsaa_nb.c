@@ -352,6 +352,12 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_STATE_XPATH "/adopted-on-demand",
+			.cbs = {
+				.get_elem = dsaa_nb_state_number,
+			},
+		},
+		{
 			.xpath = DSAA_STATE_XPATH "/log-entries",
 			.cbs = {
 				.get_elem = dsaa_nb_state_number,

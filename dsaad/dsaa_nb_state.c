@@ -78,6 +78,7 @@ static const struct number state_numbers[] = {
 	NUMBER("own-events", state_numbers, e.own_events),
 	NUMBER("overruns", state_numbers, e.overruns),
 	NUMBER("adopted", state_numbers, e.adopted),
+	NUMBER("adopted-on-demand", state_numbers, e.adopted_on_demand),
 	NUMBER("log-entries", state_numbers, e.log_live),
 	NUMBER("delayed", state_numbers, e.delayed),
 };

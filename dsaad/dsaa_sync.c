@@ -228,7 +228,7 @@ static void carry_out(const struct dsaa_action *a)
 		dumping = false;
 		break;
 	case DSAA_ACT_SITE_WORD:
-		dsaa_correct_site_word(a->site, a->word);
+		dsaa_correct_site_word(a->site, a->word, a->up);
 		break;
 	case DSAA_ACT_PROBE:
 		if (a->up)
@@ -539,7 +539,9 @@ static void tell_config(void)
 	struct dsaa_engine_config c = wanted_config;
 	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &c };
 
-	if (!ct)
+	if (ct)
+		dsaa_ct_set_local(ct, c.local);
+	else
 		c.local = 0;
 	locked_step(&ev);
 }

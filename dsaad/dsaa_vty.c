@@ -579,6 +579,7 @@ static void sync_json(struct vty *vty)
 	json_object_int_add(o, "logEntries", v.log_entries);
 	json_object_int_add(o, "logLive", v.log_live);
 	json_object_int_add(o, "adopted", v.adopted);
+	json_object_int_add(o, "adoptedOnDemand", v.adopted_on_demand);
 	json_object_int_add(delay, "held", v.delayed);
 	json_object_int_add(delay, "endedBefore", v.delayed_ended);
 	json_object_int_add(delay, "exempt", v.delayed_exempt);
@@ -665,8 +666,8 @@ static void sync_text(struct vty *vty)
 		vty_out(vty, "%% %s\n", k.warning);
 	vty_out(vty,
 		"Log: %u of %u entries, %" PRIu64 " changes of our connections, %" PRIu64
-		" connections adopted\n",
-		v.log_live, v.log_entries, v.own_events, v.adopted);
+		" connections adopted, %" PRIu64 " on demand\n",
+		v.log_live, v.log_entries, v.own_events, v.adopted, v.adopted_on_demand);
 	reasons_text(vty, "  not sent: ", v.skipped);
 	if (v.delayed || v.delayed_ended || v.delayed_exempt || v.delayed_no_room)
 		vty_out(vty,

@@ -312,7 +312,7 @@ void dsaa_correct_reconcile(void);
 void dsaa_correct_stop(void); /* removes rules, tunnel and fast path */
 void dsaa_correct_clear(void);
 /* From the sync thread: the state word of a site, at once. */
-void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word);
+void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word, bool on_demand);
 enum dsaa_site_word dsaa_correct_get_word(uint8_t site);
 /*
  * From the sync thread, before and after operations on the kernel's table: some may be connections

@@ -385,9 +385,8 @@ void dsaa_nft_payload(struct dsaa_nft *t, uint32_t base, uint32_t offset, uint32
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
 }
 
-void dsaa_nft_and(struct dsaa_nft *t, const void *mask, uint32_t len)
+static void bitwise(struct dsaa_nft *t, const void *mask, const void * xor, uint32_t len)
 {
-	static const uint8_t zero[16];
 	struct nftnl_expr *e = expr(t, "bitwise");
 
 	if (!e)
@@ -396,7 +395,14 @@ void dsaa_nft_and(struct dsaa_nft *t, const void *mask, uint32_t len)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len);
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, xor, len);
+}
+
+void dsaa_nft_and(struct dsaa_nft *t, const void *mask, uint32_t len)
+{
+	static const uint8_t zero[16];
+
+	bitwise(t, mask, zero, len);
 }
 
 static void compare(struct dsaa_nft *t, uint32_t op, const void *data, uint32_t len)
@@ -472,6 +478,19 @@ void dsaa_nft_notrack(struct dsaa_nft *t)
 void dsaa_nft_counter(struct dsaa_nft *t)
 {
 	expr(t, "counter");
+}
+
+void dsaa_nft_ct_mark(struct dsaa_nft *t, uint32_t keep, uint32_t set)
+{
+	struct nftnl_expr *e;
+
+	dsaa_nft_ct(t, NFT_CT_MARK);
+	bitwise(t, &keep, &set, sizeof(keep));
+	e = expr(t, "ct");
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, NFT_REG_1);
 }
 
 void dsaa_nft_event_mask(struct dsaa_nft *t, uint32_t events)

@@ -90,6 +90,8 @@ void dsaa_nft_notrack(struct dsaa_nft *t);
 void dsaa_nft_counter(struct dsaa_nft *t);
 /* Sets the mask of events that a new connection reports. */
 void dsaa_nft_event_mask(struct dsaa_nft *t, uint32_t events);
+/* Gives the connection's mark, of which the bits in KEEP stay, the bits SET. */
+void dsaa_nft_ct_mark(struct dsaa_nft *t, uint32_t keep, uint32_t set);
 /* Ends in queue NUMBER; BYPASS: goes on when nobody listens there. */
 void dsaa_nft_queue(struct dsaa_nft *t, bool native, uint16_t number, bool bypass);
 

@@ -382,6 +382,13 @@ static void fill_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, bo
 		dsaa_nft_queue(t, native, c->queue_base + c->foreign[i], false);
 		dsaa_nft_rule_end(t);
 	}
+	for (i = 0; i < c->on_demands; i++) {
+		dsaa_nft_rule(t, owned);
+		dsaa_nft_ct(t, NFT_CT_MARK);
+		when_u32(t, c->mark_mask, dsaa_mark_set_owner(0, c->mark_mask, c->on_demand[i]));
+		dsaa_nft_ct_mark(t, ~c->mark_mask, dsaa_mark_set_owner(0, c->mark_mask, c->local));
+		dsaa_nft_rule_end(t);
+	}
 }
 
 /* What peers carried here must belong to a connection of ours. No bypass. */
@@ -530,6 +537,11 @@ static bool addr_ok(const struct dsaa_addr *a, unsigned len)
 	return (a->family == 4 && len <= 32) || (a->family == 6 && len <= 128);
 }
 
+static bool site_ok(const struct dsaa_rules_config *c, dsaa_site_id site)
+{
+	return site != 0 && site <= dsaa_mark_sites_max(c->mark_mask);
+}
+
 /* Why CONFIG cannot be made into rules, or NULL. */
 static const char *config_wrong(const struct dsaa_rules_config *c)
 {
@@ -542,13 +554,17 @@ static const char *config_wrong(const struct dsaa_rules_config *c)
 	if (c->tunnel_port == 0 || !name_ok(c->tun_name))
 		return "the tunnel has no port or no name";
 	if (c->ifaces > DSAA_IFACES_MAX || c->foreigns > DSAA_SITES_MAX ||
-	    c->pools > DSAA_RULES_POOLS_MAX || c->peers > DSAA_RULES_PEERS_MAX)
+	    c->on_demands > DSAA_SITES_MAX || c->pools > DSAA_RULES_POOLS_MAX ||
+	    c->peers > DSAA_RULES_PEERS_MAX)
 		return "more interfaces, sites, pools or peers than the limits allow";
 	for (i = 0; i < c->ifaces; i++)
 		if (!name_ok(c->iface[i]))
 			return "an interface has no name";
 	for (i = 0; i < c->foreigns; i++)
-		if (c->foreign[i] == 0 || c->foreign[i] > dsaa_mark_sites_max(c->mark_mask))
+		if (!site_ok(c, c->foreign[i]))
+			return "a site's number does not fit the mark mask";
+	for (i = 0; i < c->on_demands; i++)
+		if (!site_ok(c, c->on_demand[i]) || !site_ok(c, c->local))
 			return "a site's number does not fit the mark mask";
 	for (i = 0; i < c->pools; i++)
 		if (!addr_ok(&c->pool[i].addr, c->pool[i].len))

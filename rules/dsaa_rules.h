@@ -23,7 +23,8 @@
  *	    from a peer (by the TAP device, or with a site's address as Ethernet
  *	    source): what has no entry or a foreign one -> queue
  *	    not from a correction interface: left alone
- *	    a foreign site's number in the mark -> queue of that site, no bypass
+ *	    a foreign site's number in the mark -> queue of that site, no bypass;
+ *	    one that is adopted on demand -> our own number in the mark
  *	    second chance: INVALID, TCP NEW without SYN, NEW to a foreign NAT
  *	    pool -> queue, with bypass (without a daemon the stack goes on)
  *
@@ -55,6 +56,10 @@ struct dsaa_rules_config {
 	/* the sites whose connections are foreign: every other configured site but the adopted */
 	dsaa_site_id foreign[DSAA_SITES_MAX];
 	unsigned foreigns;
+	/* adopted sites of whose connections each becomes ours with its first packet: its mark says so */
+	dsaa_site_id on_demand[DSAA_SITES_MAX];
+	unsigned on_demands;
+	dsaa_site_id local; /* our own number, which is put into those marks */
 	bool second_chance; /* some peer can be asked */
 	/* the other sites' NAT pools, for second chance */
 	struct dsaa_prefix pool[DSAA_RULES_POOLS_MAX];

@@ -94,8 +94,13 @@ static void test_applied(void)
 	CHECK(listed("notrack") == 2 * DSAA_RULES_PEERS_MAX);
 	c.foreigns--;
 	CHECK(dsaa_rules_refill(&c, &st) == 0 && st.rules == rules - 2);
+	/* a site whose connections become ours one by one: its number gives way to ours */
+	c.local = 1;
+	c.on_demand[c.on_demands++] = 2;
+	CHECK(dsaa_rules_refill(&c, &st) == 0 && st.rules == rules - 1);
+	CHECK(listed("ct mark set ") == 1);
 	c.mark_mask = 0;
-	CHECK(dsaa_rules_refill(&c, &st) == -EINVAL && st.rules == rules - 2);
+	CHECK(dsaa_rules_refill(&c, &st) == -EINVAL && st.rules == rules - 1);
 	/* the old is gone when the new is there */
 	c = smallest();
 	CHECK(dsaa_rules_apply(&c, &st) == 0);
@@ -176,6 +181,9 @@ static void test_refused(void)
 	REFUSED(c.foreigns = DSAA_SITES_MAX + 1);
 	REFUSED(c.foreign[0] = 0);
 	REFUSED(c.foreign[0] = DSAA_SITES_MAX + 1);
+	REFUSED(c.on_demands = DSAA_SITES_MAX + 1);
+	REFUSED((c.local = 1, c.on_demand[c.on_demands++] = 0));
+	REFUSED((c.local = 0, c.on_demand[c.on_demands++] = 2));
 	REFUSED(c.mark_mask = 0xf); /* holds 15 sites, not 16 */
 	REFUSED(c.pools = DSAA_RULES_POOLS_MAX + 1);
 	REFUSED(c.pool[1].len = 33);

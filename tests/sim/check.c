@@ -82,6 +82,24 @@ static bool is_stale(struct sim_world *w, int s, const struct dsaa_flow *r,
 }
 
 /*
+ * What S adopted on demand stays there: only a site that says the same may get it, or one
+ * whose entry is assured, or has NAT, where this one is not.
+ */
+static void check_stays(struct sim_world *w, int s, const struct dsaa_apply *op,
+			const struct dsaa_flow *there, int sender)
+{
+	const uint32_t nat = DSAA_FLOW_SNAT | DSAA_FLOW_DNAT;
+	int n = sim_flow_number(there);
+
+	if (w->adopted_id[s][n] != there->id || w->tampered[s][n] ||
+	    (op->flow.has & DSAA_HAS_ON_DEMAND) ||
+	    (op->flow.status & ~op->existing.status & (DSAA_FLOW_ASSURED | nat)))
+		return;
+	sim_fail(w, "site %d gives connection %d, which it adopted on demand, back to %d", s, n,
+		 sender);
+}
+
+/*
  * Three rules: an entry of ours only gives way to a record that wins against
  * it; an entry of another site only to that site's own word, or to us when we
  * adopt it; and no word that is older than what is there changes anything.
@@ -122,6 +140,8 @@ void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 	if (d != DSAA_OWNER_TAKE && d != DSAA_OWNER_REPLACE)
 		sim_fail(w, "site %d gives connection %d of %u to %u against the rule", s,
 			 sim_flow_number(there), owner, sender);
+	if (!owner || (int)owner == s)
+		check_stays(w, s, op, there, (int)sender);
 	if (is_stale(w, s, &op->flow, there))
 		sim_fail(w, "site %d: an older record changes connection %d of %u", s,
 			 sim_flow_number(there), owner);
@@ -292,6 +312,14 @@ static bool replica_agrees(struct sim_world *w, int s, unsigned owner, const str
 	return true;
 }
 
+static bool all_live(const struct sim_world *w)
+{
+	for (int s = 1; s <= w->sites; s++)
+		if (!lives(w, s))
+			return false;
+	return true;
+}
+
 static bool table_agrees(struct sim_world *w, int s, char *why, size_t len)
 {
 	const struct dsaa_flow *f;
@@ -301,6 +329,9 @@ static bool table_agrees(struct sim_world *w, int s, char *why, size_t len)
 		unsigned owner = dsaa_mark_owner(f->mark, SIM_MARK_MASK);
 		bool ours = !owner || (int)owner == s;
 
+		if ((int)owner == s && all_live(w))
+			return DISAGREE("site %d: connection %d is not settled", s,
+					sim_flow_number(f));
 		if (ours ? !own_agrees(w, s, f, why, len) :
 			   !replica_agrees(w, s, owner, f, why, len))
 			return false;

@@ -109,6 +109,8 @@ static void fault_config(struct sim_world *w)
 	case 1:
 		sim_say(w, "fault: site %d is configured at %d: %d", o, s, !c->site[o].configured);
 		c->site[o].configured = !c->site[o].configured;
+		/* one that is no peer need not be told: its word counts as that of any stranger */
+		memset(w->adopted_id, 0, sizeof(w->adopted_id));
 		break;
 	case 2:
 		c->hold_time_ms = sim_random_range(&w->random, 300, 1200);

@@ -92,6 +92,7 @@ static struct dsaa_flow *insert(struct sim_kernel *k, const struct dsaa_flow *f)
 	k->slot[at].present = true;
 	k->slot[at].flow = *f;
 	k->slot[at].flow.id = ++k->next_id;
+	k->slot[at].flow.has &= (uint8_t)~DSAA_HAS_ON_DEMAND; /* no part of an entry */
 	k->slot[at].flow.start_ns = k->timestamps ? (uint64_t)k->wall_ns : 0;
 	k->used++;
 	return &k->slot[at].flow;

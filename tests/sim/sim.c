@@ -81,7 +81,7 @@ static void settle(struct sim_world *w)
 }
 
 struct totals {
-	uint64_t steps, resumes, bulks;
+	uint64_t steps, resumes, bulks, on_demand;
 };
 
 /* True when the world of SEED held. */
@@ -98,6 +98,7 @@ static bool run(uint64_t seed, unsigned faults, struct totals *total)
 	settle(w);
 	ok = !w->failed;
 	total->steps += w->steps;
+	total->on_demand += w->on_demand;
 	count_starts(w, &total->resumes, &total->bulks);
 	if (!ok)
 		printf("SEED0=%llu SEEDS=1: %d sites, faults %03x, audit %u ms, at %.2f s: %s\n",
@@ -120,9 +121,9 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (unsigned long long seed = first; seed < first + seeds; seed++)
 		failed += !run(seed, faults, &total);
-	printf("%.0f simulated seconds, %llu bulks, %llu resumes\n",
+	printf("%.0f simulated seconds, %llu bulks, %llu resumes, %llu adopted on demand\n",
 	       (double)total.steps * SIM_STEP_US / 1e6, (unsigned long long)total.bulks,
-	       (unsigned long long)total.resumes);
+	       (unsigned long long)total.resumes, (unsigned long long)total.on_demand);
 	printf("%llu passed, %llu failed\n", seeds - failed, failed);
 	return failed ? 1 : 0;
 }

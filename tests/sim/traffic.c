@@ -124,6 +124,18 @@ static void corrected(struct sim_world *w, int to, const struct dsaa_flow *like,
 		pass(w, to, f, reply);
 }
 
+/* The rule that the data path has while the sites are cut off from each other. */
+static void adopt_on_demand(struct sim_world *w, int s, struct dsaa_flow *f)
+{
+	f->mark = dsaa_mark_set_owner(f->mark, SIM_MARK_MASK, (unsigned)s);
+	f->timeout_s = 100;
+	put_version(w, f);
+	w->on_demand++;
+	w->adopted_id[s][sim_flow_number(f)] = f->id;
+	sim_say_flow(w, s, "adopts on demand", f);
+	sim_kernel_changed(&w->site[s].kernel, f);
+}
+
 /* The packet has an entry at S. */
 static void has_entry(struct sim_world *w, int s, struct dsaa_flow *f, bool reply)
 {
@@ -139,6 +151,10 @@ static void has_entry(struct sim_world *w, int s, struct dsaa_flow *f, bool repl
 			corrected(w, (int)owner, f, reply);
 		break;
 	case DSAA_WORD_ADOPTED:
+		if (w->site[s].on_demand[owner])
+			adopt_on_demand(w, s, f);
+		pass(w, s, f, reply);
+		break;
 	case DSAA_WORD_UNKNOWN:
 		pass(w, s, f, reply);
 		break;

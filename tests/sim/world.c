@@ -88,7 +88,7 @@ static void act(struct sim_world *w, int s, const struct dsaa_action *a)
 	case DSAA_ACT_SITE_WORD:
 		sim_say(w, "site %d: word of %u is %d", s, a->site, a->word);
 		if (a->site <= SIM_SITES)
-			site->word[a->site] = a->word;
+			site->word[a->site] = a->word, site->on_demand[a->site] = a->up;
 		break;
 	case DSAA_ACT_PROBE:
 		if (a->site <= SIM_SITES)
@@ -491,6 +491,7 @@ void sim_world_power_off(struct sim_world *w, int s)
 	site->power = false;
 	sim_kernel_reset(&site->kernel);
 	memset(site->word, 0, sizeof(site->word));
+	memset(site->on_demand, 0, sizeof(site->on_demand));
 }
 
 static void configure(struct sim_world *w, int s)

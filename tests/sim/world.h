@@ -53,9 +53,10 @@ struct sim_site {
 	int64_t boot_us; /* when what is down comes back; 0: not planned */
 	struct dsaa_engine_config cfg;
 	struct dsaa_engine *engine;
+	bool on_demand[SIM_SITES + 1];
 	enum dsaa_site_word word[SIM_SITES + 1]; /* the data path's; outlives the daemon */
-	bool probe_up[SIM_SITES + 1]; /* as told last */
-	bool bfd[SIM_SITES + 1]; /* what was told */
+	bool probe_up[SIM_SITES + 1];		 /* as told last */
+	bool bfd[SIM_SITES + 1];		 /* what was told */
 	int64_t next_tick_us;
 	int64_t full_until_us, overrun_until_us;
 	unsigned applies; /* nesting */
@@ -80,7 +81,9 @@ struct sim_world {
 	/* for how long two sites that are in touch have both owned a connection, in steps */
 	uint16_t both_own[SIM_SITES + 1][SIM_SITES + 1][SIM_FLOWS_MAX];
 	int64_t heal_us[SIM_SITES + 1][SIM_SITES + 1]; /* when a blocked direction opens */
-	uint64_t steps, records_sent;
+	uint64_t steps, records_sent, on_demand;
+	/* the entry that a site adopted on demand last, by connection */
+	uint32_t adopted_id[SIM_SITES + 1][SIM_FLOWS_MAX];
 	/* failure */
 	bool failed;
 	char why[256];

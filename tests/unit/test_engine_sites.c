@@ -721,8 +721,53 @@ static void test_ended_among_lost_events(void)
 	world_free(&w);
 }
 
+/* The link is cut, both live, and packets of 1's connection come to 2: there it stays (step 5). */
+static void test_adopted_on_demand_stays(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true), other = world_flow(3, 5, true);
+	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT };
+	struct dsaa_engine_view v;
+
+	world_init(&w, 2);
+	w.network = true;
+	for (int s = 1; s <= 2; s++) {
+		w.site[s].cfg.site[1].has_probe = w.site[s].cfg.site[2].has_probe = true;
+		world_boot(&w, s);
+	}
+	world_run_ms(&w, 1500);
+	world_open(&w, 1, f);
+	world_open(&w, 1, other);
+	world_run_ms(&w, 100);
+	/* there and back: each time it stays where its packets came last */
+	for (int to = 2; to >= 1; to--) {
+		w.cut[1][2] = w.cut[2][1] = true;
+		world_run_ms(&w, 3000);
+		CHECK(view(to, 3 - to).state == DSAA_PEER_ISOLATED);
+		CHECK(w.site[to].word[3 - to] == DSAA_WORD_ADOPTED && w.site[to].on_demand[3 - to]);
+		ev.flow = world_find(&w.site[to], &f);
+		world_find(&w.site[to], &f)->mark = dsaa_mark_set_owner(0, DSAA_MARK_MASK_DEFAULT,
+									(unsigned)to);
+		world_feed(&w, to, &ev);
+		dsaa_engine_view(w.site[to].engine, &v);
+		CHECK(v.adopted_on_demand == 1);
+		w.cut[1][2] = w.cut[2][1] = false;
+		world_run_ms(&w, 6000);
+		CHECK(view(to, 3 - to).state == DSAA_PEER_UP && !w.site[to].on_demand[3 - to]);
+		CHECK(world_owner(&w, 1, &f) == to && world_owner(&w, 2, &f) == to);
+		CHECK(world_owner(&w, 1, &other) == 1 && world_owner(&w, 2, &other) == 1);
+		/* and is ours as all else is in the end, so that the next split begins anew */
+		CHECK(dsaa_mark_owner(world_find(&w.site[to], &f)->mark, DSAA_MARK_MASK_DEFAULT) ==
+		      (unsigned)to);
+		world_run_ms(&w, 2 * w.site[to].cfg.audit_interval_ms);
+		CHECK(!dsaa_mark_owner(world_find(&w.site[to], &f)->mark, DSAA_MARK_MASK_DEFAULT));
+	}
+	CHECK(world_agrees(&w));
+	world_free(&w);
+}
+
 int main(void)
 {
+	test_adopted_on_demand_stays();
 	test_ended_among_lost_events();
 	test_loser_is_told_again();
 	test_late_event_of_the_loser();

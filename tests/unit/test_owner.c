@@ -127,33 +127,42 @@ static void test_steps(void)
 	/* nobody speaks for us or for nobody */
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 1) == DSAA_OWNER_REFUSE);
 	CHECK(dsaa_owner_decide(&have, &in, mask, 0, 1) == DSAA_OWNER_REFUSE);
-	/* step 3, against steps 4 to 6 */
+	/* step 3, against the steps behind it */
 	have.mark = 1;
 	have.start_ns = 5;
 	in.start_ns = 9;
 	in.status = DSAA_FLOW_ASSURED;
 	have.status = DSAA_FLOW_SNAT;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
-	/* step 4, against steps 5 and 6 */
+	/* step 4, against the steps behind it */
 	in.status = DSAA_FLOW_DNAT;
 	have.status = 0;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
 	have.status = DSAA_FLOW_ASSURED;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_KEEP);
-	/* step 5, against step 6 */
+	/* step 6, against step 7 */
 	in.status = DSAA_FLOW_ASSURED;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_KEEP);
 	in.start_ns = 4;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
 	in.start_ns = 0;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
-	/* step 6 */
+	/* step 7 */
 	in.start_ns = 5;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_TAKE);
 	/* our own number in the mark is ours as well */
 	have.mark = dsaa_mark_set_owner(1, mask, 1);
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
+	/* step 5, against steps 6 and 7: in a split, packets came there */
+	in.start_ns = 0;
+	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
+	in.has = DSAA_HAS_ON_DEMAND;
+	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
+	in.start_ns = 9;
+	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
+	have.mark = 1;
+	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
 }
 
 /* What the specification's rules say, written once more in another way. */

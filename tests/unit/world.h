@@ -34,6 +34,7 @@ struct world_site {
 	unsigned dump_owner;
 	unsigned dump_waits; /* dumps of this owner are left to the test; 0: none */
 	enum dsaa_site_word word[WORLD_SITES + 1];
+	bool on_demand[WORLD_SITES + 1];
 	bool probing[WORLD_SITES + 1];
 	size_t room; /* what its transport takes per peer */
 };
@@ -89,6 +90,7 @@ static inline void world_insert(struct world_site *s, struct dsaa_apply *op)
 		return;
 	}
 	s->table[s->used] = op->flow;
+	s->table[s->used].has &= (uint8_t)~DSAA_HAS_ON_DEMAND; /* no part of an entry */
 	s->table[s->used++].id = ++s->next_id;
 	op->result = DSAA_APPLIED_OK;
 }
@@ -109,6 +111,7 @@ static inline void world_apply(struct world_site *s, struct dsaa_apply *op)
 			uint32_t id = there->id, status = there->status;
 
 			*there = op->flow;
+			there->has &= (uint8_t)~DSAA_HAS_ON_DEMAND;
 			there->id = id;
 			/* as the kernel does: it takes none of these back */
 			there->status |= status & (DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED);
@@ -193,6 +196,7 @@ static inline void world_act(struct world *w, int s, const struct dsaa_action *a
 		break;
 	case DSAA_ACT_SITE_WORD:
 		site->word[a->site] = a->word;
+		site->on_demand[a->site] = a->up;
 		break;
 	case DSAA_ACT_PROBE:
 		site->probing[a->site] = a->up;

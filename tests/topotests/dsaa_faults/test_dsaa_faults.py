@@ -249,6 +249,38 @@ def test_sync_link_is_cut(net, held, as_it_was, towards):
         h.say()
 
 
+def test_adopted_on_demand_stays(net, held, as_it_was):
+    """Site 1's connections come to site 2 while the sites have lost each other: they go on there, and stay there."""
+    net.prefer(forward=1, back=1)
+    moved = {f: net.hold(NATTED[f], SERVER[f]) for f in FAMILIES}
+    t = Transfer(net)
+    for f, h in moved.items():
+        h.say()
+        wait_for(lambda: owned_by(net, 2, NATTED[f], h.port) == 1, "the copy at site 2", 5)
+    adopted = net.show(2, "show dsaa sync")["adoptedOnDemand"]
+    net.cut_sync()
+    wait_for(lambda: all(net.peer(s)[0] == "isolated" for s in SITES), "both to be isolated", 10)
+    net.prefer(forward=2, back=2)
+    for f, h in moved.items():
+        h.say()
+        assert owned_by(net, 2, NATTED[f], h.port) == 2, "our own number: adopted on demand"
+    t.check()
+    assert net.show(2, "show dsaa sync")["adoptedOnDemand"] >= adopted + len(moved)
+    net.cut_sync(on=False)
+    settle(net, as_it_was)
+    for f, h in moved.items():
+        wait_for(lambda: owned_by(net, 1, NATTED[f], h.port) == 2, "site 1 to give it up", 10)
+        assert owned_by(net, 2, NATTED[f], h.port) in (0, 2)
+    # its packets may come in at site 1 again, and are carried to where it lives
+    net.prefer(forward=1, back=2)
+    for h in list(moved.values()) + list(held.values()):
+        h.say()
+    for source, h in held.items():
+        assert (owned_by(net, 1, source, h.port), owned_by(net, 2, source, h.port)) == (0, 1), "no packet of it came to site 2"
+    for h in moved.values():
+        h.end()
+
+
 # ------------------------------------------------------------ time
 
 
