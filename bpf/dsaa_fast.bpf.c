@@ -266,9 +266,9 @@ static __always_inline __u32 check_tunnel(struct __sk_buff *skb, const struct ds
 }
 
 /*
- * Rules P1 to P3. What cannot be looked up here, and P4, is delivered: behind the original interface
- * the nft table lets through only what belongs to a connection of ours, or begins one that a
- * connection of ours expects (the data connection of FTP), which only conntrack knows.
+ * Rules P1 to P3. What cannot be looked up here, and P4, is delivered: behind the original
+ * interface the nft table lets through only what belongs to a connection of ours, or begins one
+ * that a connection of ours expects (the data connection of FTP), which only conntrack knows.
  */
 static __always_inline __u32 judge_from_peer(struct __sk_buff *skb,
 					     const struct dsaa_fast_control *c, bool second_chance)

@@ -16,7 +16,8 @@
  * another site has to be told by dsaa_fast_filter_add().
  *
  * Threads: main thread; dsaa_fast_set_word(), dsaa_fast_set_foreign(),
- * dsaa_fast_filter_add() and dsaa_fast_counters() may be called by any thread between load and close.
+ * dsaa_fast_filter_add() and dsaa_fast_counters() may be called by any thread between load and
+ * close.
  *
  * Privileges: dsaa_fast_load wants CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON)
  * and CAP_NET_ADMIN, so it is called before a daemon gives up root; apply,

@@ -97,7 +97,10 @@ typedef void dsaa_ct_expect_cb(void *arg, bool gone, const struct dsaa_expect *x
 			       const struct dsaa_flow *master);
 /* The descriptor that is readable when events of expectations wait. */
 int dsaa_ct_expect_fd(const struct dsaa_ct *ct);
-/* Tells up to MAX of them; those of our own changes are left out. 0 or -ENOBUFS when some were lost. */
+/*
+ * Tells up to MAX of them; those of our own changes are left out. 0 or -ENOBUFS when some were
+ * lost.
+ */
 int dsaa_ct_read_expects(struct dsaa_ct *ct, unsigned max, dsaa_ct_expect_cb *cb, void *arg);
 /* Tells all that are there. 0 or a negative errno. */
 int dsaa_ct_dump_expects(struct dsaa_ct *ct, dsaa_ct_expect_cb *cb, void *arg);

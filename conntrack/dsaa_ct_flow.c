@@ -25,9 +25,9 @@
 /* ------------------------------------------------------------------ reading */
 
 /*
- * libmnl's walk over attributes, in line: a message has some thirty of them, three messages are read
- * per connection, and five calls into a shared library per attribute were a tenth of all that the
- * daemon does at the sending site. As strict as libmnl, and never beyond the end.
+ * libmnl's walk over attributes, in line: a message has some thirty of them, three messages are
+ * read per connection, and five calls into a shared library per attribute were a tenth of all that
+ * the daemon does at the sending site. As strict as libmnl, and never beyond the end.
  */
 static inline size_t left_at(const struct nlattr *a, const char *end)
 {

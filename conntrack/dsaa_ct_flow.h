@@ -27,7 +27,10 @@ bool dsaa_ct_expect_parse(const struct nlmsghdr *nlh, struct dsaa_expect *x);
 /* Appends the tuple of F's original direction (KEY) or any tuple T as attribute TYPE. */
 void dsaa_ct_flow_put_tuple(struct nlmsghdr *nlh, uint16_t type, uint8_t family, uint8_t proto,
 			    const struct dsaa_tuple *t);
-/* Appends the zone in which F's original tuple stands, when it is one; _reply_zone: its reply tuple. */
+/*
+ * Appends the zone in which F's original tuple stands, when it is one; _reply_zone: its reply
+ * tuple.
+ */
 void dsaa_ct_flow_put_zone(struct nlmsghdr *nlh, const struct dsaa_flow *f);
 void dsaa_ct_flow_put_reply_zone(struct nlmsghdr *nlh, const struct dsaa_flow *f);
 /* Appends everything that a new entry needs. */

@@ -19,7 +19,9 @@ enum {
 	DSAA_CT_BATCH_LEN = 2 * DSAA_FLOWS_PER_MSG_MAX * DSAA_CT_MESSAGE_MAX,
 	/* events that are read, and completed by look-ups, in one batch */
 	DSAA_CT_EVENTS_PER_TURN = 64,
-	/* an event, or the answer to a look-up, is some 300 bytes; a security label may double it */
+	/*
+	 * an event, or the answer to a look-up, is some 300 bytes; a security label may double it
+	 */
 	DSAA_CT_EVENT_MAX = 2048,
 	/* connections whose time of creation is remembered; a power of two */
 	DSAA_CT_STARTS = 1 << 15,

@@ -33,7 +33,9 @@ uint64_t dsaa_reader_u64(struct dsaa_reader *r);
 void dsaa_reader_bytes(struct dsaa_reader *r, uint8_t *out, size_t len);
 /* Steps over LEN bytes. */
 void dsaa_reader_skip(struct dsaa_reader *r, size_t len);
-/* Cuts the next LEN bytes out into a reader of their own, which has failed if they are not there. */
+/*
+ * Cuts the next LEN bytes out into a reader of their own, which has failed if they are not there.
+ */
 struct dsaa_reader dsaa_reader_cut(struct dsaa_reader *r, size_t len);
 
 struct dsaa_writer {

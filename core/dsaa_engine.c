@@ -201,7 +201,9 @@ static void tick(struct dsaa_engine *e)
 	dsaa_dump_flush(e);
 	DSAA_FOREACH_PEER (e, p)
 		dsaa_send_pump(e, p);
-	/* a dump begins behind all changes from before it: what a bulk does not name is no longer */
+	/*
+	 * a dump begins behind all changes from before it: what a bulk does not name is no longer
+	 */
 	dsaa_dump_schedule(e);
 }
 

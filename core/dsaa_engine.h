@@ -305,7 +305,10 @@ bool dsaa_engine_dump_ready(const struct dsaa_engine *e);
 unsigned dsaa_engine_tick_ms(const struct dsaa_engine *e);
 
 void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v);
-/* True when F, an entry of our kernel, is a connection of ours that the peers are told; else *REASON says why not. */
+/*
+ * True when F, an entry of our kernel, is a connection of ours that the peers are told; else
+ * *REASON says why not.
+ */
 bool dsaa_engine_replicates(const struct dsaa_engine *e, const struct dsaa_flow *f,
 			    unsigned *reason);
 /* False when SITE is not a configured peer. */

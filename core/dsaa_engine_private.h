@@ -154,8 +154,8 @@ struct dsaa_peer {
 	bool theirs_complete;
 	bool ask_bulk; /* our kernel did not take all of its changes: ask for everything */
 	/*
-	 * Our kernel holds all that it owned at RX_SEQ of EPOCH and nothing else of it. Outlives the
-	 * session: it is what our next HELLO claims.
+	 * Our kernel holds all that it owned at RX_SEQ of EPOCH and nothing else of it. Outlives
+	 * the session: it is what our next HELLO claims.
 	 */
 	bool holds;
 	bool holes;	       /* since the last bulk began something of it was not taken */
@@ -350,7 +350,9 @@ bool dsaa_act_send(struct dsaa_engine *e, struct dsaa_peer *p, const uint8_t *bu
 /* The same without a copy: BUF must stay as it is until the next step. */
 bool dsaa_act_send_borrowed(struct dsaa_engine *e, struct dsaa_peer *p, const uint8_t *buf,
 			    size_t len);
-/* Encodes and sends M. Control messages always find the reserve, unless the peer stopped reading. */
+/*
+ * Encodes and sends M. Control messages always find the reserve, unless the peer stopped reading.
+ */
 bool dsaa_act_message(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg *m);
 /* The same for any kind of change. */
 void dsaa_history_note(struct dsaa_engine *e, enum dsaa_history_kind kind, dsaa_site_id site,
@@ -460,7 +462,9 @@ bool dsaa_audit_running(const struct dsaa_peer *p);
 /* P speaks of the connection with key hash HASH while its audit runs: no leftover, not missing. */
 void dsaa_audit_named(struct dsaa_engine *e, const struct dsaa_peer *p, uint64_t hash,
 		      bool deleted);
-/* Is an audit to be told, compared or answered now? Then what the dump is for, and of which site. */
+/*
+ * Is an audit to be told, compared or answered now? Then what the dump is for, and of which site.
+ */
 enum dsaa_purpose dsaa_audit_due(struct dsaa_engine *e, dsaa_site_id *site);
 void dsaa_audit_begin(struct dsaa_engine *e);
 void dsaa_audit_flow(struct dsaa_engine *e, const struct dsaa_flow *f);

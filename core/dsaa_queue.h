@@ -16,7 +16,10 @@ enum dsaa_queue {
 	DSAA_QUEUE_MIDSTREAM,			 /* TCP without SYN, would be picked up as new */
 	DSAA_QUEUE_POOL, /* would open a connection to another site's NAT pool */
 	DSAA_QUEUE_PEER, /* came from a peer and has no entry, or a foreign one */
-	/* the operator's own rules put it here in place of dropping it: documented, never renumber */
+	/*
+	 * the operator's own rules put it here in place of dropping it: documented, never
+	 * renumber
+	 */
 	DSAA_QUEUE_POLICY,
 	DSAA_QUEUES, /* numbers taken, counted from the base */
 };

@@ -285,7 +285,10 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 	case DSAA_OWNER_TAKE:
 		if (ours)
 			give_up_own(e, p, &op->existing);
-		/* ours goes on seeing packets until it is gone, and an update leaves what they did */
+		/*
+		 * ours goes on seeing packets until it is gone, and an update leaves what they
+		 * did
+		 */
 		return ours || is_of_earlier(op) ? DSAA_APPLY_REPLACE : DSAA_APPLY_UPDATE;
 	case DSAA_OWNER_REPLACE:
 		if (ours)

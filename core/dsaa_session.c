@@ -7,9 +7,9 @@
  * else before the other's. A message is decoded whole or the session ends
  * with a named reason; no half of a message ever changes anything.
  *
- * Timers, all driven by the tick: reconnecting backs off from 0.2 to 2 s (5 s
- * after a refusal), and takes the peer's next sync-address each time; a keepalive leaves when nothing else did for a third of
- * the shorter hold time; the session ends when nothing came for ours.
+ * Timers, all driven by the tick: reconnecting backs off from 0.2 to 2 s (5 s after a refusal),
+ * and takes the peer's next sync-address each time; a keepalive leaves when nothing else did for a
+ * third of the shorter hold time; the session ends when nothing came for ours.
  */
 #include "core/dsaa_engine_private.h"
 

@@ -235,7 +235,9 @@ static unsigned isolated_reason(const struct dsaa_peer *p)
 	return p->daemon_gone ? DSAA_R_PEER_DAEMON_GONE : DSAA_R_PROBE_ALIVE;
 }
 
-/* It refuses, or is refused: so it is there, as long as it goes on and BFD did not lose it since. */
+/*
+ * It refuses, or is refused: so it is there, as long as it goes on and BFD did not lose it since.
+ */
 static bool still_refused(const struct dsaa_engine *e, const struct dsaa_peer *p)
 {
 	if (p->bfd == DSAA_LIVE_DOWN && !dsaa_mono_reached(p->refused_at, p->bfd_changed))

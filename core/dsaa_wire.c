@@ -485,7 +485,7 @@ static unsigned read_flows(struct dsaa_reader *r, struct dsaa_msg *m, struct dsa
 	return DSAA_R_NONE;
 }
 
-/* ------------------------------------------------------------------ other messages (2.3, 2.4, 2.6, 2.7) */
+/* ------------------------------------------------------ other messages (2.3, 2.4, 2.6, 2.7) */
 
 static bool site_valid(dsaa_site_id site)
 {

@@ -443,7 +443,10 @@ void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool 
 
 /* ------------------------------------------------------------------ sync */
 
-/* The session's port and the tunnel's must differ: the same rule as in YANG, in a sentence with the value. */
+/*
+ * The session's port and the tunnel's must differ: the same rule as in YANG, in a sentence with
+ * the value.
+ */
 static bool ports_differ(struct vty *vty, const char *words, long port, const char *other)
 {
 	const struct lyd_node *root = vty->candidate_config->dnode;

@@ -10,10 +10,9 @@
  * ends before it opens it again. Rules and queues are there in any mode but
  * "off": what the fast path leaves must not get into the wrong site's NAT.
  *
- * Threads: all functions run in the main thread, except
- * dsaa_correct_site_word(), which the sync thread calls, dsaa_correct_changed(), and the queue thread
- * itself, which runs dsaa_nfq_run() with CAP_NET_ADMIN raised for good
- * (the kernel checks the thread that sends each verdict).
+ * Threads: all functions run in the main thread, except dsaa_correct_site_word(), which the sync
+ * thread calls, dsaa_correct_changed(), and the queue thread itself, which runs dsaa_nfq_run()
+ * with CAP_NET_ADMIN raised for good (the kernel checks the thread that sends each verdict).
  */
 #include "dsaad/dsaa_correct.h"
 
@@ -177,8 +176,8 @@ static void make_links(struct dsaa_nfq_peer *p, const struct dsaa_site *here,
 }
 
 /*
- * A packet of our connection F came from a peer that knows nothing of it. If 'sync delay' is why, the
- * peer shall know it now. Once is enough, so packets that follow at once are not told again.
+ * A packet of our connection F came from a peer that knows nothing of it. If 'sync delay' is why,
+ * the peer shall know it now. Once is enough, so packets that follow at once are not told again.
  */
 static void seen_elsewhere(const struct dsaa_flow *f)
 {

@@ -2,7 +2,8 @@
 /*
  * The kernel's fast path as dsaa_correct.c runs it (dsaa_correct_fast.c,
  * dsaa_correct_gate.c), and how much it does (dsaa_correct_rate.c).
- * Main thread, but for dsaa_correct_fast_word() and dsaa_correct_foreign(), which any thread may call.
+ * Main thread, but for dsaa_correct_fast_word() and dsaa_correct_foreign(), which any thread may
+ * call.
  */
 #ifndef DSAA_CORRECT_H
 #define DSAA_CORRECT_H
@@ -34,7 +35,10 @@ bool dsaa_correct_fast_running(void);
 const char *dsaa_correct_fast_why(void);
 /* True when the fast path serves the interface. */
 bool dsaa_correct_fast_serves(const char *ifname);
-/* True when the fast path takes tunnel packets at the interface before the stack; else *WHY, or NULL. */
+/*
+ * True when the fast path takes tunnel packets at the interface before the stack; else *WHY, or
+ * NULL.
+ */
 bool dsaa_correct_fast_is_straight(ifindex_t ifindex, const char **why);
 
 void dsaa_correct_fast_word(uint8_t site, enum dsaa_site_word word);

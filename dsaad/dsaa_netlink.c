@@ -130,7 +130,10 @@ int dsaa_netlink_address_add(ifindex_t ifindex, const char *ifname, const struct
 			mnl_attr_put(nlh, IFA_BROADCAST, sizeof(broadcast), &broadcast);
 		}
 	} else {
-		/* the address is this site's alone, and must serve at once: no duplicate detection */
+		/*
+		 * the address is this site's alone, and must serve at once: no duplicate
+		 * detection
+		 */
 		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD);
 	}
 	return talk(nlh, NULL, NULL);

@@ -331,7 +331,10 @@ static bool is_silent(struct probe *p)
 						SILENT_MS * INT64_C(1000) + 2 * p->rtt_us;
 }
 
-/* The site speaks to us, but its probe address never did: that is to be mended before it is needed. */
+/*
+ * The site speaks to us, but its probe address never did: that is to be mended before it is
+ * needed.
+ */
 static void complain_if_wrong(struct probe *p)
 {
 	struct dsaa_peer_view v;

@@ -732,9 +732,9 @@ static void hot_events(void)
 }
 
 /*
- * Moves what is hot: events to the peers, their records into the kernel, a dump. It stays here while
- * there is something to do, because a turn of libfrr's loop costs as much as several connections;
- * but not for long, because libfrr's timers and the main thread's requests wait.
+ * Moves what is hot: events to the peers, their records into the kernel, a dump. It stays here
+ * while there is something to do, because a turn of libfrr's loop costs as much as several
+ * connections; but not for long, because libfrr's timers and the main thread's requests wait.
  */
 static void hot_ready(struct event *t)
 {

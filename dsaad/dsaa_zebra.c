@@ -206,7 +206,7 @@ static void schedule_addresses(void)
 	event_add_event(master, addresses_changed, NULL, 0, &t_addresses);
 }
 
-/* ------------------------------------------------------------------ what went while zebra was away */
+/* ------------------------------------------------------- what went while zebra was away */
 
 /*
  * A zebra that starts tells what there is, and not what there is no more. So a while after we found

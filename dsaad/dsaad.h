@@ -164,7 +164,8 @@ bool dsaa_config_has_sync_address(const struct dsaa_site *site, const struct pre
 uint16_t dsaa_correction_port(void);
 /*
  * Logical interfaces: the sorted names that have a uips on any site or are a correction interface,
- * the same on every site with the same block. Fills NAMES, returns their number; number = index + 1 on the wire.
+ * the same on every site with the same block. Fills NAMES, returns their number; number = index +
+ * 1 on the wire.
  */
 unsigned dsaa_logical_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ]);
 /* A digest of the dsaa block's text, to compare between sites. */
@@ -305,7 +306,10 @@ bool dsaa_flow_find(uint8_t family, uint8_t proto, const struct dsaa_tuple *t,
 
 /* ------------------------------------------------------------------ correction */
 
-/* dsaa_correct.c: rules, tunnel, queue thread and fast path, from dsaa_conf and the peers' states. */
+/*
+ * dsaa_correct.c: rules, tunnel, queue thread and fast path, from dsaa_conf and the peers'
+ * states.
+ */
 /* Loads the fast path's programs, if there are any; before privileges are dropped. */
 void dsaa_correct_load(void);
 void dsaa_correct_reconcile(void);

@@ -3,7 +3,8 @@
  * The slow path of correction: queued packets are judged and either let go,
  * dropped, or carried to their owner inside UDP (core/dsaa_encap.h); packets
  * that peers carried here are checked and handed to the stack on the interface
- * where they came in first, by way of a TAP device. Edge: knows core, libmnl and the kernel's interfaces.
+ * where they came in first, by way of a TAP device. Edge: knows core, libmnl and the kernel's
+ * interfaces.
  *
  *	queues --> judge --> UDP to the owner, or to every living peer
  *	UDP <- peers --> check --> TAP device --> original interface --> the stack

@@ -156,7 +156,10 @@ static void when_from_site(struct dsaa_nft *t)
 
 /* ------------------------------------------------------------------ chains */
 
-/* The tunnel's packets from (or to) one peer are not tracked; no further rule of the chain for them. */
+/*
+ * The tunnel's packets from (or to) one peer are not tracked; no further rule of the chain for
+ * them.
+ */
 static void add_notrack(struct dsaa_nft *t, const char *chain, const struct dsaa_addr *peer,
 			bool source)
 {

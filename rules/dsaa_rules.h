@@ -56,7 +56,10 @@ struct dsaa_rules_config {
 	/* the sites whose connections are foreign: every other configured site but the adopted */
 	dsaa_site_id foreign[DSAA_SITES_MAX];
 	unsigned foreigns;
-	/* adopted sites of whose connections each becomes ours with its first packet: its mark says so */
+	/*
+	 * adopted sites of whose connections each becomes ours with its first packet: its mark
+	 * says so
+	 */
 	dsaa_site_id on_demand[DSAA_SITES_MAX];
 	unsigned on_demands;
 	dsaa_site_id local; /* our own number, which is put into those marks */
@@ -95,8 +98,8 @@ int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_s
 
 /*
  * The same while the table stands as an earlier call left it, with the same interfaces: its rules
- * alone are replaced, with the features that STATUS (of that call) tells of. The hooks stay, for when
- * one goes the kernel drops every packet that waits in any queue (nf_queue_nf_hook_drop() in
+ * alone are replaced, with the features that STATUS (of that call) tells of. The hooks stay, for
+ * when one goes the kernel drops every packet that waits in any queue (nf_queue_nf_hook_drop() in
  * net/netfilter/nf_queue.c). On an error the old rules are still there, and STATUS is as it was.
  */
 int dsaa_rules_refill(const struct dsaa_rules_config *config, struct dsaa_rules_status *status);

@@ -91,7 +91,9 @@ bool dsaa_conn_advance(struct dsaa_conn *c, struct dsaa_tls *tls);
 /* Gets buffers and becomes UP; false (failed) without memory. */
 bool dsaa_conn_up(struct dsaa_conn *c);
 
-/* Reads into the receive buffer. Returns how many bytes came; see drained, paused, ended, failed. */
+/*
+ * Reads into the receive buffer. Returns how many bytes came; see drained, paused, ended, failed.
+ */
 size_t dsaa_conn_read(struct dsaa_conn *c);
 /* Sends from the ring. Returns how many bytes left; see failed. */
 size_t dsaa_conn_flush(struct dsaa_conn *c);

@@ -36,7 +36,10 @@ void dsaa_socket_abort(int fd);
 bool dsaa_socket_is_multipath(int fd);
 
 struct dsaa_transport_link;
-/* The ends of FD's subflows, or of FD itself when it is no MPTCP, into LINK; their number, at most MAX. */
+/*
+ * The ends of FD's subflows, or of FD itself when it is no MPTCP, into LINK; their number, at
+ * most MAX.
+ */
 unsigned dsaa_socket_links(int fd, struct dsaa_transport_link *link, unsigned max);
 
 /* True when a user timeout is in force on FD. */

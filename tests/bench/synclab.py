@@ -8,7 +8,8 @@
                          [ r2 ]
 
 The load goes through r1 only; r2 shall have its connections. Both daemons of a pair are pinned to one core, what makes the load to
-another, all as real-time processes, which conntrackd is by itself. conntrackd runs as its manual recommends for a kernel that is the cache (FTFW, DisableExternalCache on), with large buffers.
+another, all as real-time processes, which conntrackd is by itself. conntrackd runs as its manual recommends for a kernel
+that is the cache (FTFW, DisableExternalCache on), with large buffers.
 """
 
 import json

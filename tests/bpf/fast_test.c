@@ -282,7 +282,10 @@ static void check_from_peer(const struct fixture *x, unsigned owner, enum dsaa_s
 	f.from_peer = true;
 	f.second_chance = second;
 	dsaa_owner_verdict(&f, &reason);
-	/* whether it is expected, conntrack says behind this; if not, the nft table sends it to the queue */
+	/*
+	 * whether it is expected, conntrack says behind this; if not, the nft table sends it to the
+	 * queue
+	 */
 	if (reason == DSAA_R_RX_OPENS)
 		reason = DSAA_R_RX_DELIVERED;
 	got = run(skel->progs.fixture_from_peer, x, IFACE | (second ? DSAA_VNI_SECOND_CHANCE : 0),

@@ -355,7 +355,10 @@ static struct dsaa_flow connection(unsigned n)
 	return f;
 }
 
-/* COUNT connections from FIRST on, changed by EDIT (or NULL), with the tool of S; how many were OK. */
+/*
+ * COUNT connections from FIRST on, changed by EDIT (or NULL), with the tool of S; how many were
+ * OK.
+ */
 static unsigned with_tool(struct site *s, enum dsaa_apply_kind kind, unsigned first, unsigned count,
 			  void (*edit)(struct dsaa_flow *f, unsigned n))
 {
@@ -527,7 +530,10 @@ static void test_audit(void)
 	       "%llu repaired\n",
 	       deleted, altered, (unsigned long long)v.audit_differences,
 	       (unsigned long long)v.audit_altered, (unsigned long long)v.audit_repaired);
-	/* eleven bits of a digest are compared: one in 2047 of the altered waits for the next audit */
+	/*
+	 * eleven bits of a digest are compared: one in 2047 of the altered waits for the next
+	 * audit
+	 */
 	CHECK(v.audit_altered >= altered - altered / 100 && v.audit_altered <= altered);
 	CHECK(v.audit_differences >= deleted + altered - altered / 100 + 500);
 	CHECK(v.audit_repaired == v.audit_differences);

@@ -466,7 +466,9 @@ static void test_directional_zones(void)
 	}
 }
 
-/* Protocols that conntrack knows by their addresses only, and those with ports of their own kind. */
+/*
+ * Protocols that conntrack knows by their addresses only, and those with ports of their own kind.
+ */
 static void test_other_protocols(void)
 {
 	static const uint8_t without_ports[] = { 50, 51, 2, 89, 112, 4, 103 };

@@ -182,7 +182,10 @@ static void test_whole_streams(void)
 		}
 }
 
-/* What must not be joined to the first: one bit changed anywhere in the headers, but the checks put right. */
+/*
+ * What must not be joined to the first: one bit changed anywhere in the headers, but the checks
+ * put right.
+ */
 static void test_every_bit_of_the_headers(void)
 {
 	static struct stream s;

@@ -130,7 +130,10 @@ static void add_iface(const char *name)
 	snprintf(rules_config.iface[rules_config.ifaces++], DSAA_RULES_NAME_LEN, "%s", name);
 }
 
-/* Tunnel packets come in there only, says the table; without it that is the queue thread's to say. */
+/*
+ * Tunnel packets come in there only, says the table; without it that is the queue thread's to
+ * say.
+ */
 static void add_rules_link(const char *local, const char *ifname)
 {
 	unsigned n = rules_config.links++;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What all fuzz targets share: libFuzzer's entry points, and how a target says that something is wrong. */
+/*
+ * What all fuzz targets share: libFuzzer's entry points, and how a target says that something is
+ * wrong.
+ */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
 

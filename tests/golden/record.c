@@ -167,8 +167,8 @@ static void print_by_hand(int from, int to, const struct dsaa_msg *m)
 }
 
 /*
- * A session that goes on begins with this, in the place of a bulk; hashes as a site of 1.0 wants them;
- * and a site that drains.
+ * A session that goes on begins with this, in the place of a bulk; hashes as a site of 1.0 wants
+ * them; and a site that drains.
  */
 static void print_others(int from, int to)
 {

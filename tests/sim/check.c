@@ -31,7 +31,9 @@ void sim_check_engine(struct sim_world *w, int s)
 	DSAA_FOREACH_PEER_CONST (e, p) {
 		if (p->inflight_count > DSAA_INFLIGHT_MAX)
 			sim_fail(w, "site %d: more in flight than fits", s);
-		/* one that drains hands over what it owns; its word follows when all is re-marked */
+		/*
+		 * one that drains hands over what it owns; its word follows when all is re-marked
+		 */
 		if (p->session == DSAA_SESSION_ESTABLISHED && w->drained)
 			continue;
 		if (p->session == DSAA_SESSION_ESTABLISHED && p->word == DSAA_WORD_ADOPTED)
@@ -244,8 +246,9 @@ static bool sessions_agree(const struct sim_world *w, int s, char *why, size_t l
 }
 
 /*
- * What travels of a connection, compared; TCP flags but for the one that replicas get. An entry that
- * was handed over became a replica in place: it may have seen a last packet more than the heir's.
+ * What travels of a connection, compared; TCP flags but for the one that replicas get. An entry
+ * that was handed over became a replica in place: it may have seen a last packet more than the
+ * heir's.
  */
 static bool same_state(const struct sim_world *w, const struct dsaa_flow *own,
 		       const struct dsaa_flow *replica)
@@ -282,7 +285,10 @@ static bool own_agrees(struct sim_world *w, int s, const struct dsaa_flow *f, ch
 		if ((int)dsaa_mark_owner(replica->mark, SIM_MARK_MASK) != s)
 			return DISAGREE("connection %d of %d belongs to %u at %d", n, s,
 					dsaa_mark_owner(replica->mark, SIM_MARK_MASK), o);
-		/* audit looks at keys and owners: a state that was altered stays until the next change */
+		/*
+		 * audit looks at keys and owners: a state that was altered stays until the next
+		 * change
+		 */
 		if (!w->tampered[o][n] && !same_state(w, f, replica))
 			return DISAGREE(
 				"connection %d of %d has another state at %d: status %x %x, "

@@ -156,7 +156,9 @@ static void fault_behind(struct sim_world *w)
 		return;
 	sim_say_flow(w, s, "tampered with", f);
 	w->tampered[s][sim_flow_number(f)] = true;
-	/* nobody audits the number of a site that is dead: leave that one out where sites may die */
+	/*
+	 * nobody audits the number of a site that is dead: leave that one out where sites may die
+	 */
 	switch (sim_random_below(&w->random, w->faults & SIM_FAULT_ROUTER ? 2 : 3)) {
 	case 0:
 		sim_kernel_destroy(k, f);

@@ -38,7 +38,10 @@ static void steps(struct sim_world *w, unsigned n)
 		sim_world_step(w);
 }
 
-/* How often states were brought in step, by changes only and by all of it, since the daemons' start. */
+/*
+ * How often states were brought in step, by changes only and by all of it, since the daemons'
+ * start.
+ */
 static void count_starts(const struct sim_world *w, uint64_t *resumes, uint64_t *bulks)
 {
 	for (int s = 1; s <= w->sites; s++) {

@@ -865,7 +865,10 @@ static void test_delay_leaves_out_the_short(void)
 	world_free(&w);
 }
 
-/* Longer and shorter delays beside each other, each in its time; what begins anew begins to wait anew. */
+/*
+ * Longer and shorter delays beside each other, each in its time; what begins anew begins to wait
+ * anew.
+ */
 static void test_delay_of_each_protocol(void)
 {
 	struct dsaa_flow f = world_flow(2, 1, false), g = world_flow(4, 1, false);
@@ -1030,7 +1033,9 @@ static void test_lag_of_a_stopped_peer(void)
 	world_free(&w);
 }
 
-/* A lost session's time counts: what was changed before it is confirmed after the next one began. */
+/*
+ * A lost session's time counts: what was changed before it is confirmed after the next one began.
+ */
 static void test_lag_over_a_lost_session(void)
 {
 	begin_cut();

@@ -439,7 +439,10 @@ static void test_drain_hands_over(void)
 	world_free(&w);
 }
 
-/* The heir loses what it took, and was not to tell of it: then it lacks the connection that we keep. */
+/*
+ * The heir loses what it took, and was not to tell of it: then it lacks the connection that we
+ * keep.
+ */
 static void test_drain_ends_with_all_told(void)
 {
 	struct dsaa_event config = { .type = DSAA_EV_CONFIG, .config = &w.site[2].cfg };
@@ -706,7 +709,9 @@ static void test_loser_is_told_again(void)
 	world_free(&w);
 }
 
-/* The last word of a connection waits to be sent, its end is among lost events: the bulk ends it. */
+/*
+ * The last word of a connection waits to be sent, its end is among lost events: the bulk ends it.
+ */
 static void test_ended_among_lost_events(void)
 {
 	struct dsaa_flow f = world_flow(1, 5, true);

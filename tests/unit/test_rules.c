@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The six rules of ownership (doc/protocol/sync.rst, section 5), each kept by whole engines in the small world. */
+/*
+ * The six rules of ownership (doc/protocol/sync.rst, section 5), each kept by whole engines in
+ * the small world.
+ */
 #include "tests/unit/test.h"
 #include "tests/unit/world.h"
 
@@ -138,7 +141,9 @@ static void test_rule_4_two_creators(void)
 	CHECK(owner_of_both(a, b, &a) == 2); /* assured */
 }
 
-/* An answer came to the other site before the state did, and opened an entry the wrong way round. */
+/*
+ * An answer came to the other site before the state did, and opened an entry the wrong way round.
+ */
 static void test_rule_4_answer_came_first(void)
 {
 	struct dsaa_flow f = udp(1, 5), r = reversed(&f), t;

@@ -392,7 +392,10 @@ static inline void world_free(struct world *w)
 	}
 }
 
-/* A TCP connection number N between 10.1.x.x and 10.9.1.1; AS_OF is the age that decides conflicts. */
+/*
+ * A TCP connection number N between 10.1.x.x and 10.9.1.1; AS_OF is the age that decides
+ * conflicts.
+ */
 static inline struct dsaa_flow world_flow(unsigned n, uint64_t start_ns, bool assured)
 {
 	struct dsaa_flow f = {
@@ -474,7 +477,9 @@ static inline unsigned world_reason(struct world *w, int s, int peer)
 	return dsaa_engine_peer_view(w->site[s].engine, (dsaa_site_id)peer, &v) ? v.reason : 0;
 }
 
-/* The invariant of a quiet world: all living sites hold the same connections with the same owner. */
+/*
+ * The invariant of a quiet world: all living sites hold the same connections with the same owner.
+ */
 static inline bool world_agrees(struct world *w)
 {
 	for (int a = 1; a <= w->sites; a++)
