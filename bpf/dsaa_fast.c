@@ -101,7 +101,7 @@ static bool pin_dir(const char *bpffs, char dir[PATH_LEN], char *why, size_t why
 	}
 	close(fd);
 	snprintf(dir, PATH_LEN, "%s/dsaa/%llx-%u", bpffs, (unsigned long long)cookie,
-		 DSAA_FAST_LAYOUT);
+		 (unsigned)DSAA_FAST_LAYOUT);
 	return true;
 }
 
@@ -177,7 +177,7 @@ static void reuse_maps(struct dsaa_fast *f)
 	}
 	bpf_object__for_each_map(map, f->skel->obj)
 	{
-		if (!all || bpf_map__is_internal(map))
+		if (!all || bpf_map__is_internal(map) || i == n)
 			continue;
 		bpf_map__reuse_fd(map, fd[i++]);
 	}

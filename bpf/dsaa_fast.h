@@ -159,7 +159,7 @@ struct dsaa_fast_counters {
 };
 
 /* The counters since the last clear. */
-void dsaa_fast_counters(struct dsaa_fast *fast, struct dsaa_fast_counters *counters);
+void dsaa_fast_counters(struct dsaa_fast *f, struct dsaa_fast_counters *out);
 void dsaa_fast_counters_clear(struct dsaa_fast *fast);
 
 /* What was addressed to a prefix of the configuration and sent to its owner, or would have been. */

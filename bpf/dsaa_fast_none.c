@@ -104,10 +104,10 @@ bool dsaa_fast_address(struct dsaa_fast *fast, const struct dsaa_addr *addr, boo
 	return true;
 }
 
-void dsaa_fast_counters(struct dsaa_fast *fast, struct dsaa_fast_counters *counters)
+void dsaa_fast_counters(struct dsaa_fast *f, struct dsaa_fast_counters *out)
 {
-	(void)fast;
-	memset(counters, 0, sizeof(*counters));
+	(void)f;
+	memset(out, 0, sizeof(*out));
 }
 
 void dsaa_fast_counters_clear(struct dsaa_fast *fast)

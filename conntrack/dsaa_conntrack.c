@@ -89,14 +89,14 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 	if (getrandom(&ct->known_seed, sizeof(ct->known_seed), 0) < 0)
 		ct->known_seed = (uintptr_t)ct;
 	ct->old_events = ct->old_timestamp = ct->old_liberal = -1;
-	if (events)
+	if (events) {
 		ct->events = open_socket(NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
 						 NF_NETLINK_CONNTRACK_DESTROY,
 					 DSAA_CT_EVENT_BUFFER);
-	if (events)
 		ct->expects = open_socket(NF_NETLINK_CONNTRACK_EXP_NEW |
 						  NF_NETLINK_CONNTRACK_EXP_DESTROY,
 					  DSAA_CT_EXPECT_BUFFER);
+	}
 	ct->commands = open_socket(0, DSAA_CT_COMMAND_BUFFER);
 	ct->dumps = open_socket(0, DSAA_CT_COMMAND_BUFFER);
 	if ((events && (!ct->events || !ct->expects)) || !ct->commands || !ct->dumps ||
@@ -156,8 +156,9 @@ static enum dsaa_ct_event event_kind(const struct nlmsghdr *nlh)
 {
 	if ((nlh->nlmsg_type & 0xff) == IPCTNL_MSG_CT_DELETE)
 		return DSAA_CT_EVENT_DESTROY;
-	return nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL) ? DSAA_CT_EVENT_NEW :
-								DSAA_CT_EVENT_UPDATE;
+	if (nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL))
+		return DSAA_CT_EVENT_NEW;
+	return DSAA_CT_EVENT_UPDATE;
 }
 
 /* Keeps the event for this turn, when it is one to tell. Returns how many are kept. */

@@ -35,8 +35,7 @@ struct dsaa_ct_counters {
 	uint64_t unreadable; /* messages that describe no flow that core takes */
 	uint64_t expects;    /* expectations told, by events and dumps */
 	uint64_t dumped;     /* entries read by dumps */
-	uint64_t
-		lessened; /* tries to create without a helper, labels or a master that is not here */
+	uint64_t lessened;   /* creations without a helper, labels or an absent master */
 	uint64_t applied[DSAA_APPLY_DELETE + 1][DSAA_APPLIED_ERROR + 1]; /* by kind and result */
 };
 

@@ -284,8 +284,8 @@ static void parse_protoinfo(const struct nlattr *nest, struct dsaa_flow *f)
 /* Only the bits that mean something to another site; NAT bits follow from the tuples. */
 static uint32_t parse_status(uint32_t kernel)
 {
-	return (kernel & IPS_SEEN_REPLY ? DSAA_FLOW_SEEN_REPLY : 0) |
-	       (kernel & IPS_ASSURED ? DSAA_FLOW_ASSURED : 0);
+	return ((kernel & IPS_SEEN_REPLY) ? DSAA_FLOW_SEEN_REPLY : 0) |
+	       ((kernel & IPS_ASSURED) ? DSAA_FLOW_ASSURED : 0);
 }
 
 static uint64_t parse_start(const struct nlattr *nest)

@@ -109,7 +109,7 @@ void dsaa_ct_limits_warning(const struct dsaa_ct_limits *l, uint64_t needed, cha
 		snprintf(text, len,
 			 "all sites together have %llu connections, nf_conntrack_max is %u: raise "
 			 "it to %llu at least",
-			 (unsigned long long)needed, l->max, (unsigned long long)(needed * 2));
+			 (unsigned long long)needed, l->max, 2ULL * needed);
 	else if (l->buckets && needed * 2 > (uint64_t)l->buckets * CHAIN_MAX)
 		snprintf(text, len,
 			 "nf_conntrack_buckets is %u for %llu connections: raise it to %llu",

@@ -368,8 +368,7 @@ void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	bool running = false;
 
-	if (p->bulk_tx != DSAA_BULK_NONE)
-		p->bulk_tx = DSAA_BULK_NONE;
+	p->bulk_tx = DSAA_BULK_NONE;
 	p->bulk_rx = p->want_sweep = false;
 	dsaa_audit_forget(e, p);
 	dsaa_claim_forget(e, p);

@@ -33,7 +33,7 @@ static struct dsaa_expected *find(struct dsaa_engine *e, const struct dsaa_expec
 	return NULL;
 }
 
-static void drop(struct dsaa_engine *e, struct dsaa_expected *at)
+static void drop(struct dsaa_engine *e, const struct dsaa_expected *at)
 {
 	unsigned i = (unsigned)(at - e->expect), last = --e->expects;
 

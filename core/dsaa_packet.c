@@ -222,7 +222,8 @@ static bool read_quote(const struct layer3 *outer, struct dsaa_packet *p)
 		return false;
 	if (inner.family != outer->family || inner.later_fragment)
 		return false;
-	if (inner.have < (header_min(inner.proto) < 8 ? header_min(inner.proto) : 8))
+	/* the kernel quotes 8 bytes of it at least */
+	if (inner.have < header_min(inner.proto) && inner.have < 8)
 		return false;
 	read_tuple(&inner, &tuple);
 	if (!dsaa_tuple_reverse(inner.proto, &tuple, &p->tuple))

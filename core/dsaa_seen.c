@@ -92,8 +92,9 @@ bool dsaa_seen_next_unmarked(const struct dsaa_seen *s, uint32_t *at, uint64_t *
 
 static uint64_t state_value(uint64_t hash)
 {
-	return hash & ~DSAA_SEEN_STATE_MASK ? hash & ~DSAA_SEEN_STATE_MASK :
-					      DSAA_SEEN_STATE_MASK + 1;
+	uint64_t value = hash & ~DSAA_SEEN_STATE_MASK;
+
+	return value ? value : DSAA_SEEN_STATE_MASK + 1;
 }
 
 /* As seen_slot(), for a set of hashes with states. */

@@ -60,7 +60,9 @@ bool dsaa_seen_mark_state(struct dsaa_seen *s, uint64_t hash);
 /* HASH as the set compares it: bit 0 is not part of it. */
 static inline uint64_t dsaa_seen_value(uint64_t hash)
 {
-	return hash & ~UINT64_C(1) ? hash & ~UINT64_C(1) : 2;
+	uint64_t value = hash & ~UINT64_C(1);
+
+	return value ? value : 2;
 }
 
 #endif

@@ -286,10 +286,12 @@ void dsaa_session_received(struct dsaa_engine *e, struct dsaa_peer *p, struct ds
 	len = dsaa_wire_frame(ev->data, ev->len, &reason);
 	if (len == 0)
 		return;
-	if (len > 0) {
-		ev->consumed = (size_t)len;
-		reason = dsaa_wire_decode(ev->data, (size_t)len, &m, e->rx);
+	if (len < 0) {
+		refuse(e, p, reason);
+		return;
 	}
+	ev->consumed = (size_t)len;
+	reason = dsaa_wire_decode(ev->data, (size_t)len, &m, e->rx);
 	if (reason)
 		refuse(e, p, reason);
 	else

@@ -327,9 +327,11 @@ void dsaa_site_bfd(struct dsaa_engine *e, struct dsaa_peer *p, bool up)
 {
 	p->bfd = up ? DSAA_LIVE_UP : DSAA_LIVE_DOWN;
 	p->bfd_changed = e->now;
-	p->bfd_down_at = up ? (struct dsaa_mono){ 0 } : e->now;
-	if (up)
+	p->bfd_down_at = e->now;
+	if (up) {
+		p->bfd_down_at.us = 0;
 		return;
+	}
 	if (p->session == DSAA_SESSION_ESTABLISHED) {
 		judge_bfd(e, p);
 		return;

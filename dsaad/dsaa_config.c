@@ -322,7 +322,7 @@ static void note_sites(void *arg, const struct prefix *p)
 static uint8_t choose_site(uint32_t found, uint8_t before)
 {
 	static uint32_t complained;
-	uint8_t site = found & (1u << before) ? before : ffs(found) - 1;
+	uint8_t site = (found & (1u << before)) ? before : ffs(found) - 1;
 
 	if ((found & (found - 1)) && found != complained)
 		flog_warn(EC_DSAA_SITE_CONFLICT,

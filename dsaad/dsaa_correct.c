@@ -432,6 +432,7 @@ static int install(const struct dsaa_rules_config *c)
 	bool same_interfaces = c->ifaces == installed.ifaces &&
 			       !memcmp(c->iface, installed.iface, sizeof(c->iface)) &&
 			       c->links == installed.links &&
+			       /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): as below */
 			       !memcmp(c->link, installed.link, sizeof(c->link));
 
 	if (rules.installed && same_interfaces && dsaa_rules_refill(c, &rules) == 0)
@@ -449,6 +450,7 @@ static bool apply_rules(void)
 	int rc = 0;
 
 	make_rules_config(c);
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all of it from XCALLOC() */
 	if (!rules.installed || memcmp(c, &installed, sizeof(*c))) {
 		frr_with_privs (&dsaa_privs) {
 			refused_before = refused_now();

@@ -107,6 +107,7 @@ bool dsaa_correct_fast_may_run(const struct dsaa_nfq_config *nfq)
 	c = XCALLOC(MTYPE_TMP, sizeof(*c));
 	make_config(c, nfq);
 	/* what failed a short while ago would fail again, and the port is closed for it */
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all of it from XCALLOC() */
 	may = !failed[0] || memcmp(c, &config, sizeof(config)) ||
 	      dsaa_mono_diff_us(dsaa_mono_now(), failed_at) > RETRY_S * INT64_C(1000000);
 	memcpy(&config, c, sizeof(config));

@@ -440,8 +440,10 @@ struct yang_data *dsaa_nb_peer_flag(struct nb_cb_get_elem_args *args)
 	struct dsaa_peer_view v = peer_view(args);
 	unsigned i = 0;
 
-	while (strcmp(peer_flags[i].leaf, leaf))
-		assert(++i < array_size(peer_flags));
+	while (strcmp(peer_flags[i].leaf, leaf)) {
+		i++;
+		assert(i < array_size(peer_flags));
+	}
 	return yang_data_new_bool(args->xpath,
 				  *(const bool *)((const char *)&v + peer_flags[i].offset));
 }

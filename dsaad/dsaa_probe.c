@@ -232,7 +232,7 @@ static void take_answer(struct probe *p, uint16_t seq)
 
 static void read_answers(struct probe *p)
 {
-	union sockunion from;
+	union sockunion from = { 0 };
 	uint8_t buf[512];
 
 	for (;;) {

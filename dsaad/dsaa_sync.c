@@ -443,6 +443,7 @@ static void configure_transport(struct post *p)
 {
 	p->transport.key = NULL;
 	transport_config.key = NULL;
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): zeroed with its padding */
 	if (transport && !memcmp(&transport_config, &p->transport, sizeof(transport_config)) &&
 	    !memcmp(transport_key, p->key, sizeof(transport_key)))
 		return;
@@ -880,6 +881,7 @@ void dsaa_sync_start(void)
 	struct timespec wall;
 	uint64_t seed;
 	/* zeroed, and pages that are never touched cost nothing */
+	/* cppcheck-suppress invalidFunctionArg ; -1 is what an anonymous mapping asks for */
 	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (mem == MAP_FAILED) {

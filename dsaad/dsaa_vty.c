@@ -332,10 +332,11 @@ static void show_site_json(struct json_object *sites, unsigned s)
 static void show_site_text(struct vty *vty, unsigned s)
 {
 	const struct dsaa_site *site = &dsaa_conf.site[s];
+	bool local = s == dsaa_local_site();
 	struct dsaa_peer_view pv;
 	char age[32];
 
-	if (s == dsaa_local_site()) {
+	if (local) {
 		vty_out(vty, "%4u  %-16s %-10s %-13s %-8s %-8s %-8s %s", s, dsaa_view_site_name(s),
 			site_role(s), "local", "-", "-", "-", "-");
 	} else {
@@ -353,12 +354,12 @@ static void show_site_text(struct vty *vty, unsigned s)
 	vty_out(vty, site->sync_addresses ? "" : " none");
 	if (site->has_probe)
 		vty_out(vty, ", probe %pIA%s", &site->probe,
-			s == dsaa_local_site() || pv.probe_answered ? "" : " (never answered)");
+			local || pv.probe_answered ? "" : " (never answered)");
 	for (unsigned i = 0; i < site->nat_pools; i++)
 		vty_out(vty, "%s%pFX", i ? " " : ", nat-pool ", &site->nat_pool[i]);
-	if (s != dsaa_local_site())
+	if (!local)
 		vty_out(vty, ", its connections: %s", word_name(&pv));
-	if (s != dsaa_local_site() && pv.held_back_ms)
+	if (!local && pv.held_back_ms)
 		vty_out(vty, ", held back for %" PRId64 " s", pv.held_back_ms / 1000);
 	vty_out(vty, "\n");
 }

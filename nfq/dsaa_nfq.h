@@ -158,14 +158,13 @@ struct dsaa_nfq_counters {
 	 */
 	uint64_t reason[DSAA_REASONS_MAX];
 	struct dsaa_nfq_peer_counters peer[DSAA_SITES_MAX + 1]; /* by site number */
-	uint64_t waiting;   /* packets that wait for their state now */
-	uint64_t hold_full; /* that could not wait for want of room: they were judged at once */
-	uint64_t
-		taken_back; /* that the fast path delivered, and were refused here: under their reason */
+	uint64_t waiting;    /* packets that wait for their state now */
+	uint64_t hold_full;  /* that could not wait for want of room: they were judged at once */
+	uint64_t taken_back; /* delivered by the fast path, refused here: by reason */
 };
 
 /* A copy of the counters since the last clear. */
-void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *counters);
+void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *out);
 void dsaa_nfq_counters_clear(struct dsaa_nfq *nfq);
 /* What was sent to a prefix of the configuration in force; zero for any other. */
 void dsaa_nfq_prefix_counters(struct dsaa_nfq *nfq, const struct dsaa_prefix *prefix,

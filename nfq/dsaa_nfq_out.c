@@ -158,7 +158,7 @@ static void flush_socket(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s)
 			send_elsewhere(nfq, s, trains[done++].first);
 		else if (n < 0)
 			send_one_by_one(nfq, s, &trains[done++]);
-		for (; n > 0; n--, done++)
+		for (; n > 0 && done < count; n--, done++)
 			for (i = trains[done].first; i < trains[done].first + trains[done].count;
 			     i++)
 				count_sent(nfq, s->what[i].packet, s->what[i].peer->site);

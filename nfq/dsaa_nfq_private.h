@@ -323,7 +323,7 @@ static inline uint32_t dsaa_nfq_ip_length(const uint8_t *ip)
 }
 
 /* dsaa_nfq_out.c: judges COUNT queued packets of nfq->packets, sends copies, sets verdicts. */
-void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned count);
+void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned n);
 /* The entry of the packet's connection: 1 with its owner, 0 without one, or a negative errno. */
 int dsaa_nfq_find_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, unsigned *owner);
 

@@ -237,6 +237,7 @@ static bool put_parts(const struct dsaa_nfq_tun *tun, struct virtio_net_hdr *vne
 	do
 		n = writev(tun->fd, parts, count);
 	while (n < 0 && errno == EINTR);
+	parts[1].iov_base = NULL; /* the header ends with this function */
 	return n > 0;
 }
 
@@ -359,7 +360,7 @@ static bool deliver_fragments6(struct dsaa_nfq_tun *tun, const uint8_t *ip, size
 		f[0] = ip[next];
 		f[1] = 0;
 		f[2] = at >> 8;
-		f[3] = (at & 0xf8) | !last;
+		f[3] = (at & 0xf8) | (last ? 0 : 1);
 		memcpy(f + 4, id, sizeof(id));
 		memcpy(f + IP6_FRAGMENT_HEADER, ip + keep + at, n);
 		if (!put(tun, out, keep + IP6_FRAGMENT_HEADER + n))

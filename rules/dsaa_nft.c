@@ -542,6 +542,7 @@ static void queue_xt(struct dsaa_nft *t, uint16_t number, bool bypass)
 	nftnl_expr_set_str(e, NFTNL_EXPR_TG_NAME, "NFQUEUE");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_TG_REV, 3);
 	nftnl_expr_set(e, NFTNL_EXPR_TG_INFO, info, len);
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the expression has it now */
 }
 
 void dsaa_nft_queue(struct dsaa_nft *t, bool native, uint16_t number, bool bypass)

@@ -215,7 +215,7 @@ static unsigned socket_subflows(int fd, struct dsaa_transport_link *link, unsign
 
 unsigned dsaa_socket_links(int fd, struct dsaa_transport_link *link, unsigned max)
 {
-	struct sockaddr_storage local, remote;
+	struct sockaddr_storage local = { 0 }, remote = { 0 };
 	socklen_t local_len = sizeof(local), remote_len = sizeof(remote);
 	unsigned n = 0;
 

@@ -310,6 +310,7 @@ void dsaa_tls_close(struct dsaa_tls *tls)
 struct dsaa_tls_stream *dsaa_tls_start(struct dsaa_tls *tls, int fd, dsaa_site_id site,
 				       bool inbound)
 {
+	unsigned client = inbound ? site : tls->local, server = inbound ? tls->local : site;
 	struct dsaa_tls_stream *s = calloc(1, sizeof(*s));
 	BIO *bio;
 
@@ -320,8 +321,8 @@ struct dsaa_tls_stream *dsaa_tls_start(struct dsaa_tls *tls, int fd, dsaa_site_i
 	s->fd = fd;
 	s->site = site;
 	s->inbound = inbound;
-	snprintf(s->identity, sizeof(s->identity), "dsaa/%u/%u/%u", tls->cluster_id,
-		 inbound ? site : tls->local, inbound ? tls->local : site);
+	snprintf(s->identity, sizeof(s->identity), "dsaa/%u/%u/%u", tls->cluster_id, client,
+		 server);
 	s->ssl = SSL_new(tls->ctx);
 	bio = s->ssl ? BIO_new(tls->bio) : NULL;
 	if (!bio || !SSL_set_app_data(s->ssl, s)) {

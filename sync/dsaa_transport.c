@@ -297,10 +297,10 @@ static void kicked(struct dsaa_transport *t)
 /* The peer that owns the sync-address ADDR; 0 for a stranger. */
 static dsaa_site_id site_of(const struct dsaa_transport *t, const struct dsaa_addr *addr)
 {
-	for (dsaa_site_id s = 1; s <= DSAA_SITES_MAX; s++)
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		for (unsigned i = 0; i < t->peer[s].addresses; i++)
 			if (dsaa_addr_equal(&t->peer[s].address[i], addr))
-				return s;
+				return (dsaa_site_id)s;
 	return 0;
 }
 
