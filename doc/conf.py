@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sphinx: the manual (user/) and the specification of the protocol (protocol/), with FRR's directive for a command."""
 
-import docutils.nodes
 from docutils.parsers.rst import Directive
 from sphinx import addnodes
 

@@ -12,6 +12,7 @@ set -eu
 . "$(dirname "$(readlink -f "$0")")/common.sh"
 
 LOGS=$BUILD/logs
+# shellcheck disable=SC2034 # step() of common.sh reads it
 START=$EPOCHREALTIME
 
 # mirror: where this machine takes Debian's packages from.
@@ -59,7 +60,8 @@ echo "== Debian $suite: setup"
 DSAA_IN_ROOT_NET=host "$TOP/scripts/in-root.sh" "$root" "/srv/$folder/quickstart" setup
 [ "$suite" != sid ] || echo "== Debian sid is best effort: what fails below may be sid's own"
 rc=0
-for command in ${*:-check demo}; do
+[ $# -gt 0 ] || set -- check demo
+for command in "$@"; do
 	echo "== Debian $suite: $command"
 	# The package test makes a root of stock FRR with debootstrap; its daemons run in a network of their own all the same.
 	net=

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	PAYLOAD = 22,
@@ -80,15 +81,21 @@ int main(int argc, char **argv)
 	long sent = 0, count;
 	uint64_t start;
 
-	if (argc != 8 || fd < 0)
+	if (fd < 0)
 		return 2;
+	if (argc != 8) {
+		close(fd);
+		return 2;
+	}
 	make_packet(argv);
 	count = atol(argv[7]);
 	to.sll_ifindex = (int)if_nametoindex(argv[1]);
 	/* straight to the driver */
 	setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+	if (bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		close(fd);
 		return 2;
+	}
 	for (i = 0; i < BATCH; i++) {
 		msgs[i].msg_hdr.msg_iov = &iov;
 		msgs[i].msg_hdr.msg_iovlen = 1;
@@ -101,5 +108,6 @@ int main(int argc, char **argv)
 			sent += n;
 	}
 	printf("%ld %llu\n", sent, (unsigned long long)(now_ns(CLOCK_THREAD_CPUTIME_ID) - start));
+	close(fd);
 	return 0;
 }

@@ -272,7 +272,9 @@ static int compare(const char *name_a, const char *name_b)
 	uint32_t in_a = 0, in_b = 0, missing = 0, differ = 0, extra = 0, timed = 0;
 	uint64_t last_a = 0, last_b = 0;
 
-	for (uint32_t i = 0; ms && i < FLOWS_MAX; i++) {
+	if (!ms)
+		die("memory");
+	for (uint32_t i = 0; i < FLOWS_MAX; i++) {
 		in_a += a[i].there;
 		in_b += b[i].there;
 		missing += a[i].there && !b[i].there;

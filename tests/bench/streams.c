@@ -264,6 +264,7 @@ static void udp_server(uint16_t port, unsigned rate)
 		for (unsigned i = 0; i < n; i++)
 			send_due(fd, &peers[i], 1000000 / rate);
 	}
+	free(peers);
 }
 
 /* What is on its way may still arrive. */
@@ -545,7 +546,7 @@ static double leaving_at(int fd, uint16_t port)
 		struct cmsghdr header;
 		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec))];
 	} control;
-	uint8_t buf[128];
+	uint8_t buf[128] = { 0 };
 	struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
 	struct msghdr m = { .msg_name = &from,
 			    .msg_namelen = sizeof(from),
@@ -554,11 +555,14 @@ static double leaving_at(int fd, uint16_t port)
 			    .msg_control = &control,
 			    .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(fd, &m, 0);
-	size_t ip = (size_t)(buf[0] & 0x0f) * 4;
 	struct timespec t;
+	size_t ip;
 
-	if (n < 28 || from.sll_pkttype != PACKET_OUTGOING || buf[9] != IPPROTO_UDP ||
-	    (size_t)n < ip + 4 || (buf[ip + 2] << 8 | buf[ip + 3]) != port)
+	if (n < 28)
+		return 0;
+	ip = (size_t)(buf[0] & 0x0f) * 4;
+	if (from.sll_pkttype != PACKET_OUTGOING || buf[9] != IPPROTO_UDP || (size_t)n < ip + 4 ||
+	    (buf[ip + 2] << 8 | buf[ip + 3]) != port)
 		return 0;
 	if (control.header.cmsg_type != SO_TIMESTAMPNS)
 		return 0;

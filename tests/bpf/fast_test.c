@@ -81,7 +81,7 @@ static size_t make_packet(uint8_t *buf, const struct fixture *x)
 	struct ethhdr *eth = (struct ethhdr *)buf;
 	uint8_t mac[12] = { 2, 0xd5, 0xaa, 0, 0, LOCAL, 2, 0xd5, 0xaa, 0, 0, PEER };
 	uint16_t ports[2] = { htons(x->port), htons(80) };
-	void *ip = buf + ETH_HLEN, *l4 = ip;
+	void *ip = buf + ETH_HLEN, *l4;
 
 	memset(buf, 0, 128);
 	memcpy(eth, mac, sizeof(mac));

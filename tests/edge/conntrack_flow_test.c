@@ -125,8 +125,8 @@ static void test_unknown_attributes_are_skipped(void)
 	struct dsaa_flow f = flow_make(6, DSAA_PROTO_TCP, 1), got;
 	struct nlmsghdr *nlh = message(buf, &f);
 
-	for (uint16_t type = CTA_MAX + 1; type < CTA_MAX + 20; type++)
-		mnl_attr_put_u64(nlh, type, UINT64_MAX);
+	for (unsigned type = CTA_MAX + 1; type < CTA_MAX + 20; type++)
+		mnl_attr_put_u64(nlh, (uint16_t)type, UINT64_MAX);
 	CHECK(dsaa_ct_flow_parse(nlh, &got) && dsaa_flow_key_equal(&f, &got));
 	/* an attribute of another length than the kernel's is not read */
 	mnl_attr_put_u64(nlh, CTA_MARK, UINT64_MAX);

@@ -116,7 +116,7 @@ static int connect_from(int node, const char *address, uint16_t port)
 	enter(node);
 	p.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	inet_pton(AF_INET, address, &a.sin_addr);
-	connect(p.fd, (struct sockaddr *)&a, sizeof(a));
+	(void)!connect(p.fd, (struct sockaddr *)&a, sizeof(a)); /* in progress, or poll() tells */
 	for (unsigned i = 0; i < 200 && poll(&p, 1, 0) == 0; i++)
 		until(NULL, 10);
 	if (poll(&p, 1, 0) == 1 && !getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &len) && !error)
@@ -161,6 +161,17 @@ static bool pass(int from, const char *line, int to, char *got, size_t size)
 static char line[256];
 static int control_client, control_server;
 
+/* Of these descriptors those that could be opened. */
+static void close_all(int a, int b, int c)
+{
+	if (a >= 0)
+		close(a);
+	if (b >= 0)
+		close(b);
+	if (c >= 0)
+		close(c);
+}
+
 /* The server connects to where the PORT command that it got says. Data must come through. */
 static void active_data(uint16_t port, const char *what)
 {
@@ -168,7 +179,7 @@ static void active_data(uint16_t port, const char *what)
 	int listener = listen_in(CLIENT, CLIENT_ADDRESS, port), data, accepted;
 	char text[80], address[16];
 
-	snprintf(text, sizeof(text), "PORT 192,0,2,1,%u,%u\r\n", port >> 8, port & 0xff);
+	snprintf(text, sizeof(text), "PORT 192,0,2,1,%d,%d\r\n", port >> 8, port & 0xff);
 	CHECK(pass(control_client, text, control_server, line, sizeof(line)));
 	CHECK(sscanf(line, "PORT %u,%u,%u,%u,%u,%u", &h1, &h2, &h3, &h4, &p1, &p2) == 6);
 	snprintf(address, sizeof(address), "%u.%u.%u.%u", h1, h2, h3, h4);
@@ -181,9 +192,7 @@ static void active_data(uint16_t port, const char *what)
 		printf("  %s: no data connection\n", what);
 	else
 		CHECK(pass(data, "what you asked for\n", accepted, line, sizeof(line)));
-	close(data);
-	close(accepted);
-	close(listener);
+	close_all(data, accepted, listener);
 	CHECK(pass(control_server, "226 done\r\n", control_client, line, sizeof(line)));
 	CHECK(!strcmp(line, "226 done\r\n"));
 }
@@ -195,7 +204,7 @@ static void passive_data(uint16_t port, const char *what)
 	char text[80];
 
 	CHECK(pass(control_client, "PASV\r\n", control_server, line, sizeof(line)));
-	snprintf(text, sizeof(text), "227 Entering Passive Mode (198,51,100,200,%u,%u)\r\n",
+	snprintf(text, sizeof(text), "227 Entering Passive Mode (198,51,100,200,%d,%d)\r\n",
 		 port >> 8, port & 0xff);
 	CHECK(pass(control_server, text, control_client, line, sizeof(line)));
 	until(NULL, 100);
@@ -206,9 +215,7 @@ static void passive_data(uint16_t port, const char *what)
 		printf("  %s: no data connection\n", what);
 	else
 		CHECK(pass(data, "what I bring\n", accepted, line, sizeof(line)));
-	close(data);
-	close(accepted);
-	close(listener);
+	close_all(data, accepted, listener);
 }
 
 static bool log_in(void)
@@ -292,9 +299,7 @@ static void test_ftp(void)
 		accepted = data < 0 ? -1 : accept_on(listener);
 		CHECK(data >= 0 && accepted >= 0);
 		CHECK(accepted >= 0 && pass(data, "late\n", accepted, line, sizeof(line)));
-		close(data);
-		close(accepted);
-		close(listener);
+		close_all(data, accepted, listener);
 	}
 	/* the control connection lives on there: its helper reads, its numbers are moved on */
 	CHECK(pass(control_server, "226 done\r\n", control_client, line, sizeof(line)));

@@ -74,7 +74,7 @@ static void enter(int node)
 
 static void step(struct site *s, struct dsaa_event *ev);
 
-static struct site *other(struct site *s)
+static struct site *other(const struct site *s)
 {
 	return s == &sites[0] ? &sites[1] : &sites[0];
 }

@@ -800,7 +800,9 @@ static int sysctl(const char *name)
 
 	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+	if (fd < 0)
+		return -1;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
 		text[0] = '\0';
 	close(fd);
 	return text[0] ? atoi(text) : -1;

@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 import nfq_correct_test as base
-from nfq_correct_test import FAMILIES, MARK1, Site, at, check, foreign_entry, inside, load, raw_send, sock, tunnel
+from nfq_correct_test import FAMILIES, MARK1, Site, at, check, foreign_entry, inside, load, sock, tunnel
 
 # of <linux/in.h>, not in the socket module
 IP_RECVTTL = 12

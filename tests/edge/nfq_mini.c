@@ -6,11 +6,11 @@
  * lines on standard input, each answered by one line:
  *
  *	word SITE alive|adopted|unreachable|unknown	sets a state word and the rules
- *	fast						makes the fast path as configured, tells how it is
+ *	fast					makes the fast path as configured, tells how it is
  *	gate 0|1					whether foreign connections are here
- *	fill N						makes N connections of the first peer, tells the filter
- *							of them, and that it knows all
- *	forget						empties the filter, which is not used any more
+ *	fill N					makes N connections of the first peer, tells the
+ *							filter of them, and that it knows all
+ *	forget					empties the filter, which is not used any more
  *	know SRC SPORT DST DPORT			tells the filter of one more
  *	observe 0|1					counts only, or acts
  *	reconfigure					hands the thread the same again
@@ -481,12 +481,13 @@ static void clear_counters(struct dsaa_nfq *nfq)
 
 static void obey(struct dsaa_nfq *nfq, char *line)
 {
+	static char reconfigure[] = "reconfigure\n";
 	char word[64], to[64], err[200];
 	unsigned site, port;
 
 	if (sscanf(line, "hold %u", &site) == 1) {
 		nfq_config.hold_ms = site;
-		strcpy(line, "reconfigure\n");
+		line = reconfigure;
 	}
 	if (sscanf(line, "word %u %31s", &site, word) == 2)
 		set_word(site, word);

@@ -23,7 +23,10 @@ static void put(const void *bytes, size_t len, mode_t mode)
 
 	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	CHECK(fd >= 0 && write(fd, bytes, len) == (ssize_t)len && fchmod(fd, mode) == 0);
+	CHECK(fd >= 0);
+	if (fd < 0)
+		return;
+	CHECK(write(fd, bytes, len) == (ssize_t)len && fchmod(fd, mode) == 0);
 	close(fd);
 }
 

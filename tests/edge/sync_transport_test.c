@@ -578,6 +578,8 @@ static void throw_at(struct node *b, const uint8_t *bytes, size_t len)
 	int fd = raw_connect("127.0.1.1", "127.0.1.2");
 
 	CHECK(fd >= 0);
+	if (fd < 0)
+		return;
 	CHECK(send(fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len);
 	shutdown(fd, SHUT_WR);
 	WORLD_UNTIL(b->refusals > before, 1000);

@@ -48,6 +48,7 @@ sources() {
 
 build() {
 	built "$out/fuzz_$1" && return
+	# shellcheck disable=SC2046 # one word per source
 	"$CLANG" $flags -fsanitize=fuzzer,address,undefined -o "$out/fuzz_$1" "$top/tests/fuzz/fuzz_$1.c" "$out"/core/*.o $(sources "$1")
 }
 

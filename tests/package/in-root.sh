@@ -4,7 +4,7 @@
 # The test of the package, inside a root with stock FRR; run by run.sh. Ends with "N passed, N failed".
 
 set -u
-cd /root
+cd /root || exit 1
 DEB=/root/frr-dsaa.deb
 passed=0 failed=0
 
@@ -40,8 +40,8 @@ answers() { vtysh -c "$1" | grep -q "$2"; }
 
 # soon COMMAND...: within 20 seconds.
 soon() {
-	local i
-	for i in $(seq 100); do
+	local _
+	for _ in $(seq 100); do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.2
 	done
@@ -188,6 +188,7 @@ soon no_daemons
 ok "installs again" dpkg -i $DEB
 ok "starts again" start
 ok "all is in the kernel again" soon all_there
+# shellcheck disable=SC2046 # one word per process
 kill -9 $(pidof watchfrr) $(dsaad_pid)
 ok "a killed dsaad leaves all but the tunnel" stays_there
 stop

@@ -3,7 +3,6 @@
 """doc/protocol/dsaa.lua in tshark: the golden captures, in which every message type is, read as the text beside their bytes says;
 and a real plain-text session of two daemons without anything malformed. Skipped without tshark, which is a large package."""
 
-import json
 import os
 import re
 import shutil

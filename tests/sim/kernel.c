@@ -98,7 +98,7 @@ static struct dsaa_flow *insert(struct sim_kernel *k, const struct dsaa_flow *f)
 	return &k->slot[at].flow;
 }
 
-static void drop(struct sim_kernel *k, struct dsaa_flow *f)
+static void drop(struct sim_kernel *k, const struct dsaa_flow *f)
 {
 	for (unsigned i = 0; i < SIM_KERNEL_SLOTS; i++)
 		if (&k->slot[i].flow == f)

@@ -530,7 +530,8 @@ void sim_world_init(struct sim_world *w, uint64_t seed, unsigned faults)
 	w->now.us = 1000000;
 	w->sites = (int)sim_random_range(r, 2, SIM_SITES);
 	/* a run with few kinds of faults tells more than one with all of them */
-	w->faults = faults & (unsigned)(sim_random_u64(r) & sim_random_u64(r));
+	w->faults = faults & (unsigned)sim_random_u64(r);
+	w->faults &= (unsigned)sim_random_u64(r);
 	w->flows = sim_random_range(r, 8, sim_random_once_in(r, 3) ? SIM_FLOWS_MAX : 48);
 	w->audit_interval_ms = sim_random_below(r, 2) || (w->faults & SIM_FAULT_BEHIND) ? 3000 : 0;
 	/* without audit the log must reach as far back as a dump takes */

@@ -4,7 +4,7 @@
 
 static void test_key(void)
 {
-	struct dsaa_flow a = flow_make(4, DSAA_PROTO_TCP, 7), b;
+	struct dsaa_flow a, b;
 
 	for (unsigned i = 0; i < 1000; i++) {
 		a = flow_random();

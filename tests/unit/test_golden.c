@@ -126,7 +126,7 @@ static void test_decode(unsigned minor)
 			same_text(g->record[r], t.s);
 		}
 	}
-	for (uint8_t type = DSAA_MSG_HELLO; type <= DSAA_MSG_AUDIT_FLOWS; type++)
+	for (unsigned type = DSAA_MSG_HELLO; type <= DSAA_MSG_AUDIT_FLOWS; type++)
 		CHECK(seen[type]);
 	CHECK(minor == 0 || (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] &&
 			     seen[DSAA_MSG_EXPECTS] && seen[DSAA_MSG_AUDIT_STATES]));

@@ -22,6 +22,7 @@ static void put16(size_t at, unsigned value)
 /* Starts a packet from address 1 to address 2 (or back) with LEN bytes of zeroed payload. */
 static size_t start(unsigned family, uint8_t proto, size_t len, bool back)
 {
+	static const uint8_t net[3] = { 192, 0, 2 };
 	size_t header = family == 4 ? 20 : 40;
 
 	memset(pkt, 0, header + len);
@@ -29,8 +30,8 @@ static size_t start(unsigned family, uint8_t proto, size_t len, bool back)
 		pkt[0] = 0x45;
 		put16(2, (unsigned)(header + len));
 		pkt[9] = proto;
-		memcpy(pkt + 12, "\xc0\x00\x02", 3);
-		memcpy(pkt + 16, "\xc0\x00\x02", 3);
+		memcpy(pkt + 12, net, sizeof(net));
+		memcpy(pkt + 16, net, sizeof(net));
 		pkt[15] = back ? 2 : 1;
 		pkt[19] = back ? 1 : 2;
 	} else {

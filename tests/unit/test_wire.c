@@ -114,6 +114,7 @@ static bool record_equal(const struct dsaa_record *got, const struct dsaa_record
 		want.zone = sent->flow.zone;
 		want.orig = sent->flow.orig;
 	}
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding as well */
 	return memcmp(&got->flow, &want, sizeof(want)) == 0;
 }
 
@@ -185,6 +186,7 @@ static void test_messages(void)
 		CHECK(len >= DSAA_MSG_HEADER_LEN);
 		memset(&got, 0xee, sizeof(got));
 		CHECK(decode(buf, len, &got) == DSAA_R_NONE && got.type == type);
+		/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding as well */
 		CHECK(memcmp(&got, &m, sizeof(got)) == 0);
 		for (size_t cap = 0; cap < len; cap++) {
 			uint8_t *small = malloc(cap ? cap : 1);
@@ -330,9 +332,9 @@ static void test_damage(void)
 {
 	static struct dsaa_record sent[DSAA_FLOWS_PER_MSG_MAX];
 
-	for (uint8_t type = DSAA_MSG_HELLO; type <= DSAA_MSG_GOODBYE; type++) {
+	for (unsigned type = DSAA_MSG_HELLO; type <= DSAA_MSG_GOODBYE; type++) {
 		for (unsigned round = 0; round < 20; round++) {
-			struct dsaa_msg m = sample(type);
+			struct dsaa_msg m = sample((uint8_t)type);
 			bool flows = type == DSAA_MSG_FLOWS || type == DSAA_MSG_BULK_FLOWS;
 			size_t len = flows ? random_flows(type, 1 + round % 5, sent) :
 					     dsaa_wire_encode(buf, sizeof(buf), &m);
@@ -374,6 +376,7 @@ static void test_hello_rules(void)
 	memset(buf + len, 0x77, 100);
 	set_length(buf, len + 100 - DSAA_MSG_HEADER_LEN);
 	CHECK(decode(buf, len + 100, &got) == DSAA_R_NONE);
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding as well */
 	CHECK(memcmp(&got, &m, sizeof(m)) == 0);
 	set_length(buf, DSAA_MSG_BODY_MAX);
 	CHECK(decode(buf, DSAA_MSG_MAX, &got) == DSAA_R_NONE);
@@ -492,6 +495,7 @@ static void test_expects(void)
 	for (unsigned i = 0; i < out.expects.count; i++) {
 		CHECK(dsaa_expect_read(&r, &got, &is_whole) && is_whole == whole[i]);
 		CHECK(dsaa_expect_key_equal(&got, &x[i]));
+		/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding as well */
 		CHECK(!is_whole || !memcmp(&got, &x[i], sizeof(got)));
 	}
 	/* none is only with a reset, and more than the limit are none */

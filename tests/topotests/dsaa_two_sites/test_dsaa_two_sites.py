@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What two sites announce and tell each other, and whom they refuse. The network is drawn in twosites.py."""
 
-import socket
 import time
 
 import pytest
