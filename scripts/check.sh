@@ -4,7 +4,7 @@
 # Runs all tests, or the parts that are named; run by ./quickstart check inside scripts/sandbox.sh, after the set-up. The last line
 # alone tells how many tests passed, failed and were skipped.
 #
-# usage: check.sh [layers] [unit] [vtysh] [lab] [topotests]
+# usage: check.sh [style] [layers] [unit] [vtysh] [lab] [topotests]
 
 set -eu
 . "$(dirname "$0")/common.sh"
@@ -24,8 +24,9 @@ part() {
 	printf '[%6ss] %-12s' "$(seconds "$START")" "$name"
 	"$@" >"$LOGS/$name.log" 2>&1 </dev/null || rc=$?
 	echo "$rc" >"$results/$name.rc"
-	[ $rc -eq 0 ] && word=done || word=FAILED
-	printf ' %s in %s s\n' $word "$(seconds "$begin")"
+	word=FAILED
+	[ $rc -ne 0 ] || word="done"
+	printf ' %s in %s s\n' "$word" "$(seconds "$begin")"
 }
 
 unit_tests() {
@@ -88,7 +89,7 @@ hygiene() {
 	return $rc
 }
 
-wanted=${*:-layers unit vtysh lab topotests}
+wanted=${*:-style layers unit vtysh lab topotests}
 mkdir -p "$LOGS"
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -96,6 +97,7 @@ trap 'rm -rf "$results"' EXIT
 trap 'exit 130' INT TERM
 host_settings >"$results/settings.before"
 
+part style "$TOP/scripts/lint.sh" --quick
 part layers "$TOP/scripts/check-layers.sh" "$BUILD/obj"
 part unit unit_tests
 part vtysh pytest_in tests/vtysh vtysh

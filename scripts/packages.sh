@@ -4,7 +4,7 @@
 # Installs the Debian packages that building, testing and the lab need, on Debian 12 and 13. Ends within a second when all are there.
 # No service of the host is started or enabled by it: a package whose unit is new to this host has that unit disabled.
 #
-# usage: packages.sh [--list]     --list prints the packages and installs nothing
+# usage: packages.sh [--lint] [--list]     --lint: those of "./quickstart lint", too; --list prints the packages and installs nothing
 
 set -eu
 . "$(dirname "$0")/common.sh"
@@ -24,12 +24,14 @@ TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-p
 	openssh-client openssh-server openssl debootstrap libfaketime"
 # The manual and the lab in Mininet; yanglint for the YANG module is yanglint().
 DOC="python3-sphinx mininet"
+# Only for ./quickstart lint.
+LINT="clang-format clang-tidy cppcheck shellcheck pyflakes3"
 
 # The units that these packages bring; whoever wants them enables them himself.
 UNITS="frr ssh conntrackd"
 
 packages() {
-	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FUZZ $FRR $TESTS $DOC "$(libyang_dev)" "$(yanglint)"
+	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FUZZ $FRR $TESTS $DOC $lint "$(libyang_dev)" "$(yanglint)"
 }
 
 # libyang_dev: Debian 12 calls it libyang2-dev, later ones libyang-dev.
@@ -99,6 +101,11 @@ tmp=$(mktemp -d)
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+lint=
+if [ "${1:-}" = --lint ]; then
+	lint=$LINT
+	shift
+fi
 if [ "${1:-}" = --list ]; then
 	packages | tr -s ' \t' '\n'
 	exit 0
@@ -113,6 +120,7 @@ done
 hold_services
 # An index that is missing or too old shows as an install that fails: then, and only then, it is fetched again. A fresh
 # index may also tell another name for libyang.
+# shellcheck disable=SC2046 # one word per package
 install_packages $(missing) || {
 	apt-get update -q
 	install_packages $(missing)
