@@ -72,18 +72,19 @@ void dsaa_drain_set(struct dsaa_engine *e, bool on)
 }
 
 /* P can take over: it holds all that is ours, and is not about to leave itself. */
-static bool can_inherit(const struct dsaa_peer *p)
+static bool can_inherit(const struct dsaa_engine *e, const struct dsaa_peer *p)
 {
-	return p->configured && p->state == DSAA_PEER_UP && p->ours_confirmed && !p->peer_draining;
+	return p->configured && p->state == DSAA_PEER_UP && p->ours_confirmed &&
+	       !p->peer_draining && !dsaa_differ_forbids_adoption(e, p);
 }
 
 static struct dsaa_peer *choose_heir(struct dsaa_engine *e)
 {
-	if (e->drain.heir && can_inherit(&e->peer[e->drain.heir]))
+	if (e->drain.heir && can_inherit(e, &e->peer[e->drain.heir]))
 		return &e->peer[e->drain.heir];
 	e->drain.heir = 0;
 	DSAA_FOREACH_PEER (e, p) {
-		if (!can_inherit(p))
+		if (!can_inherit(e, p))
 			continue;
 		e->drain.heir = p->site;
 		return p;
@@ -125,6 +126,14 @@ void dsaa_drain_tick(struct dsaa_engine *e)
 		ask(e, heir);
 }
 
+static unsigned why_no_heir(struct dsaa_engine *e)
+{
+	DSAA_FOREACH_PEER (e, p)
+		if (dsaa_differ_forbids_adoption(e, p))
+			return DSAA_R_RULESET_DIFFERS;
+	return DSAA_R_NO_HEIR;
+}
+
 bool dsaa_drain_due(struct dsaa_engine *e)
 {
 	return e->draining && dsaa_mono_reached(e->now, e->drain.next);
@@ -157,7 +166,7 @@ void dsaa_drain_counted(struct dsaa_engine *e)
 	}
 	heir = choose_heir(e);
 	if (!heir) {
-		set_state(e, DSAA_DRAIN_DRAINING, DSAA_R_NO_HEIR);
+		set_state(e, DSAA_DRAIN_DRAINING, why_no_heir(e));
 		return;
 	}
 	set_state(e, DSAA_DRAIN_HANDING_OVER, DSAA_R_NONE);

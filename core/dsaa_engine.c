@@ -192,6 +192,7 @@ static void tick(struct dsaa_engine *e)
 	DSAA_FOREACH_PEER (e, p) {
 		dsaa_session_tick(e, p);
 		dsaa_site_tick(e, p);
+		dsaa_differ_tick(e, p);
 		dsaa_receive_tick(e, p);
 		dsaa_claim_tick(e, p);
 	}
@@ -199,8 +200,10 @@ static void tick(struct dsaa_engine *e)
 	dsaa_site_check_complete(e);
 	dsaa_delay_tick(e);
 	dsaa_dump_flush(e);
-	DSAA_FOREACH_PEER (e, p)
+	DSAA_FOREACH_PEER (e, p) {
+		dsaa_differ_pump(e, p);
 		dsaa_send_pump(e, p);
+	}
 	/*
 	 * a dump begins behind all changes from before it: what a bulk does not name is no longer
 	 */
@@ -271,6 +274,9 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_ROUTES:
 		dsaa_drain_routes(e, !ev->up);
+		break;
+	case DSAA_EV_LINES:
+		dsaa_differ_set(e, ev);
 		break;
 	case DSAA_EV_TIMEOUTS:
 		e->timeouts = *ev->timeouts;
@@ -456,6 +462,9 @@ bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site, struc
 	if (dsaa_site_held_back(e, p))
 		v->held_back_ms = dsaa_mono_diff_us(p->held_until, e->now) / 1000;
 	v->peer_minor = p->minor;
+	v->block_differs = dsaa_differs(e, p, DSAA_LINES_BLOCK);
+	v->ruleset_differs = dsaa_differs(e, p, DSAA_LINES_RULESET);
+	v->adoption_refused = dsaa_differ_forbids_adoption(e, p);
 	v->ours_confirmed = p->ours_confirmed;
 	v->theirs_complete = p->theirs_complete;
 	v->flows_sent = p->sent;

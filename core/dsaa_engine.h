@@ -18,6 +18,7 @@
 
 #include "core/dsaa_addrset.h"
 #include "core/dsaa_flow.h"
+#include "core/dsaa_lines.h"
 #include "core/dsaa_owner.h"
 #include "core/dsaa_reason.h"
 #include "core/dsaa_wire.h"
@@ -35,6 +36,7 @@ struct dsaa_site_config {
 
 enum dsaa_ha_mode { DSAA_HA_ACTIVE_ACTIVE, DSAA_HA_PRIMARY_UP };
 enum dsaa_split_brain { DSAA_SPLIT_ADOPT_ON_DEMAND, DSAA_SPLIT_DROP, DSAA_SPLIT_PRIMARY };
+enum dsaa_ruleset_mismatch { DSAA_RULESET_WARN, DSAA_RULESET_REFUSE_ADOPTION };
 
 struct dsaa_engine_config {
 	uint32_t cluster_id;
@@ -42,6 +44,7 @@ struct dsaa_engine_config {
 	enum dsaa_ha_mode ha_mode;
 	dsaa_site_id primary;
 	enum dsaa_split_brain split_brain;
+	enum dsaa_ruleset_mismatch ruleset_mismatch;
 	bool can_connect;	/* false: no usable key and not insecure */
 	unsigned cannot_reason; /* enum dsaa_reason shown then */
 	uint32_t mark_mask;
@@ -85,6 +88,7 @@ enum dsaa_event_type {
 	DSAA_EV_EXPECT,	  /* op, expect: UPSERT or DELETE in this kernel; flow: its master as it is
 				 now, of an UPSERT */
 	DSAA_EV_EXPECTED, /* the operations of the EXPECT action are done */
+	DSAA_EV_LINES,	  /* op: enum dsaa_lines_kind, lines (copied): ours, as they are now */
 	DSAA_EV_TIMEOUTS, /* timeouts (copied): what this kernel gives adopted connections */
 	DSAA_EV_STOP,	  /* daemon stops: say goodbye */
 };
@@ -141,6 +145,7 @@ struct dsaa_event {
 	struct dsaa_addr address;
 	const struct dsaa_timeouts *timeouts;
 	const struct dsaa_expect *expect;
+	const struct dsaa_lines *lines;
 };
 
 /* ------------------------------------------------------------------ actions */
@@ -210,8 +215,10 @@ struct dsaa_peer_view {
 	bool peer_draining;
 	int64_t held_back_ms; /* it dies too often: no session for so long; 0: none of that */
 	uint8_t peer_minor;
-	bool ours_confirmed;  /* the peer holds our state */
-	bool theirs_complete; /* we hold the peer's state */
+	bool block_differs, ruleset_differs; /* from ours, as it told them last */
+	bool adoption_refused;		     /* for that: its connections will not become ours */
+	bool ours_confirmed;		     /* the peer holds our state */
+	bool theirs_complete;		     /* we hold the peer's state */
 	uint64_t flows_sent, flows_received, flows_applied;
 	uint64_t flows_rejected[DSAA_REASONS_MAX]; /* by reason, as we rejected them */
 	uint64_t peer_applied, peer_rejected;	   /* what the peer says about ours */
@@ -273,6 +280,7 @@ enum dsaa_history_kind {
 	DSAA_HISTORY_PEER,  /* from, to: enum dsaa_peer_state */
 	DSAA_HISTORY_STATE, /* of this site: is its state complete, 0 or 1 */
 	DSAA_HISTORY_DRAIN, /* of this site: enum dsaa_drain_state */
+	DSAA_HISTORY_LINES, /* of a peer: does it differ from us in what the reason says, 0 or 1 */
 };
 
 /* The last changes, newest last. */
@@ -314,6 +322,12 @@ bool dsaa_engine_replicates(const struct dsaa_engine *e, const struct dsaa_flow 
 /* False when SITE is not a configured peer. */
 bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 			   struct dsaa_peer_view *v);
+/*
+ * Copies the lines that SITE (0: this one) has, as it told them last; it may be gone since. False
+ * when they are not known.
+ */
+bool dsaa_engine_lines(const struct dsaa_engine *e, dsaa_site_id site, enum dsaa_lines_kind kind,
+		       struct dsaa_lines *l);
 /* Copies up to MAX of the newest changes, oldest first; returns their number. */
 unsigned dsaa_engine_history(const struct dsaa_engine *e, struct dsaa_history *h, unsigned max);
 /* Zeroes the counters and histograms of all peers. */

@@ -98,6 +98,7 @@ struct dsaa_peer {
 	bool on_demand;		     /* ADOPTED, but only what packets come of */
 	struct dsaa_mono lost_at;    /* when the session ended, or the engine started */
 	struct dsaa_mono refused_at; /* the last time that one of us refused the other */
+	bool left_alone;	     /* dead, but its connections may not become ours */
 	bool adopting;		     /* its connections are being re-marked as ours */
 	bool adopt_again;	     /* one of them came or changed while that went on */
 	bool synced_once;	     /* we held its whole state at least once */
@@ -119,6 +120,12 @@ struct dsaa_peer {
 	uint32_t hold_time_ms; /* the peer's */
 	bool peer_complete, peer_draining;
 	uint64_t sessions;
+
+	/* what it should have as we have it, dsaa_differ.c */
+	struct dsaa_lines lines[DSAA_LINES_KINDS]; /* outlive the session */
+	uint8_t lines_due;		/* ours that it has not been told, bit per kind */
+	bool differs[DSAA_LINES_KINDS]; /* what was told of them */
+	struct dsaa_mono differs_since[DSAA_LINES_KINDS];
 
 	/* sending, dsaa_send.c */
 	size_t room;
@@ -270,6 +277,8 @@ struct dsaa_engine {
 	struct dsaa_log log;
 	struct dsaa_seen seen;
 	struct dsaa_delay delay;
+
+	struct dsaa_lines lines[DSAA_LINES_KINDS]; /* ours, by kind */
 
 	/* actions of this step */
 	struct dsaa_action actions[DSAA_ACTIONS_MAX];
@@ -506,6 +515,20 @@ void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool drainin
 /* P was taken for dead, but its state is complete: it lived on, and only the links were lost. */
 void dsaa_site_lived_on(struct dsaa_peer *p);
 bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p);
+
+/* dsaa_differ.c */
+/* Ours, of the kind that EV tells, are these from now on. */
+void dsaa_differ_set(struct dsaa_engine *e, const struct dsaa_event *ev);
+/* A session begins: what is known is to be told. */
+void dsaa_differ_start(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_differ_pump(struct dsaa_engine *e, struct dsaa_peer *p);
+void dsaa_differ_received(struct dsaa_peer *p, const struct dsaa_msg_lines *m);
+/* Notes a difference that has lasted, and its end. */
+void dsaa_differ_tick(struct dsaa_engine *e, struct dsaa_peer *p);
+/* Both are known, and differ (enum dsaa_lines_kind). */
+bool dsaa_differs(const struct dsaa_engine *e, const struct dsaa_peer *p, unsigned kind);
+/* Its rules differ, and the operator wants nothing adopted then. */
+bool dsaa_differ_forbids_adoption(const struct dsaa_engine *e, const struct dsaa_peer *p);
 
 /* dsaa_drain.c */
 /* The operator's word. */

@@ -25,6 +25,7 @@ enum dsaa_limits {
 	DSAA_HASHES_PER_MSG_MAX = 8000,
 	DSAA_STATES_PER_MSG_MAX = 5000,
 	DSAA_RECORD_LEN_MAX = 480, /* one encoded flow record */
+	DSAA_LINES_MAX = 16000,	   /* bytes of the lines that sites compare, of one kind */
 
 	/* expectations of helpers, ours and the peers' together; changes of them in one step */
 	DSAA_EXPECTS_MAX = 1024,

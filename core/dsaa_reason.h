@@ -86,14 +86,18 @@
 	/* why a site is what it is, known here alone (48-63) */                                   \
 	X(48, PROBE_UNPROVEN, "probe-never-answered", "the site-sync link is silent, and so is a probe that never answered: no proof of a death", \
 	  "set a probe address that the other sites reach through the network; see show dsaa site") \
+	X(49, BLOCK_DIFFERS, "configuration-differs", "the peer's dsaa block has other lines than ours", \
+	  "see show dsaa differences; load the same dsaa block on all sites")                     \
+	X(50, RULESET_DIFFERS, "ruleset-differs", "the filter rules that forwarded packets pass are not the same at the peer", \
+	  "see show dsaa differences; load the same rules on all sites")                           \
 	/* what happened to a packet (64-127) */                                                   \
 	X(64, FOREIGN, "foreign", "carried to the site that owns its connection", "")             \
 	X(65, OFFERED_INVALID, "second-chance-invalid", "no entry, cannot open one: offered to the peers", "") \
 	X(66, OFFERED_MIDSTREAM, "second-chance-midstream", "TCP without entry and without SYN: offered to the peers", "") \
 	X(67, OFFERED_POOL, "second-chance-nat-pool", "to another site's NAT pool: offered to the peers", "") \
 	X(68, ADOPTED, "adopted", "its owner is dead: treated as ours", "")                       \
-	X(69, OWNER_UNREACHABLE, "owner-unreachable", "its owner lives but cannot be reached: dropped", \
-	  "repair the site-sync link")                                                            \
+	X(69, OWNER_UNREACHABLE, "owner-unreachable", "its owner cannot be reached, and it may not become ours: dropped", \
+	  "repair the site-sync link; see split-brain and ruleset-mismatch")                      \
 	X(70, TO_ROUTER, "to-router", "addressed to the router itself: left to the stack", "")    \
 	X(71, NO_PEER, "no-peer", "no entry and no peer to ask: left to the stack", "")           \
 	X(72, LOCAL, "local", "our own connection", "")                                           \

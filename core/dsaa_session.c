@@ -195,6 +195,7 @@ static unsigned receive_hello(struct dsaa_engine *e, struct dsaa_peer *p,
 	p->capabilities = h->capabilities & DSAA_CAPABILITIES;
 	p->hold_time_ms = h->hold_time_ms;
 	p->epoch = h->epoch;
+	dsaa_differ_start(e, p);
 	dsaa_receive_reset(p);
 	dsaa_send_start(e, p, h->known_epoch, h->known_seq);
 	dsaa_site_session_changed(e, p, DSAA_R_NONE);
@@ -239,6 +240,9 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 		return dsaa_receive_message(e, p, m);
 	case DSAA_MSG_EXPECTS:
 		return dsaa_expected_message(e, p, &m->expects);
+	case DSAA_MSG_LINES:
+		dsaa_differ_received(p, &m->lines);
+		return DSAA_R_NONE;
 	case DSAA_MSG_AUDIT_BEGIN:
 	case DSAA_MSG_AUDIT_HASHES:
 	case DSAA_MSG_AUDIT_STATES:

@@ -188,19 +188,42 @@ bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p)
 	return p->held_until.us && !dsaa_mono_reached(e->now, p->held_until);
 }
 
-static void adopt(struct dsaa_engine *e, struct dsaa_peer *p)
+/*
+ * It is dead. Its connections become ours, unless its forward policy was another one and the
+ * operator wants each connection to live under the rules that let it in: then they wait for it.
+ */
+static void die(struct dsaa_engine *e, struct dsaa_peer *p)
 {
-	take_over(e, p);
+	p->left_alone = dsaa_differ_forbids_adoption(e, p);
+	if (p->left_alone)
+		set_word(e, p, DSAA_WORD_UNREACHABLE);
+	else
+		take_over(e, p);
 	if (p->sessions)
 		note_death(e, p);
 	set_state(e, p, DSAA_PEER_DEAD,
-		  dsaa_site_held_back(e, p) ? DSAA_R_FLAPPING : DSAA_R_ALL_SILENT);
+		  p->left_alone		    ? DSAA_R_RULESET_DIFFERS :
+		  dsaa_site_held_back(e, p) ? DSAA_R_FLAPPING :
+					      DSAA_R_ALL_SILENT);
+}
+
+/* It stays dead; has what forbade the adoption gone? */
+static void judge_dead(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	if (!p->left_alone || dsaa_differ_forbids_adoption(e, p))
+		return;
+	p->left_alone = false;
+	take_over(e, p);
+	p->reason = DSAA_R_ALL_SILENT;
+	dsaa_history_add(e, p->site, DSAA_PEER_DEAD, DSAA_PEER_DEAD, p->reason);
 }
 
 void dsaa_site_inherit(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	if (p->adopting)
 		return; /* it asks again while something is left */
+	if (dsaa_differ_forbids_adoption(e, p))
+		return; /* it knows, and chose us only because it is set up otherwise */
 	p->peer_draining = true;
 	take_over(e, p);
 }
@@ -213,9 +236,20 @@ void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool drainin
 		set_word(e, p, DSAA_WORD_ALIVE);
 }
 
-/* How the isolated site's packets are treated: the operator's split-brain policy. */
-static enum dsaa_site_word isolated_word(const struct dsaa_engine *e)
+/*
+ * How the isolated site's packets are treated: as the operator's split-brain policy says.
+ * Without its daemon there is no split: its kernel goes on with what reaches it, and so do we with
+ * what reaches us. That is ours from then on: the entry there may end meanwhile, for want of the
+ * packets that come here. Where it may not be ours, it is carried to that kernel as before.
+ */
+static enum dsaa_site_word isolated_word(const struct dsaa_engine *e, const struct dsaa_peer *p)
 {
+	bool may_adopt = !dsaa_differ_forbids_adoption(e, p);
+
+	if (p->daemon_gone)
+		return may_adopt ? DSAA_WORD_ADOPTED : DSAA_WORD_ALIVE;
+	if (!may_adopt)
+		return DSAA_WORD_UNREACHABLE;
 	switch (e->cfg.split_brain) {
 	case DSAA_SPLIT_ADOPT_ON_DEMAND:
 		return DSAA_WORD_ADOPTED;
@@ -251,6 +285,8 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 	bool has_probe = e->cfg.site[p->site].has_probe;
 	enum dsaa_site_word word;
 
+	if (p->state == DSAA_PEER_DEAD)
+		judge_dead(e, p);
 	if (p->state == DSAA_PEER_DEAD || p->state == DSAA_PEER_IDLE)
 		return;
 	/* it has just connected; that it says nothing more ends the session in a hold time */
@@ -270,17 +306,12 @@ static void judge_silence(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (has_probe && p->probe == DSAA_LIVE_UNKNOWN)
 		return; /* the question is on its way */
 	if (!has_probe || (p->probe == DSAA_LIVE_DOWN && !p->probe_missed)) {
-		adopt(e, p);
+		die(e, p);
 		return;
 	}
 	if (p->sessions && (p->state != DSAA_PEER_ISOLATED || p->reason == DSAA_R_PROBE_UNPROVEN)) {
 		set_state(e, p, DSAA_PEER_ISOLATED, isolated_reason(p));
-		/*
-		 * Without its daemon there is no split: its kernel goes on with what reaches it,
-		 * and so do we with what reaches us. That is ours from then on: the entry there may
-		 * end meanwhile, for want of the packets that come here.
-		 */
-		word = p->daemon_gone ? DSAA_WORD_ADOPTED : isolated_word(e);
+		word = isolated_word(e, p);
 		tell_word(e, p, word, word == DSAA_WORD_ADOPTED);
 	}
 }
@@ -392,7 +423,7 @@ static enum dsaa_peer_state state_after_loss(const struct dsaa_peer *p, unsigned
 void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 {
 	if (p->session == DSAA_SESSION_ESTABLISHED) {
-		p->daemon_gone = false;
+		p->daemon_gone = p->left_alone = false;
 		set_probing(e, p, false);
 		set_word(e, p, DSAA_WORD_ALIVE);
 		set_state(e, p, DSAA_PEER_SYNCING, DSAA_R_NONE);
@@ -400,7 +431,9 @@ void dsaa_site_session_changed(struct dsaa_engine *e, struct dsaa_peer *p, unsig
 	}
 	/* nobody there carries packets to us any more, nor takes those that we would carry */
 	if (reason == DSAA_R_PEER_STOPPING)
-		set_word(e, p, DSAA_WORD_ADOPTED);
+		set_word(e, p,
+			 dsaa_differ_forbids_adoption(e, p) ? DSAA_WORD_UNREACHABLE :
+							      DSAA_WORD_ADOPTED);
 	enum dsaa_peer_state next = state_after_loss(p, reason);
 	bool explains = reason != DSAA_R_TRANSPORT_LOST && reason != DSAA_R_CONNECT_FAILED &&
 			reason != DSAA_R_CONFIG_CHANGED;

@@ -18,7 +18,9 @@ enum {
 	BULK_FLOWS_LEN = 14, /* epoch, bulk id, count */
 	HASHES_LEN = 14,     /* audit id, count, one hash */
 	EXPECTS_LEN = 11,    /* epoch, reset, count */
-	STATES_LEN = 18,     /* audit id, count, one hash with its state */
+	LINES_LEN = 10,	     /* kind, cut, digest */
+	LINES_BODY_MAX = LINES_LEN + DSAA_LINES_MAX,
+	STATES_LEN = 18, /* audit id, count, one hash with its state */
 	HELLO_LEN = 52,
 	HELLO_FOREIGN_LEN = 2, /* all that is read of another major version */
 	RECORD_LEN_MIN = 25,   /* a DELETE of IPv4, without its length field */
@@ -764,6 +766,30 @@ static void write_expects(struct dsaa_writer *w, const struct dsaa_msg *m)
 		dsaa_expect_write(w, x->list[i], x->whole[i]);
 }
 
+/* ------------------------------------------------------------------ LINES (2.12) */
+
+static unsigned read_lines(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records)
+{
+	struct dsaa_msg_lines *l = &m->lines;
+
+	(void)records;
+	l->kind = dsaa_reader_u8(r);
+	l->cut = dsaa_reader_u8(r);
+	l->digest = dsaa_reader_u64(r);
+	l->text = (const char *)r->data + r->pos;
+	l->len = (uint16_t)dsaa_reader_left(r);
+	dsaa_reader_skip(r, l->len);
+	return l->cut <= 1 && dsaa_lines_valid(l->text, l->len) ? DSAA_R_NONE : DSAA_R_MALFORMED;
+}
+
+static void write_lines(struct dsaa_writer *w, const struct dsaa_msg *m)
+{
+	dsaa_writer_u8(w, m->lines.kind);
+	dsaa_writer_u8(w, m->lines.cut);
+	dsaa_writer_u64(w, m->lines.digest);
+	dsaa_writer_bytes(w, (const uint8_t *)m->lines.text, m->lines.len);
+}
+
 /* ------------------------------------------------------------------ table (2.2) */
 
 /* Types without a reader are unknown; those without a writer are built record by record. */
@@ -793,6 +819,7 @@ static const struct message_type {
 	[DSAA_MSG_EXPECTS] = { EXPECTS_LEN, DSAA_MSG_BODY_MAX, read_expects, write_expects },
 	[DSAA_MSG_AUDIT_STATES] = { STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 	[DSAA_MSG_HANDOVER] = { 8, 8, read_handover, write_handover },
+	[DSAA_MSG_LINES] = { LINES_LEN, LINES_BODY_MAX, read_lines, write_lines },
 };
 
 static const struct message_type *type_of(uint8_t type)

@@ -11,6 +11,7 @@
 
 #include "core/dsaa_expect.h"
 #include "core/dsaa_flow.h"
+#include "core/dsaa_lines.h"
 #include "core/dsaa_reason.h"
 
 #define DSAA_WIRE_MAGIC 0xd5aa
@@ -40,6 +41,7 @@ enum dsaa_msg_type {
 	DSAA_MSG_HANDOVER = 128,     /* since 1.1; one that does not know it does not take over */
 	DSAA_MSG_EXPECTS = 129,	     /* since 1.1 */
 	DSAA_MSG_AUDIT_STATES = 130, /* since 1.1, in place of AUDIT_HASHES */
+	DSAA_MSG_LINES = 131,	     /* since 1.1; told to anybody, nothing depends on it */
 	DSAA_MSG_SKIPPED = 255,	     /* never sent: one that is known, but not with such flags */
 };
 
@@ -111,6 +113,15 @@ struct dsaa_msg_bulk {
 	uint64_t rejected; /* DONE: handled, but not in the kernel (conflicts not counted) */
 };
 
+/* What the sender is set up with, as lines to compare. */
+struct dsaa_msg_lines {
+	uint8_t kind; /* enum dsaa_lines_kind; others are of newer versions */
+	uint8_t cut;  /* 0 or 1: there are more lines than TEXT has */
+	uint64_t digest;
+	const char *text; /* decoding: inside of the message */
+	uint16_t len;	  /* at most DSAA_LINES_MAX */
+};
+
 /*
  * Hashes of keys (dsaa_flow_key_hash with DSAA_DIGEST_SEED) that an audit
  * names; STATES has a digest of the state (dsaa_flow_state_digest with the
@@ -160,6 +171,7 @@ struct dsaa_msg {
 		struct dsaa_msg_expects expects;
 		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, STATES, END, WANT */
 		struct dsaa_msg_handover handover;
+		struct dsaa_msg_lines lines;
 	};
 };
 

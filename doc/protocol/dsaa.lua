@@ -32,6 +32,7 @@ local TYPES = {
 	[128] = "HANDOVER",
 	[129] = "EXPECTS",
 	[130] = "AUDIT_STATES",
+	[131] = "LINES",
 }
 
 local OPERATIONS = { [1] = "UPSERT", [2] = "DELETE" }
@@ -80,6 +81,10 @@ f.resume_to = ProtoField.uint64("dsaa.resume_to", "To")
 f.reset = ProtoField.uint8("dsaa.reset", "Reset")
 f.expects = ProtoField.uint16("dsaa.expects", "Expectations")
 f.expect_records = ProtoField.bytes("dsaa.expect_records", "Records")
+-- 2.12 LINES
+f.lines_kind = ProtoField.uint8("dsaa.lines_kind", "Kind", base.DEC, { [1] = "dsaa block", [2] = "forward policy" })
+f.lines_cut = ProtoField.bool("dsaa.lines_cut", "There are more")
+f.lines_text = ProtoField.string("dsaa.lines_text", "Lines")
 -- 2.10 HANDOVER
 f.handover = ProtoField.uint64("dsaa.handover", "Connections")
 f.hash = ProtoField.uint64("dsaa.hash", "Key hash", base.HEX)
@@ -281,6 +286,14 @@ BODY[129] = function(r, tree)
 	r.add(tree, f.expects, 2)
 	if r.at < r.tvb:len() then
 		r.add(tree, f.expect_records, r.tvb:len() - r.at)
+	end
+end
+BODY[131] = function(r, tree)
+	r.add(tree, f.lines_kind, 1)
+	r.add(tree, f.lines_cut, 1)
+	r.add(tree, f.digest, 8)
+	if r.at < r.tvb:len() then
+		r.add(tree, f.lines_text, r.tvb:len() - r.at)
 	end
 end
 BODY[128] = function(r, tree)

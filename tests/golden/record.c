@@ -203,6 +203,25 @@ static void print_table(void)
 	}
 }
 
+/* What site S has to tell of itself. */
+static void set_up(int s)
+{
+	static struct dsaa_lines l;
+	struct dsaa_event ev = { .type = DSAA_EV_LINES, .lines = &l };
+
+	dsaa_lines_begin(&l);
+	dsaa_lines_add(&l, "cluster-id 7");
+	dsaa_lines_add(&l, s == 1 ? "hold-time 1000" : "hold-time 2000");
+	ev.op = DSAA_LINES_BLOCK;
+	world_feed(&w, s, &ev);
+	dsaa_lines_begin(&l);
+	dsaa_lines_add(
+		&l,
+		"inet filter chain forward (priority 0, policy drop): 3 rules, 0123456789abcdef");
+	ev.op = DSAA_LINES_RULESET;
+	world_feed(&w, s, &ev);
+}
+
 int main(void)
 {
 	struct dsaa_event audit = { .type = DSAA_EV_AUDIT };
@@ -216,6 +235,8 @@ int main(void)
 	       DSAA_WIRE_MAJOR, DSAA_WIRE_MINOR);
 	world_boot(&w, 1);
 	world_boot(&w, 2);
+	set_up(1);
+	set_up(2);
 	run_ms(700);
 	open_all(200, true);
 	world_open(&w, 1, f);

@@ -62,6 +62,7 @@ static inline const char *text_type(uint8_t type)
 		[DSAA_MSG_RESUME] = "RESUME",
 		[DSAA_MSG_HANDOVER] = "HANDOVER",
 		[DSAA_MSG_EXPECTS] = "EXPECTS",
+		[DSAA_MSG_LINES] = "LINES",
 		[DSAA_MSG_AUDIT_STATES] = "AUDIT_STATES",
 	};
 
@@ -196,6 +197,10 @@ static inline void text_message(struct text *t, const struct dsaa_msg *m)
 	case DSAA_MSG_EXPECTS:
 		text_add(t, " epoch %" PRIu64 " reset %u count %u", m->expects.epoch,
 			 m->expects.reset, m->expects.count);
+		break;
+	case DSAA_MSG_LINES:
+		text_add(t, " kind %u cut %u digest %016" PRIx64 " bytes %u", m->lines.kind,
+			 m->lines.cut, m->lines.digest, m->lines.len);
 		break;
 	case DSAA_MSG_HANDOVER:
 		text_add(t, " count %" PRIu64, m->handover.count);

@@ -42,6 +42,7 @@ WORDS = {
     "AUDIT_WANT": r"audit (?P<id>\d+)",
     "AUDIT_STATES": r"audit (?P<id>\d+)",
     "EXPECTS": r"epoch (?P<epoch>\d+) reset (?P<reset>\d+) count (?P<expects>\d+)",
+    "LINES": r"kind (?P<lines_kind>\d+) cut (?P<lines_cut>\d) digest (?P<digest_x>\w+)",
     "HANDOVER": r"count (?P<handover>\d+)",
     "RESUME": r"from (?P<resume_from>\d+) to (?P<resume_to>\d+)",
 }

@@ -128,8 +128,9 @@ static void test_decode(unsigned minor)
 	}
 	for (unsigned type = DSAA_MSG_HELLO; type <= DSAA_MSG_AUDIT_FLOWS; type++)
 		CHECK(seen[type]);
-	CHECK(minor == 0 || (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] &&
-			     seen[DSAA_MSG_EXPECTS] && seen[DSAA_MSG_AUDIT_STATES]));
+	CHECK(minor == 0 ||
+	      (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] && seen[DSAA_MSG_EXPECTS] &&
+	       seen[DSAA_MSG_AUDIT_STATES] && seen[DSAA_MSG_LINES]));
 }
 
 /* ------------------------------------------------------------------ a session with the old site */
