@@ -970,6 +970,29 @@ void dsaa_cli_show_split_brain(struct vty *vty, const struct lyd_node *dnode, bo
 	vty_out(vty, " split-brain %s\n", yang_dnode_get_string(dnode, NULL));
 }
 
+DEFPY_YANG(dsaa_ruleset_mismatch, dsaa_ruleset_mismatch_cmd,
+	   "ruleset-mismatch <warn|refuse-adoption>$what",
+	   "A peer with other filter rules for forwarded packets\n"
+	   "Is told of\n"
+	   "Its connections are never adopted\n")
+{
+	return set_leaf(vty, "ruleset-mismatch", "/ruleset-mismatch", what, false);
+}
+
+DEFPY_YANG(no_dsaa_ruleset_mismatch, no_dsaa_ruleset_mismatch_cmd,
+	   "no ruleset-mismatch [<warn|refuse-adoption>]",
+	   NO_STR "A peer with other filter rules for forwarded packets\n"
+		  "Is told of\n"
+		  "Its connections are never adopted\n")
+{
+	return set_leaf(vty, "ruleset-mismatch", "/ruleset-mismatch", NULL, true);
+}
+
+void dsaa_cli_show_ruleset_mismatch(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " ruleset-mismatch %s\n", yang_dnode_get_string(dnode, NULL));
+}
+
 /* ------------------------------------------------------------------ nodes */
 
 static int write_block(struct vty *vty)
@@ -1058,4 +1081,6 @@ void dsaa_cli_init(void)
 	install_element(DSAA_NODE, &no_dsaa_hold_time_cmd);
 	install_element(DSAA_NODE, &dsaa_split_brain_cmd);
 	install_element(DSAA_NODE, &no_dsaa_split_brain_cmd);
+	install_element(DSAA_NODE, &dsaa_ruleset_mismatch_cmd);
+	install_element(DSAA_NODE, &no_dsaa_ruleset_mismatch_cmd);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The configuration model: its life, the change to a new one, and what follows
- * from it (local site, logical interfaces, digest). Main thread.
+ * from it (local site, logical interfaces). Main thread.
  *
  * Everything in struct dsaa_config is kept sorted, so two routers with the
  * same lines in any order have the same model, hence the same digest, the same
@@ -392,6 +392,7 @@ static void config_reconcile(struct event *e)
 	dsaa_zebra_update_addresses();
 	dsaa_uips_reconcile();
 	dsaa_sync_configure();
+	dsaa_compare_reconcile();
 	dsaa_correct_reconcile();
 	dsaa_bfd_reconcile();
 	dsaa_probe_reconcile();
@@ -443,75 +444,6 @@ unsigned dsaa_logical_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ])
 		n = add_name(names, n, dsaa_conf.correction_iface[i]);
 	qsort(names, n, IFNAMSIZ, name_order);
 	return n;
-}
-
-/* FNV-1a (64 bits) over formatted lines: not a secret, only equal for equal blocks. */
-static void digest_line(uint64_t *h, const char *fmt, ...) PRINTFRR(2, 3);
-static void digest_line(uint64_t *h, const char *fmt, ...)
-{
-	char line[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintfrr(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	for (const char *p = line; *p; p++)
-		*h = (*h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
-	*h = (*h ^ '\n') * UINT64_C(0x100000001b3);
-}
-
-static void digest_site(uint64_t *h, unsigned s)
-{
-	const struct dsaa_site *site = &dsaa_conf.site[s];
-	const struct dsaa_uips *u;
-
-	digest_line(h, "site %u %s", s, site->name);
-	for (unsigned i = 0; i < site->sync_addresses; i++)
-		digest_line(h, "sync-address %pIA", &site->sync_address[i]);
-	frr_each (dsaa_uips_list_const, &site->uips, u)
-		digest_line(h, "uips %s %pFX", u->ifname, &u->address);
-	if (site->has_probe)
-		digest_line(h, "probe %pIA", &site->probe);
-	for (unsigned i = 0; i < site->nat_pools; i++)
-		digest_line(h, "nat-pool %pFX", &site->nat_pool[i]);
-}
-
-/*
- * Left out are local-site and the path of the key file, which may differ from
- * router to router.
- */
-uint64_t dsaa_config_digest(void)
-{
-	const struct dsaa_config *c = &dsaa_conf;
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-	const struct dsaa_advert *a;
-
-	digest_line(&h, "cluster-id %u ha-mode %u primary %u", c->cluster_id, c->ha_mode,
-		    c->primary);
-	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
-		if (c->site[s].configured)
-			digest_site(&h, s);
-	digest_line(&h, "sync port %u insecure %d", c->sync_port, c->insecure);
-	for (unsigned i = 0; i < array_size(c->protocols); i++)
-		digest_line(&h, "protocols %" PRIx64, c->protocols[i]);
-	for (unsigned i = 0; i < array_size(c->delay_s); i++)
-		if (c->delay_s[i])
-			digest_line(&h, "delay %u %u", i, c->delay_s[i]);
-	for (unsigned i = 0; i < c->no_syncs; i++)
-		digest_line(&h, "no sync prefix %pFX", &c->no_sync[i]);
-	for (unsigned i = 0; i < c->correction_ifaces; i++)
-		digest_line(&h, "correction interface %s", c->correction_iface[i]);
-	digest_line(&h, "correction mode %u mark-mask %x hold %u port %u", c->correction_mode,
-		    c->mark_mask, c->correction_hold_ms, dsaa_correction_port());
-	for (unsigned i = 0; i < c->tracks; i++)
-		digest_line(&h, "track route %pFX", &c->track[i]);
-	frr_each (dsaa_advert_list_const, &c->adverts, a)
-		digest_line(&h, "advertise %pFX site %u", &a->prefix, a->site);
-	digest_line(&h, "tags %u %u %u table %u", c->tag_active, c->tag_backup, c->tag_drain,
-		    c->advertise_table);
-	digest_line(&h, "bfd %d %s hold-time %u split-brain %u", c->bfd, c->bfd_profile,
-		    c->hold_time_ms, c->split_brain);
-	return h;
 }
 
 /* ------------------------------------------------------------------ conversions */

@@ -111,6 +111,12 @@ static struct log_ref dsaa_errors[] = {
 		.suggestion = "Do what the message says.",
 	},
 	{
+		.code = EC_DSAA_DIFFERS,
+		.title = "A peer is set up in another way",
+		.description = "The dsaa block of a peer, or the rules that forwarded packets pass there, are not those of this site.",
+		.suggestion = "See 'show dsaa differences' for the lines; load the same on all sites.",
+	},
+	{
 		.code = END_FERR,
 	},
 };

@@ -29,6 +29,7 @@ enum dsaa_log_refs {
 	EC_DSAA_INSECURE,
 	EC_DSAA_IN_THE_WAY,
 	EC_DSAA_ROUTE_LOST,
+	EC_DSAA_DIFFERS,
 };
 
 /* Makes the descriptions known to libfrr. Main thread, once. */

@@ -75,6 +75,7 @@ static void dsaa_sigterm(void)
 		dsaa_advertise_withdraw_all();
 	dsaa_probe_stop();
 	dsaa_track_stop();
+	dsaa_compare_stop();
 	dsaa_bfd_stop();
 	dsaa_sync_stop();
 	if (!retain) {

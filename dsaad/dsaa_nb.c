@@ -273,6 +273,13 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_XPATH "/ruleset-mismatch",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+				.cli_show = dsaa_cli_show_ruleset_mismatch,
+			},
+		},
+		{
 			.xpath = DSAA_XPATH "/split-brain",
 			.cbs = {
 				.modify = dsaa_nb_modify,
@@ -517,6 +524,24 @@ const struct frr_yang_module_info frr_dsaad_info = {
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/peer/peer-draining",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flag,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/configuration-differs",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flag,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/ruleset-differs",
+			.cbs = {
+				.get_elem = dsaa_nb_peer_flag,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/peer/adoption-refused",
 			.cbs = {
 				.get_elem = dsaa_nb_peer_flag,
 			},

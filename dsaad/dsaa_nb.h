@@ -104,6 +104,7 @@ void dsaa_cli_show_advertise_tag(struct vty *vty, const struct lyd_node *dnode, 
 void dsaa_cli_show_advertise_table(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_bfd(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_hold_time(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_ruleset_mismatch(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_split_brain(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 
 /* dsaa_nb_rpc.c */

@@ -261,6 +261,7 @@ static struct dsaa_config *load_block(const struct lyd_node *dnode, char *err, s
 		l.c->local_site = yang_dnode_get_uint8(dnode, "./local-site");
 	l.c->hold_time_ms = yang_dnode_get_uint32(dnode, "./hold-time");
 	l.c->split_brain = yang_dnode_get_enum(dnode, "./split-brain");
+	l.c->ruleset_mismatch = yang_dnode_get_enum(dnode, "./ruleset-mismatch");
 	yang_dnode_iterate(load_site, &l, dnode, "./site");
 	load_sync(&l, dnode);
 	load_correction(&l, dnode);

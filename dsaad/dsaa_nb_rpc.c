@@ -170,6 +170,8 @@ const char *dsaa_nb_change_name(const struct dsaa_history *h, uint8_t state)
 		return dsaa_peer_state_name(state);
 	case DSAA_HISTORY_DRAIN:
 		return dsaa_drain_state_name(state);
+	case DSAA_HISTORY_LINES:
+		return state ? "different" : "alike";
 	case DSAA_HISTORY_STATE:
 		break;
 	}
@@ -184,19 +186,38 @@ static void add(struct list *arguments, const char *xpath, const char *leaf, con
 	listnode_add(arguments, yang_data_new_string(path, value));
 }
 
+/* The name of the notification, and in *WHAT what it tells of where it tells of several things. */
+static const char *notification(const struct dsaa_history *h, const char **what)
+{
+	*what = NULL;
+	switch (h->kind) {
+	case DSAA_HISTORY_PEER:
+		return "/frr-dsaad:peer-state-changed";
+	case DSAA_HISTORY_LINES:
+		*what = h->reason == DSAA_R_BLOCK_DIFFERS ? "configuration" : "ruleset";
+		return "/frr-dsaad:peer-compared";
+	case DSAA_HISTORY_DRAIN:
+		*what = "drain";
+		break;
+	case DSAA_HISTORY_STATE:
+		*what = "state";
+		break;
+	}
+	return "/frr-dsaad:local-state-changed";
+}
+
 void dsaa_nb_notify_change(const struct dsaa_history *h)
 {
-	const char *xpath = h->kind == DSAA_HISTORY_PEER ? "/frr-dsaad:peer-state-changed" :
-							   "/frr-dsaad:local-state-changed";
+	const char *what, *xpath = notification(h, &what);
 	struct list *arguments = yang_data_list_new();
 	char site[4];
 
-	if (h->kind == DSAA_HISTORY_PEER) {
+	if (h->site) {
 		snprintf(site, sizeof(site), "%u", h->site);
 		add(arguments, xpath, "site", site);
-	} else {
-		add(arguments, xpath, "what", h->kind == DSAA_HISTORY_DRAIN ? "drain" : "state");
 	}
+	if (what)
+		add(arguments, xpath, "what", what);
 	add(arguments, xpath, "from", dsaa_nb_change_name(h, h->from));
 	add(arguments, xpath, "to", dsaa_nb_change_name(h, h->to));
 	add(arguments, xpath, "reason", dsaa_reason_name(h->reason));

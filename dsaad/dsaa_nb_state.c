@@ -432,6 +432,9 @@ static const struct number peer_flags[] = {
 	NUMBER("secure", dsaa_peer_view, secure),
 	NUMBER("peer-complete", dsaa_peer_view, peer_complete),
 	NUMBER("peer-draining", dsaa_peer_view, peer_draining),
+	NUMBER("configuration-differs", dsaa_peer_view, block_differs),
+	NUMBER("ruleset-differs", dsaa_peer_view, ruleset_differs),
+	NUMBER("adoption-refused", dsaa_peer_view, adoption_refused),
 };
 
 struct yang_data *dsaa_nb_peer_flag(struct nb_cb_get_elem_args *args)

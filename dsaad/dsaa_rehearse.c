@@ -55,9 +55,10 @@ static void lose(struct dsaa_rehearsal *r, unsigned site, uint64_t n, unsigned r
 	r->lost[site][reason] += n;
 }
 
-/* Of ours: what no peer holds. */
+/* Of ours: what no peer holds, or would take over. */
 static void judge_ours(struct dsaa_rehearsal *r)
 {
+	unsigned no_keeper = DSAA_R_NO_KEEPER;
 	uint64_t backlog = UINT64_MAX;
 
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
@@ -66,11 +67,15 @@ static void judge_ours(struct dsaa_rehearsal *r)
 		if (!dsaa_view_is_peer(s))
 			continue;
 		dsaa_view_peer(s, &v);
-		if (v.state == DSAA_PEER_UP && v.ours_confirmed && v.backlog < backlog)
+		if (v.state != DSAA_PEER_UP || !v.ours_confirmed)
+			continue;
+		if (v.adoption_refused)
+			no_keeper = DSAA_R_RULESET_DIFFERS;
+		else if (v.backlog < backlog)
 			backlog = v.backlog;
 	}
 	if (backlog == UINT64_MAX)
-		lose(r, dsaa_local_site(), backlog, DSAA_R_NO_KEEPER);
+		lose(r, dsaa_local_site(), backlog, no_keeper);
 	else
 		lose(r, dsaa_local_site(), backlog, DSAA_R_BACKLOG);
 }
@@ -82,6 +87,8 @@ static void judge_theirs(struct dsaa_rehearsal *r, unsigned s)
 	struct dsaa_peer_view v;
 
 	dsaa_view_peer(s, &v);
+	if (v.adoption_refused)
+		lose(r, s, UINT64_MAX, DSAA_R_RULESET_DIFFERS);
 	if (v.theirs_complete)
 		return;
 	for (unsigned i = 0; i < array_size(refusals); i++) {

@@ -94,6 +94,7 @@ enum post_kind {
 	POST_ELSEWHERE,
 	POST_DRAIN,
 	POST_ROUTES,
+	POST_LINES,
 	POST_STOP,
 };
 
@@ -101,10 +102,12 @@ struct post {
 	enum post_kind kind;
 	uint8_t site;
 	bool on;
+	enum dsaa_lines_kind kind_of_lines;
 	struct dsaa_addr address;
 	struct dsaa_flow flow;
 	struct dsaa_engine_config engine;
 	struct dsaa_transport_config transport;
+	struct dsaa_lines lines;
 	uint8_t key[DSAA_KEY_LEN_MAX];
 };
 
@@ -126,6 +129,17 @@ struct dsaa_mono dsaa_mono_now(void)
 
 static struct event *t_changed;
 
+static void log_difference(const struct dsaa_history *h)
+{
+	const char *what = h->reason == DSAA_R_BLOCK_DIFFERS ? "dsaa block" : "forward policy";
+
+	if (h->to)
+		flog_warn(EC_DSAA_DIFFERS, "site %u has another %s: see 'show dsaa differences'",
+			  h->site, what);
+	else
+		zlog_info("site %u has the same %s again", h->site, what);
+}
+
 static void log_change(const struct dsaa_history *h)
 {
 	switch (h->kind) {
@@ -136,6 +150,9 @@ static void log_change(const struct dsaa_history *h)
 	case DSAA_HISTORY_DRAIN:
 		zlog_info("drain: %s -> %s (%s)", dsaa_drain_state_name(h->from),
 			  dsaa_drain_state_name(h->to), dsaa_reason_name(h->reason));
+		break;
+	case DSAA_HISTORY_LINES:
+		log_difference(h);
 		break;
 	case DSAA_HISTORY_STATE:
 		if (h->reason == DSAA_R_START_TIMER)
@@ -838,6 +855,12 @@ static void handle_post(struct event *t)
 		ev.type = DSAA_EV_ROUTES;
 		locked_step(&ev);
 		break;
+	case POST_LINES:
+		ev.type = DSAA_EV_LINES;
+		ev.op = p->kind_of_lines;
+		ev.lines = &p->lines;
+		locked_step(&ev);
+		break;
 	case POST_DRAIN:
 		ev.type = DSAA_EV_DRAIN;
 		locked_step(&ev);
@@ -937,6 +960,7 @@ static void fill_engine_config(struct dsaa_engine_config *c)
 	c->ha_mode = dsaa_conf.ha_mode;
 	c->primary = dsaa_conf.primary;
 	c->split_brain = dsaa_conf.split_brain;
+	c->ruleset_mismatch = dsaa_conf.ruleset_mismatch;
 	c->mark_mask = dsaa_conf.mark_mask;
 	c->hold_time_ms = dsaa_conf.hold_time_ms;
 	c->start_timer_ms = START_TIMER_MS;
@@ -1086,6 +1110,15 @@ void dsaa_sync_post_routes(bool all_there)
 	post_flag(POST_ROUTES, 0, all_there);
 }
 
+void dsaa_sync_post_lines(enum dsaa_lines_kind kind, const struct dsaa_lines *l)
+{
+	struct post *p = new_post(POST_LINES);
+
+	p->kind_of_lines = kind;
+	p->lines = *l;
+	send_post(p);
+}
+
 void dsaa_sync_clear(void)
 {
 	frr_with_mutex (&lock) {
@@ -1118,6 +1151,16 @@ unsigned dsaa_sync_history(struct dsaa_history *h, unsigned max)
 		n = dsaa_engine_history(engine, h, max);
 	}
 	return n;
+}
+
+bool dsaa_sync_lines(uint8_t site, enum dsaa_lines_kind kind, struct dsaa_lines *l)
+{
+	bool known = false;
+
+	frr_with_mutex (&lock) {
+		known = dsaa_engine_lines(engine, site, kind, l);
+	}
+	return known;
 }
 
 bool dsaa_sync_replicates(const struct dsaa_flow *f, unsigned *reason)

@@ -48,7 +48,7 @@ static const char *ha_mode_name(void)
 }
 
 /* Every answer says aloud that the session is plain text. */
-static struct json_object *answer_new(void)
+struct json_object *dsaa_vty_answer_new(void)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -56,13 +56,13 @@ static struct json_object *answer_new(void)
 	return o;
 }
 
-static int answer(struct vty *vty, struct json_object *o)
+int dsaa_vty_answer(struct vty *vty, struct json_object *o)
 {
 	return vty_json(vty, o);
 }
 
 /* First lines of every text answer; false when there is nothing more to tell. */
-static bool head(struct vty *vty)
+bool dsaa_vty_head(struct vty *vty)
 {
 	if (!dsaa_conf.enabled) {
 		vty_out(vty, "%% No dsaa block is configured\n");
@@ -162,7 +162,7 @@ static void drain_text(struct vty *vty, const struct dsaa_engine_view *v)
 
 static void show_dsaa_json(struct vty *vty)
 {
-	struct json_object *o = answer_new(), *peers = json_object_new_object();
+	struct json_object *o = dsaa_vty_answer_new(), *peers = json_object_new_object();
 	struct json_object *adverts = json_object_new_object();
 	struct dsaa_engine_view v;
 	struct dsaa_advert *a;
@@ -196,6 +196,9 @@ static void show_dsaa_json(struct vty *vty)
 		reason_json(p, pv.reason);
 		json_object_int_add(p, "sinceMsec", dsaa_view_age_ms(pv.since));
 		json_object_boolean_add(p, "secure", pv.secure);
+		json_object_boolean_add(p, "configDiffers", pv.block_differs);
+		json_object_boolean_add(p, "rulesetDiffers", pv.ruleset_differs);
+		json_object_boolean_add(p, "adoptionRefused", pv.adoption_refused);
 	}
 	json_object_object_add(o, "peers", peers);
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
@@ -205,7 +208,7 @@ static void show_dsaa_json(struct vty *vty)
 		json_object_string_add(adverts, key, dsaa_advertise_state_name(a->state));
 	}
 	json_object_object_add(o, "advertise", adverts);
-	answer(vty, o);
+	dsaa_vty_answer(vty, o);
 }
 
 static void show_dsaa_peer(struct vty *vty, unsigned s)
@@ -218,6 +221,11 @@ static void show_dsaa_peer(struct vty *vty, unsigned s)
 		dsaa_peer_state_name(pv.state), age_text(pv.since, age));
 	reason_text(vty, pv.reason);
 	vty_out(vty, "\n");
+	if (pv.block_differs)
+		vty_out(vty, "  its dsaa block differs: see show dsaa differences\n");
+	if (pv.ruleset_differs)
+		vty_out(vty, "  its forward policy differs%s: see show dsaa differences\n",
+			pv.adoption_refused ? ", so its connections will not be adopted" : "");
 }
 
 static void show_dsaa_text(struct vty *vty)
@@ -225,7 +233,7 @@ static void show_dsaa_text(struct vty *vty)
 	struct dsaa_engine_view v;
 	struct dsaa_advert *a;
 
-	if (!head(vty))
+	if (!dsaa_vty_head(vty))
 		return;
 	dsaa_view_engine(&v);
 	if (v.local)
@@ -370,16 +378,16 @@ DEFPY(show_dsaa_site, show_dsaa_site_cmd, "show dsaa site [json]$json",
 	struct json_object *o, *sites;
 
 	if (json) {
-		o = answer_new();
+		o = dsaa_vty_answer_new();
 		sites = json_object_new_object();
 		for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 			if (dsaa_conf.site[s].configured)
 				show_site_json(sites, s);
 		json_object_object_add(o, "sites", sites);
-		answer(vty, o);
+		dsaa_vty_answer(vty, o);
 		return CMD_SUCCESS;
 	}
-	if (!head(vty))
+	if (!dsaa_vty_head(vty))
 		return CMD_SUCCESS;
 	vty_out(vty, "%4s  %-16s %-10s %-13s %-8s %-8s %-8s %s\n", "Site", "Name", "Role", "State",
 		"Session", "BFD", "Probe", "Since");
@@ -424,9 +432,9 @@ DEFPY(show_dsaa_uips, show_dsaa_uips_cmd, "show dsaa uips [json]$json",
 	struct dsaa_uips *u;
 
 	if (json) {
-		o = answer_new();
+		o = dsaa_vty_answer_new();
 		interfaces = json_object_new_object();
-	} else if (!head(vty)) {
+	} else if (!dsaa_vty_head(vty)) {
 		return CMD_SUCCESS;
 	} else {
 		vty_out(vty, "%-15s %4s  %-43s %-5s %-9s %s\n", "Interface", "Site", "Address",
@@ -450,7 +458,7 @@ DEFPY(show_dsaa_uips, show_dsaa_uips_cmd, "show dsaa uips [json]$json",
 	}
 	if (json) {
 		json_object_object_add(o, "interfaces", interfaces);
-		answer(vty, o);
+		dsaa_vty_answer(vty, o);
 	}
 	return CMD_SUCCESS;
 }
@@ -562,7 +570,7 @@ static void sync_peer_json(struct json_object *peers, unsigned s)
 
 static void sync_json(struct vty *vty)
 {
-	struct json_object *o = answer_new(), *peers = json_object_new_object();
+	struct json_object *o = dsaa_vty_answer_new(), *peers = json_object_new_object();
 	struct json_object *kernel = json_object_new_object(), *delay = json_object_new_object();
 	struct dsaa_sync_kernel k = { 0 };
 	struct dsaa_engine_view v;
@@ -598,7 +606,7 @@ static void sync_json(struct vty *vty)
 	json_object_int_add(kernel, "connectionsOfAllSites", k.needed);
 	json_object_string_add(kernel, "warning", k.warning);
 	json_object_object_add(o, "kernel", kernel);
-	answer(vty, o);
+	dsaa_vty_answer(vty, o);
 }
 
 static void sync_peer_text(struct vty *vty, unsigned s)
@@ -652,7 +660,7 @@ static void sync_text(struct vty *vty)
 	struct dsaa_sync_kernel k = { 0 };
 	struct dsaa_engine_view v;
 
-	if (!head(vty))
+	if (!dsaa_vty_head(vty))
 		return;
 	dsaa_view_engine(&v);
 	dsaa_sync_kernel_view(&k);
@@ -884,7 +892,7 @@ static void tunnel_links_text(struct vty *vty)
 
 static void correction_json(struct vty *vty)
 {
-	struct json_object *o = answer_new(), *peers = json_object_new_object();
+	struct json_object *o = dsaa_vty_answer_new(), *peers = json_object_new_object();
 	struct json_object *interfaces = json_object_new_object();
 	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[400];
 	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
@@ -918,7 +926,7 @@ static void correction_json(struct vty *vty)
 	json_object_int_add(o, "policyQueue", dsaa_correct_policy_queue());
 	json_object_int_add(o, "port", dsaa_correction_port());
 	json_object_string_addf(o, "markMask", "0x%08x", dsaa_conf.mark_mask);
-	answer(vty, o);
+	dsaa_vty_answer(vty, o);
 }
 
 static void correction_text(struct vty *vty)
@@ -927,7 +935,7 @@ static void correction_text(struct vty *vty)
 	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
 	unsigned n;
 
-	if (!head(vty))
+	if (!dsaa_vty_head(vty))
 		return;
 	vty_out(vty, "Tunnel port %u, owner bits 0x%08x\n", dsaa_correction_port(),
 		dsaa_conf.mark_mask);
@@ -998,15 +1006,15 @@ DEFPY(show_dsaa_advertise, show_dsaa_advertise_cmd, "show dsaa advertise [json]$
 	char text[PREFIX_STRLEN], site[8];
 
 	if (json) {
-		o = answer_new();
+		o = dsaa_vty_answer_new();
 		prefixes = json_object_new_object();
 		frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
 			advert_json(prefixes, a);
 		json_object_object_add(o, "prefixes", prefixes);
-		answer(vty, o);
+		dsaa_vty_answer(vty, o);
 		return CMD_SUCCESS;
 	}
-	if (!head(vty))
+	if (!dsaa_vty_head(vty))
 		return CMD_SUCCESS;
 	vty_out(vty, "%-43s %4s %-9s %10s %-9s %s\n", "Prefix", "Site", "State", "Tag", "In zebra",
 		"Reason");
@@ -1043,9 +1051,17 @@ static void event_time(const struct dsaa_history *h, char buf[40])
 
 static const char *event_what(const struct dsaa_history *h)
 {
-	return h->kind == DSAA_HISTORY_PEER  ? "peer" :
-	       h->kind == DSAA_HISTORY_DRAIN ? "drain" :
-					       "state";
+	switch (h->kind) {
+	case DSAA_HISTORY_PEER:
+		return "peer";
+	case DSAA_HISTORY_DRAIN:
+		return "drain";
+	case DSAA_HISTORY_LINES:
+		return h->reason == DSAA_R_BLOCK_DIFFERS ? "configuration" : "ruleset";
+	case DSAA_HISTORY_STATE:
+		break;
+	}
+	return "state";
 }
 
 static void event_json(struct json_object *list, const struct dsaa_history *h)
@@ -1069,8 +1085,8 @@ static void event_text(struct vty *vty, const struct dsaa_history *h)
 	char time[40];
 
 	event_time(h, time);
-	if (h->kind == DSAA_HISTORY_PEER)
-		vty_out(vty, "%s  peer %u (%s): %s -> %s", time, h->site,
+	if (h->site)
+		vty_out(vty, "%s  %s %u (%s): %s -> %s", time, event_what(h), h->site,
 			dsaa_view_site_name(h->site), dsaa_nb_change_name(h, h->from),
 			dsaa_nb_change_name(h, h->to));
 	else
@@ -1088,15 +1104,15 @@ DEFPY(show_dsaa_events, show_dsaa_events_cmd, "show dsaa events [json]$json",
 	struct json_object *o, *list;
 
 	if (json) {
-		o = answer_new();
+		o = dsaa_vty_answer_new();
 		list = json_object_new_array();
 		for (unsigned i = 0; i < n; i++)
 			event_json(list, &h[i]);
 		json_object_object_add(o, "events", list);
-		answer(vty, o);
+		dsaa_vty_answer(vty, o);
 		return CMD_SUCCESS;
 	}
-	if (!head(vty))
+	if (!dsaa_vty_head(vty))
 		return CMD_SUCCESS;
 	for (unsigned i = 0; i < n; i++)
 		event_text(vty, &h[i]);
@@ -1139,7 +1155,7 @@ DEFPY(dsaa_drain, dsaa_drain_cmd, "dsaa drain [<on|off>$what]",
 
 static void rehearsal_json(struct vty *vty, const struct dsaa_rehearsal *r)
 {
-	struct json_object *o = answer_new(), *sites = json_object_new_object();
+	struct json_object *o = dsaa_vty_answer_new(), *sites = json_object_new_object();
 
 	json_object_boolean_add(o, "bounded", r->bounded);
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
@@ -1153,7 +1169,7 @@ static void rehearsal_json(struct vty *vty, const struct dsaa_rehearsal *r)
 		json_object_object_add(site, "lost", reasons_json(r->lost[s]));
 	}
 	json_object_object_add(o, "sites", sites);
-	answer(vty, o);
+	dsaa_vty_answer(vty, o);
 }
 
 static void rehearsal_text(struct vty *vty, const struct dsaa_rehearsal *r)
@@ -1211,5 +1227,6 @@ void dsaa_vty_init(void)
 	install_element(ENABLE_NODE, &dsaa_drain_cmd);
 	install_element(ENABLE_NODE, &dsaa_rehearse_failover_cmd);
 	install_element(ENABLE_NODE, &clear_dsaa_counters_cmd);
+	dsaa_vty_differ_init();
 	dsaa_vty_flow_init();
 }

@@ -139,6 +139,7 @@ struct dsaa_config {
 	char bfd_profile[64];
 	uint32_t hold_time_ms;
 	enum dsaa_split_brain split_brain;
+	enum dsaa_ruleset_mismatch ruleset_mismatch;
 };
 
 extern struct dsaa_config dsaa_conf;
@@ -168,8 +169,15 @@ uint16_t dsaa_correction_port(void);
  * 1 on the wire.
  */
 unsigned dsaa_logical_interfaces(char names[DSAA_IFACES_MAX][IFNAMSIZ]);
+
+/* dsaa_compare.c: what the sites should have alike. */
 /* A digest of the dsaa block's text, to compare between sites. */
 uint64_t dsaa_config_digest(void);
+/* Tells the sync thread our block, and from then on the forward policy. */
+void dsaa_compare_reconcile(void);
+void dsaa_compare_stop(void);
+/* Why the forward policy is not known here; empty when it is. */
+const char *dsaa_compare_ruleset_why(void);
 
 /* ------------------------------------------------------------------ zebra, addresses, BFD */
 
@@ -251,11 +259,15 @@ void dsaa_sync_post_elsewhere(const struct dsaa_flow *f);
 void dsaa_sync_post_drain(bool on);
 /* Are all tracked routes there? */
 void dsaa_sync_post_routes(bool all_there);
+/* Ours, of this kind, are L from now on (copied). */
+void dsaa_sync_post_lines(enum dsaa_lines_kind kind, const struct dsaa_lines *l);
 void dsaa_sync_clear(void);
 /* Copies for show commands. */
 void dsaa_sync_view(struct dsaa_engine_view *v);
 bool dsaa_sync_peer_view(uint8_t site, struct dsaa_peer_view *v);
 unsigned dsaa_sync_history(struct dsaa_history *h, unsigned max);
+/* dsaa_engine_lines() of the running engine. */
+bool dsaa_sync_lines(uint8_t site, enum dsaa_lines_kind kind, struct dsaa_lines *l);
 /* dsaa_engine_replicates() of the running engine. */
 bool dsaa_sync_replicates(const struct dsaa_flow *f, unsigned *reason);
 enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason);

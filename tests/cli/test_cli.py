@@ -215,6 +215,7 @@ dsaa
  hold-time 5000
  track route 10.9.1.0/24
  track route 2001:db8:9:1::/64
+ ruleset-mismatch refuse-adoption
  split-brain primary
 exit
 """
@@ -261,6 +262,7 @@ no hold-time
 no track route 10.9.1.0/24
 no track route 2001:db8:9:1::/64
 no split-brain
+no ruleset-mismatch
 """
 
 # (where, line, what the sentence must contain). The first two words of a sentence are often enough.
@@ -345,6 +347,7 @@ SHOWS = {
     "show dsaa explain icmp 10.1.2.3 77 10.4.5.6 2048": ["owner", "known", "verdict", "reason"],
     "show dsaa explain 47 10.1.2.3 0 10.4.5.6 0": ["owner", "known", "verdict", "reason"],
     "show dsaa events": ["events"],
+    "show dsaa differences": ["peers", "rulesetUnknown"],
 }
 
 

@@ -279,6 +279,7 @@ WRONG = {
     "a hold-time of 299": {"hold-time": 299},
     "17 tracked routes": {"track": {"route": ["10.%d.0.0/16" % n for n in range(17)]}},
     "a policy that nobody knows": {"split-brain": "toss"},
+    "a mismatch that nobody knows": {"ruleset-mismatch": "drop"},
 }
 
 

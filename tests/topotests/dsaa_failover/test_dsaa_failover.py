@@ -153,3 +153,67 @@ def test_site_2_dies(net, held):
 
 def test_site_2_comes_back(net, held):
     check_return(net, held, 2)
+
+
+# ------------------------------------------------------------ sites that are not set up alike
+
+EXTRA = "table inet extra {\n chain more {\n  type filter hook forward priority 5\n  tcp dport 9 drop\n }\n}\n"
+REFUSE = "ruleset-mismatch refuse-adoption"
+
+
+def differences(net, site, what):
+    return net.show(site, "show dsaa differences")["peers"][str(3 - site)][what]
+
+
+def type_in(net, site, line):
+    said = net.run(site, "vtysh -c 'configure terminal' -c dsaa -c '%s' 2>&1" % line)
+    assert said.strip() == "", said
+
+
+def test_lines_that_differ_are_shown_at_both_ends(net, held):
+    since = net.now(1)
+    for s in SITES:
+        for what in ("configuration", "ruleset"):
+            wait_for(lambda: differences(net, s, what)["known"], "site %d to know the other one" % s, 10)
+            assert differences(net, s, what)["differs"] is False, differences(net, s, what)
+    type_in(net, 2, REFUSE)
+    net.run(2, "nft -f -", EXTRA)
+    wait_for(lambda: differences(net, 1, "ruleset")["differs"], "the other rules to be seen", 10)
+    for s, mine, yours in ((2, "onlyHere", "onlyThere"), (1, "onlyThere", "onlyHere")):
+        wait_for(lambda: differences(net, s, "configuration")["differs"], "the other block to be seen", 5)
+        assert differences(net, s, "configuration")[mine] == [REFUSE]
+        assert differences(net, s, "configuration")[yours] == ["ruleset-mismatch warn"]
+        found = differences(net, s, "ruleset")
+        assert len(found[mine]) == 1 and found[mine][0].startswith("inet extra chain more (priority 5, policy accept): 1 rule, ")
+        assert found[yours] == []
+    type_in(net, 1, REFUSE)
+    wait_for(lambda: not differences(net, 2, "configuration")["differs"], "the blocks to be alike again", 5)
+    for s in SITES:
+        assert net.show(s)["peers"][str(3 - s)]["adoptionRefused"] is True
+        assert net.rehearse(s)[str(3 - s)]["survive"] == 0
+    told = ("ruleset", "alike", "different", "ruleset-differs")
+    wait_for(lambda: told in net.causes(1, since), "the event", 10)
+    assert not [c for c in net.causes(1, since) if c[0] == "configuration"], "it did not last"
+    assert "its connections will not be adopted" in net.run(1, "vtysh -c 'show dsaa differences'")
+
+
+def test_connections_under_other_rules_are_not_adopted(net, held):
+    """Site 1 dies: its connections wait at site 2 until that one has its rules, and go on then."""
+    resets = net.resets()
+    net.power_off(1)
+    wait_for(lambda: net.peer(2) == ("dead", "ruleset-differs"), "site 1 to be dead, and left alone", 10)
+    assert net.show(2, "show dsaa site")["sites"]["1"]["word"] == "unreachable"
+    for f in FAMILIES:
+        wait_for(lambda: set(net.paths("outside", SERVICE_NET[f])) == {2}, "the service from site 2 alone", 15)
+    for source, h in held.items():
+        assert entry_of(net, 2, source, h.port)["owner"] == 1
+    p = net.fetch(PLAIN[4], SERVER[4], 300000)
+    twosites.check_fetched(p, 300000)
+    net.run(2, "nft delete table inet extra")
+    wait_for(lambda: net.peer(2) == ("dead", "all-silent"), "the adoption", 10)
+    for source, h in held.items():
+        h.say()
+        wait_for(lambda: entry_of(net, 2, source, h.port)["owner"] == 0, "the connection to be adopted", 5)
+    assert net.resets() == resets
+    check_return(net, held, 1)
+    type_in(net, 2, "no ruleset-mismatch")
