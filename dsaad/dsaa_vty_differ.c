@@ -127,6 +127,7 @@ DEFPY(show_dsaa_differences, show_dsaa_differences_cmd, "show dsaa differences [
       SHOW_STR DSAA_STR "What the peers should have as this site has it\n" JSON_STR)
 {
 	struct json_object *o = NULL, *peers = NULL;
+	bool found = false;
 
 	if (json) {
 		o = dsaa_vty_answer_new();
@@ -140,6 +141,7 @@ DEFPY(show_dsaa_differences, show_dsaa_differences_cmd, "show dsaa differences [
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
 		if (!dsaa_view_is_peer(s))
 			continue;
+		found = true;
 		if (json)
 			peer_json(peers, s);
 		else
@@ -148,6 +150,8 @@ DEFPY(show_dsaa_differences, show_dsaa_differences_cmd, "show dsaa differences [
 	if (json) {
 		json_object_object_add(o, "peers", peers);
 		dsaa_vty_answer(vty, o);
+	} else if (!found) {
+		vty_out(vty, "There is no other site to compare with\n");
 	}
 	return CMD_SUCCESS;
 }
