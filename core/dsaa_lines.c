@@ -26,9 +26,8 @@ static bool printable(char c)
 	return c >= ' ' && c <= '~';
 }
 
-void dsaa_lines_add(struct dsaa_lines *l, const char *line)
+void dsaa_lines_add(struct dsaa_lines *l, const char *line, size_t len)
 {
-	size_t len = strlen(line);
 	char *at = l->text + l->len;
 
 	l->digest = dsaa_lines_hash(l->digest, line, len);

@@ -30,10 +30,10 @@ struct dsaa_lines {
 /* Makes L the empty text, whose digest is not 0. */
 void dsaa_lines_begin(struct dsaa_lines *l);
 /*
- * Adds LINE (NUL terminated, without newline). What is not printable ASCII is
+ * Adds LINE of LEN bytes, without newline. What is not printable ASCII is
  * replaced by '?': the text goes to other sites' terminals and logs.
  */
-void dsaa_lines_add(struct dsaa_lines *l, const char *line);
+void dsaa_lines_add(struct dsaa_lines *l, const char *line, size_t len);
 /* True when TEXT is whole lines of printable ASCII, none of them empty: for what a peer sends. */
 bool dsaa_lines_valid(const char *text, size_t len);
 

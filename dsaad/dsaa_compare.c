@@ -37,7 +37,7 @@ static void line(struct dsaa_lines *l, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintfrr(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	dsaa_lines_add(l, text);
+	dsaa_lines_add(l, text, strlen(text));
 }
 
 static void site_lines(struct dsaa_lines *l, unsigned s)

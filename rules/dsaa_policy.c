@@ -542,7 +542,7 @@ static int write_lines(struct reader *r, struct dsaa_lines *l)
 		qsort(line, n, sizeof(*line), order);
 		dsaa_lines_begin(l);
 		for (size_t i = 0; i < n; i++)
-			dsaa_lines_add(l, line[i]);
+			dsaa_lines_add(l, line[i], strlen(line[i]));
 	}
 	free(text);
 	free(line);

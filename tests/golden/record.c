@@ -206,18 +206,18 @@ static void print_table(void)
 /* What site S has to tell of itself. */
 static void set_up(int s)
 {
+	static const char rules[] =
+		"inet filter chain forward (priority 0, policy drop): 3 rules, 0123456789abcdef";
 	static struct dsaa_lines l;
 	struct dsaa_event ev = { .type = DSAA_EV_LINES, .lines = &l };
 
 	dsaa_lines_begin(&l);
-	dsaa_lines_add(&l, "cluster-id 7");
-	dsaa_lines_add(&l, s == 1 ? "hold-time 1000" : "hold-time 2000");
+	dsaa_lines_add(&l, "cluster-id 7", 12);
+	dsaa_lines_add(&l, s == 1 ? "hold-time 1000" : "hold-time 2000", 14);
 	ev.op = DSAA_LINES_BLOCK;
 	world_feed(&w, s, &ev);
 	dsaa_lines_begin(&l);
-	dsaa_lines_add(
-		&l,
-		"inet filter chain forward (priority 0, policy drop): 3 rules, 0123456789abcdef");
+	dsaa_lines_add(&l, rules, sizeof(rules) - 1);
 	ev.op = DSAA_LINES_RULESET;
 	world_feed(&w, s, &ev);
 }
