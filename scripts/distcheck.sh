@@ -27,4 +27,6 @@ archive=$(ls "$BUILD"/obj/dsaad-*.tar.gz)
 missing=$(comm -23 <(git -c safe.directory='*' -C "$TOP" ls-files | grep -vE "$NOT_RELEASED" | sort) \
 	<(tar -tzf "$archive" | sed -n 's|^[^/]*/||; /./p' | sort))
 [ -z "$missing" ] || die "not in the archive: $missing"
+made=$(tar -tzf "$archive" | grep -E '\.(log|trs|o|a|pyc)$' || true)
+[ -z "$made" ] || die "left by a build, and in the archive: $made"
 echo "${archive##*/}: complete, builds, installs below its prefix only"
