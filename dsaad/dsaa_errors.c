@@ -117,6 +117,12 @@ static struct log_ref dsaa_errors[] = {
 		.suggestion = "See 'show dsaa differences' for the lines; load the same on all sites.",
 	},
 	{
+		.code = EC_DSAA_CONFINE,
+		.title = "dsaad has more rights than it needs",
+		.description = "A capability or a system call could not be given up for good when dsaad started; all else works.",
+		.suggestion = "Start dsaad as root, with CAP_SETPCAP, on a kernel with CONFIG_SECCOMP_FILTER.",
+	},
+	{
 		.code = END_FERR,
 	},
 };

@@ -30,6 +30,7 @@ enum dsaa_log_refs {
 	EC_DSAA_IN_THE_WAY,
 	EC_DSAA_ROUTE_LOST,
 	EC_DSAA_DIFFERS,
+	EC_DSAA_CONFINE,
 };
 
 /* Makes the descriptions known to libfrr. Main thread, once. */

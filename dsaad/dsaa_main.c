@@ -15,6 +15,7 @@
 #include <zebra.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 
 #include <lib/version.h>
 #include "command.h"
@@ -27,6 +28,7 @@
 #include "vrf.h"
 #include "vty.h"
 
+#include "dsaad/dsaa_confine.h"
 #include "dsaad/dsaa_debug.h"
 #include "dsaad/dsaa_errors.h"
 #include "dsaad/dsaad.h"
@@ -35,6 +37,9 @@ struct event_loop *master;
 
 /* Addresses, rules and conntrack; raw sockets for probes; ports below 1024 if so configured. */
 static zebra_capabilities_t dsaa_caps[] = { ZCAP_NET_ADMIN, ZCAP_NET_RAW, ZCAP_BIND };
+/* the same as the kernel numbers them, for dsaa_confine() */
+static const uint64_t kept_caps = UINT64_C(1) << CAP_NET_ADMIN | UINT64_C(1) << CAP_NET_RAW |
+				  UINT64_C(1) << CAP_NET_BIND_SERVICE;
 
 struct zebra_privs_t dsaa_privs = {
 	.user = FRR_USER,
@@ -48,6 +53,7 @@ struct zebra_privs_t dsaa_privs = {
 int dsaa_tun_device_fd = -1;
 
 static bool retain;
+static char unconfined[80]; /* what could not be given up */
 static struct event *start_event;
 
 enum { OPTION_SWEEP = 5000 }; /* above those of libfrr */
@@ -124,6 +130,8 @@ FRR_DAEMON_INFO(dsaad, DSAA,
 
 static void dsaa_start(struct event *e)
 {
+	if (unconfined[0])
+		flog_warn(EC_DSAA_CONFINE, "dsaad could do more than it needs to: %s", unconfined);
 	dsaa_sync_start();
 	dsaa_probe_init();
 	dsaa_config_changed();
@@ -160,6 +168,7 @@ int main(int argc, char **argv)
 	dsaa_options(argc, argv);
 	dsaa_tun_device_fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	dsaa_correct_load();
+	dsaa_confine(kept_caps, unconfined, sizeof(unconfined));
 
 	master = frr_init();
 	dsaa_errors_init();

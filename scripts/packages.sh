@@ -13,7 +13,7 @@ BUILD_TOOLS="build-essential dpkg-dev autoconf automake libtool pkg-config bison
 	python3 python3-dev protobuf-c-compiler"
 LIBRARIES="libjson-c-dev libcap-dev libelf-dev libreadline-dev libpcre2-dev libc-ares-dev libpam0g-dev libssl-dev
 	libprotobuf-c-dev libsnmp-dev librtr-dev lua5.3 liblua5.3-dev
-	libmnl-dev libnetfilter-conntrack-dev libnetfilter-queue-dev libnftnl-dev"
+	libmnl-dev libnetfilter-conntrack-dev libnetfilter-queue-dev libnftnl-dev libseccomp-dev"
 # Correction in the kernel; without them everything builds all the same.
 FAST_PATH="clang bpftool libbpf-dev"
 # clang's sanitizers and libFuzzer, for tests/fuzz (3 MB); without them that is skipped.

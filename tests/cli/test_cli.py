@@ -697,6 +697,21 @@ def test_stop(world, vty):
     world.start("dsaad")
 
 
+def test_confined(world):
+    """Every thread has three capabilities at most, gets no others, and has the filter of system calls."""
+    ours = {"CapPrm": "0000000000003400", "CapBnd": "0000000000003400", "NoNewPrivs": "1", "Seccomp": "2"}
+    tasks = "/proc/%d/task" % world.pid("dsaad")
+    for task in os.listdir(tasks):
+        with open("%s/%s/status" % (tasks, task)) as f:
+            status = dict(line.split(":\t") for line in f.read().splitlines())
+        got = {name: status[name] for name in ours}
+        check("thread %s is confined" % status["Name"], got == ours, got)
+        check("thread %s is not root's" % status["Name"], "0" not in status["Uid"].split(), status["Uid"])
+        check("no capability is inherited", int(status["CapInh"], 16) == int(status["CapAmb"], 16) == 0)
+    with open("%s/dsaad.log" % world.dir) as f:
+        check("and nothing is said of it", "more than it needs" not in f.read())
+
+
 def main():
     if os.geteuid() != 0:
         print("skipped: needs root")
@@ -713,6 +728,7 @@ def main():
         test_shows(vty, "without a block")
         vty = test_block(world, vty)
         test_shows(vty, "with the block")
+        test_confined(world)
         test_wrong_lines(vty)
         test_late_sites(vty)
         test_views(vty)
