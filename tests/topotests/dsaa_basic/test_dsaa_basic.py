@@ -74,3 +74,14 @@ def test_daemon_outlives_zebra(tgen):
     r1 = tgen.gears["r1"]
     r1.run("kill -9 $(cat /var/run/frr/zebra.pid)")
     assert wait_for(lambda: show(r1, "show dsaa"), "an answer without zebra")["clusterId"] == 7
+
+
+def test_threads_are_confined(tgen):
+    """Whatever runs in the daemon has three capabilities at most and the filter of system calls."""
+    r1 = tgen.gears["r1"]
+    tasks = "/proc/$(cat /var/run/frr/dsaad.pid)/task"
+    text = r1.cmd("cat %s/*/status" % tasks)
+    assert text.count("Name:") >= 3, text
+    for line in ("CapPrm:\t0000000000003400", "CapBnd:\t0000000000003400", "NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert text.count(line) == text.count("Name:"), (line, text)
+    assert "Uid:\t0" not in text
