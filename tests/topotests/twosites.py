@@ -44,6 +44,7 @@ OUT = {(1, 4): "192.0.2.%s", (2, 4): "198.51.100.%s", (1, 6): "2001:db8:1::%s", 
 IN = {(1, 4): "10.1.0.%s", (2, 4): "10.2.0.%s", (1, 6): "2001:db8:a1::%s", (2, 6): "2001:db8:a2::%s"}
 SYNC = {1: "172.16.0.1", 2: "172.16.0.2"}
 LENGTH = {4: 24, 6: 64}
+FILLING = "198.19.0.0/16"  # of nobody: what fills a table
 OUTSIDE, INSIDE = "11", "10"  # the third-party routers' numbers on the segments
 SITE_AS, OUTSIDE_AS, INSIDE_AS = 65010, 65101, 65200
 KEY = "9c1185a5c5e9fc54612808977ee8f548b2258d31"
@@ -477,6 +478,17 @@ class TwoSites:
 
     def load(self, site):
         self.run(site, "vtysh -b -n")
+
+    def fill(self, site):
+        """Connections of FILLING that the kernel may not drop early, until the site's table is full."""
+        self.run(
+            site,
+            "cd /proc/sys/net/netfilter; n=$(($(cat nf_conntrack_max) - $(cat nf_conntrack_count) + 50)); "
+            "seq 0 $n | awk '{ printf \"-I -p tcp -s 198.19.%d.%d -d 198.18.0.1 --sport %d --dport 9 --state ESTABLISHED -t 900 "
+            "-u SEEN_REPLY,ASSURED\\n\", $1 / 4096 % 256, $1 / 16 % 256, 1024 + $1 % 16 }' >/tmp/dsaa-fill; "
+            "conntrack -R /tmp/dsaa-fill >/dev/null 2>&1; rm /tmp/dsaa-fill; true",
+        )
+        assert int(self.run(site, "conntrack -C")) >= int(self.run(site, "cat /proc/sys/net/netfilter/nf_conntrack_max"))
 
     # ---- traffic
 

@@ -217,3 +217,25 @@ def test_connections_under_other_rules_are_not_adopted(net, held):
     assert net.resets() == resets
     check_return(net, held, 1)
     type_in(net, 2, "no ruleset-mismatch")
+
+
+# ------------------------------------------------------------ the survivor has no room
+
+
+def test_a_site_dies_while_the_other_table_is_full(net, held):
+    """What the survivor holds it takes over without any room; what begins anew has to wait for some."""
+    for s in SITES:
+        type_in(net, s, "no sync prefix " + twosites.FILLING)
+    resets = net.resets()
+    net.fill(1)
+    net.power_off(2)
+    wait_for(lambda: net.peer(1) == ("dead", "all-silent"), "site 2 to be found dead", 10, 0.1)
+    for source, h in held.items():
+        h.say()
+        wait_for(lambda: entry_of(net, 1, source, h.port)["owner"] == 0, "the connection to be adopted", 10)
+    assert net.resets() == resets
+    assert int(net.run(1, "conntrack -C")) >= int(net.run(1, "cat /proc/sys/net/netfilter/nf_conntrack_max")) - 50, "it was full all the time"
+    assert "nf_conntrack_max" in net.show(1, "show dsaa sync")["kernel"]["warning"]
+    net.run(1, "conntrack -D -s %s >/dev/null 2>&1; true" % twosites.FILLING)
+    check_return(net, held, 2)
+    type_in(net, 1, "sync prefix " + twosites.FILLING)
