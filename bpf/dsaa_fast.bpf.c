@@ -266,9 +266,10 @@ static __always_inline __u32 check_tunnel(struct __sk_buff *skb, const struct ds
 }
 
 /*
- * Rules P1 to P3. What cannot be looked up here, and P4, is delivered: behind the original
- * interface the nft table lets through only what belongs to a connection of ours, or begins one
- * that a connection of ours expects (the data connection of FTP), which only conntrack knows.
+ * Rules P1 to P3. What cannot be looked up here, what could open a connection, and P4, is
+ * delivered: behind the original interface the nft table lets through only what belongs to a
+ * connection of ours, or begins one that a connection of ours expects (the data connection of
+ * FTP), which only conntrack knows.
  */
 static __always_inline __u32 judge_from_peer(struct __sk_buff *skb,
 					     const struct dsaa_fast_control *c, bool second_chance)
@@ -278,8 +279,9 @@ static __always_inline __u32 judge_from_peer(struct __sk_buff *skb,
 
 	if (!read_packet(skb, &p))
 		return DSAA_R_RX_DELIVERED;
-	if (!find_mark(skb, &p, &mark))
-		return second_chance ? DSAA_R_RX_NOT_OURS : DSAA_R_RX_DELIVERED; /* P3, P4 */
+	if (!find_mark(skb, &p, &mark)) /* P3, P4 */
+		return second_chance && !may_open(skb, &p) ? DSAA_R_RX_NOT_OURS :
+							     DSAA_R_RX_DELIVERED;
 	owner = owner_of(mark, c);
 	if (!owner || word_of(owner) == DSAA_WORD_ADOPTED)
 		return DSAA_R_RX_DELIVERED; /* P1 */
@@ -314,8 +316,9 @@ static __always_inline bool is_reassembled(struct __sk_buff *skb, __u32 ifindex)
  * queue thread that reads there, because nobody in the kernel cuts IPv6 that is forwarded.
  */
 static __always_inline int deliver(struct __sk_buff *skb, const struct dsaa_fast_iface *iface,
-				   const struct dsaa_fast_control *c, __u32 site, __u8 number)
+				   const struct dsaa_fast_control *c, __u32 site, __u32 vni)
 {
+	__u8 number = vni & 0xff, offered = 1;
 	__u64 flags = BPF_F_INGRESS;
 	__u32 to = iface->ifindex;
 
@@ -334,6 +337,11 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct dsaa_fast
 	if (!flags && bpf_skb_store_bytes(skb, ETH_ALEN + 3, &number, sizeof(number), 0))
 		return drop(skb, DSAA_R_TUN_FAILED);
 	if (!to || bpf_skb_store_bytes(skb, 0, iface->mac, sizeof(iface->mac), 0))
+		return drop(skb, DSAA_R_TUN_FAILED);
+	/* for the queue thread, if it gets it from the rules */
+	if (vni & DSAA_VNI_SECOND_CHANCE &&
+	    bpf_skb_store_bytes(skb, ETH_ALEN + DSAA_MAC_SECOND_CHANCE, &offered, sizeof(offered),
+				0))
 		return drop(skb, DSAA_R_TUN_FAILED);
 	/* the operator's marks on the outer packet are none of the inner one's */
 	skb->mark = 0;
@@ -361,7 +369,7 @@ static __always_inline int from_peer(struct __sk_buff *skb, const struct dsaa_fa
 		count_received(skb, site);
 		return drop(skb, reason);
 	}
-	return deliver(skb, iface, c, site, number);
+	return deliver(skb, iface, c, site, vni);
 }
 
 SEC("tc")

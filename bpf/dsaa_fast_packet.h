@@ -124,6 +124,23 @@ static __always_inline bool read_packet(struct __sk_buff *skb, struct packet *p)
 	return false;
 }
 
+/* RFC 9293 3.1: the byte of the flags, and those that say how a connection begins */
+#define TCP_FLAGS     13
+#define TCP_SYN	      0x02
+#define TCP_BEGINNING 0x17 /* FIN, SYN, RST, ACK */
+
+/* Could be the first of a connection: all of UDP, and TCP with SYN alone. */
+static __always_inline bool may_open(struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 ip = p->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	__u8 flags = 0;
+
+	if (p->proto != IPPROTO_TCP)
+		return true;
+	return bpf_skb_load_bytes(skb, ETH_HLEN + ip + TCP_FLAGS, &flags, sizeof(flags)) == 0 &&
+	       (flags & TCP_BEGINNING) == TCP_SYN;
+}
+
 /* Looks the connection up in either direction; true with its mark in *MARK. */
 static __always_inline bool find_mark(struct __sk_buff *skb, struct packet *p, __u32 *mark)
 {

@@ -9,7 +9,9 @@
  *                  interface's name among all names with a uips or a
  *                  "correction interface" line, sorted
  *
- * The Ethernet addresses are locally administered: 02:d5:aa:00:00:SITE.
+ * The Ethernet addresses are locally administered: 02:d5:aa:00:00:SITE. In what
+ * the owner hands to its own stack, byte 4 of the source is 1 when the packet
+ * came with the second-chance flag.
  */
 #ifndef DSAA_ENCAP_H
 #define DSAA_ENCAP_H
@@ -24,6 +26,9 @@
 	{                        \
 		0x02, 0xd5, 0xaa \
 	}
+
+/* The byte of the source address that tells of second chance behind the tunnel. */
+#define DSAA_MAC_SECOND_CHANCE 4
 
 struct dsaa_encap {
 	uint16_t iface;

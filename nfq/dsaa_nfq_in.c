@@ -8,7 +8,8 @@
  *	2. header and packet can be read		RX_MALFORMED
  *	3. it says that it goes from that peer to us	RX_STRANGER
  *	4. the logical interface is known		RX_UNKNOWN_INTERFACE
- *	5. second chance: the connection is ours	RX_NOT_OURS
+ *	5. second chance: the connection is ours, or	RX_NOT_OURS
+ *	   may be one that is expected
  *	6. the TAP device takes it			TUN_FAILED
  *
  * The kernel hands over a train of equal datagrams as one; segments of a TCP
@@ -40,15 +41,30 @@ static const struct dsaa_nfq_peer *find_peer(const struct dsaa_nfq_plan *plan,
 	return NULL;
 }
 
-/* True when the connection of the packet is in our table, and ours. */
+/*
+ * A packet without entry that could be the first of a connection. Whether one of ours expects it
+ * (FTP's data connection, PPTP's GRE), only conntrack knows: behind the original interface the rules
+ * send it to the queue unless it does.
+ */
+static bool may_open(const struct dsaa_packet *p)
+{
+	if (p->icmp_error || p->proto == DSAA_PROTO_ICMP || p->proto == DSAA_PROTO_ICMPV6)
+		return false;
+	return p->proto != DSAA_PROTO_TCP || p->tcp_syn;
+}
+
+/* True when the connection of the packet is in our table, and ours; or when conntrack has to say. */
 static bool is_ours(struct dsaa_nfq *nfq, const uint8_t *data, size_t len)
 {
 	struct dsaa_packet p;
 	unsigned owner = 0;
+	int found;
 
-	if (!nfq->find || dsaa_packet_parse(data, len, &p) != DSAA_R_NONE ||
-	    nfq->find(nfq->find_arg, &p, &owner) != 1)
+	if (!nfq->find || dsaa_packet_parse(data, len, &p) != DSAA_R_NONE)
 		return false;
+	found = nfq->find(nfq->find_arg, &p, &owner);
+	if (found != 1)
+		return found == 0 && may_open(&p);
 	return owner == 0 || owner == nfq->plan->config.local_site ||
 	       (owner <= DSAA_SITES_MAX && dsaa_nfq_word(nfq, owner) == DSAA_WORD_ADOPTED);
 }
@@ -111,7 +127,7 @@ static unsigned take(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s,
 		return DSAA_R_RX_NOT_OURS;
 	}
 	tell(nfq, inner, len, DSAA_R_RX_DELIVERED, peer->site);
-	origin = (struct dsaa_nfq_origin){ (uint8_t)e.iface, peer->site };
+	origin = (struct dsaa_nfq_origin){ (uint8_t)e.iface, peer->site, e.second_chance };
 	dsaa_nfq_tun_deliver(&nfq->tun, origin, inner, len, nfq->plan->mtu[e.iface - 1]);
 	return DSAA_R_NONE;
 }

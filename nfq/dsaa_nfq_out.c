@@ -301,6 +301,7 @@ static void gather_facts(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, 
 	memset(f, 0, sizeof(*f));
 	f->any_peer_alive = any_peer_alive(nfq);
 	f->from_peer = is_from_peer(nfq, p);
+	f->second_chance = f->from_peer && p->offered;
 	f->to_router = dsaa_addr_is_special(family, dst) ||
 		       dsaa_addrset_has(&nfq->plan->addresses, family, dst);
 	if (p->queue <= DSAA_SITES_MAX) {

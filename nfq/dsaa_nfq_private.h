@@ -62,6 +62,7 @@ struct dsaa_nfq_packet {
 	uint16_t queue; /* without the base: a site number or enum dsaa_queue */
 	bool forwarded; /* caught behind routing, which took one from its TTL */
 	bool from_site; /* its Ethernet source is a site: delivered on its original interface */
+	bool offered;	/* as second chance, by that source */
 	bool waited;	/* it has had its time to wait for its state */
 	bool held;	/* it waits: no verdict yet */
 	bool accept;
@@ -200,6 +201,7 @@ int dsaa_nfq_rtnetlink(struct nlmsghdr *msg, size_t len);
 struct dsaa_nfq_origin {
 	uint8_t iface; /* logical interface */
 	dsaa_site_id site;
+	bool offered; /* as second chance */
 };
 
 struct dsaa_nfq_tun {

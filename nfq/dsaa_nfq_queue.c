@@ -211,6 +211,12 @@ static bool is_site(const struct nfqnl_msg_packet_hw *hw)
 	       memcmp(hw->hw_addr, prefix, sizeof(prefix)) == 0;
 }
 
+static void read_source(struct dsaa_nfq_packet *p, const struct nfqnl_msg_packet_hw *hw)
+{
+	p->from_site = is_site(hw);
+	p->offered = p->from_site && hw->hw_addr[DSAA_MAC_SECOND_CHANCE] == 1;
+}
+
 static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 			struct dsaa_nfq_packet *p, uint64_t *lost)
 {
@@ -239,7 +245,7 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 			break;
 		case NFQA_HWADDR:
 			if (len >= sizeof(struct nfqnl_msg_packet_hw))
-				p->from_site = is_site(mnl_attr_get_payload(a));
+				read_source(p, mnl_attr_get_payload(a));
 			break;
 		case NFQA_PAYLOAD:
 			p->data = mnl_attr_get_payload(a);

@@ -4,7 +4,7 @@
  * there; what can be read from it was put there by the fast path, to be cut.
  *
  * Its frames carry the number of the logical interface and the site in their
- * Ethernet source, 02:d5:aa:INTERFACE:00:SITE: dsaa_nfq_steer.c sends them on
+ * Ethernet source, 02:d5:aa:INTERFACE:OFFERED:SITE: dsaa_nfq_steer.c sends them on
  * to the interface where they came in first, and the rules tell by it that
  * they came from a peer. Without Ethernet header there they stay here.
  *
@@ -230,6 +230,7 @@ static bool put_parts(const struct dsaa_nfq_tun *tun, struct virtio_net_hdr *vne
 
 	memcpy(eth.h_dest, own_mac, sizeof(eth.h_dest));
 	eth.h_source[3] = tun->origin.iface;
+	eth.h_source[DSAA_MAC_SECOND_CHANCE] = tun->origin.offered;
 	eth.h_source[5] = tun->origin.site;
 	eth.h_proto = htons(ip[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 	parts[0] = (struct iovec){ vnet, sizeof(*vnet) };
@@ -372,7 +373,8 @@ static bool deliver_fragments6(struct dsaa_nfq_tun *tun, const uint8_t *ip, size
 /* Packets of another origin are written from here on. */
 static void set_origin(struct dsaa_nfq_tun *tun, struct dsaa_nfq_origin origin)
 {
-	if (tun->origin.iface == origin.iface && tun->origin.site == origin.site)
+	if (tun->origin.iface == origin.iface && tun->origin.site == origin.site &&
+	    tun->origin.offered == origin.offered)
 		return;
 	dsaa_nfq_tun_flush(tun);
 	tun->origin = origin;
@@ -414,7 +416,9 @@ void dsaa_nfq_tun_serve(struct dsaa_nfq_tun *tun, uint8_t *buf)
 		/* anything else is the stack's own, such as a report of multicast groups */
 		if (n <= IP6_MTU_MIN || buf[0] >> 4 != 6 || memcmp(eth.h_source, own_mac, 3) != 0)
 			continue;
-		set_origin(tun, (struct dsaa_nfq_origin){ eth.h_source[3], eth.h_source[5] });
+		set_origin(tun,
+			   (struct dsaa_nfq_origin){ eth.h_source[3], eth.h_source[5],
+						     eth.h_source[DSAA_MAC_SECOND_CHANCE] == 1 });
 		deliver_fragments6(tun, buf, n);
 	}
 }

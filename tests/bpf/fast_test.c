@@ -52,6 +52,7 @@ struct fixture {
 	uint8_t proto;
 	bool to_router;
 	bool fragment;
+	bool syn;
 	bool host; /* from somebody to the interface (lo: zeros), not between sites */
 	unsigned port;
 };
@@ -109,6 +110,8 @@ static size_t make_packet(uint8_t *buf, const struct fixture *x)
 	}
 	put_addresses(ip, x);
 	memcpy(l4, ports, sizeof(ports));
+	if (x->proto == IPPROTO_TCP)
+		((uint8_t *)l4)[13] = x->syn ? 0x02 : 0x10;
 	return ETH_HLEN + (x->family == 4 ? 60 : 80);
 }
 
@@ -286,7 +289,8 @@ static void check_from_peer(const struct fixture *x, unsigned owner, enum dsaa_s
 	 * whether it is expected, conntrack says behind this; if not, the nft table sends it to the
 	 * queue
 	 */
-	if (reason == DSAA_R_RX_OPENS)
+	if (reason == DSAA_R_RX_OPENS ||
+	    (reason == DSAA_R_RX_NOT_OURS && (x->proto != IPPROTO_TCP || x->syn)))
 		reason = DSAA_R_RX_DELIVERED;
 	got = run(skel->progs.fixture_from_peer, x, IFACE | (second ? DSAA_VNI_SECOND_CHANCE : 0),
 		  out);
@@ -317,6 +321,8 @@ static void test_verdicts(void)
 				      .proto = i & 2 ? IPPROTO_UDP : IPPROTO_TCP,
 				      .to_router = i & 4 };
 		x.port = PORT_NONE;
+		check_all(&x, 0);
+		x.syn = true;
 		check_all(&x, 0);
 		for (owner = 0; owner < OWNERS; owner++) {
 			x.port = PORT_ENTRY + owner;

@@ -193,7 +193,7 @@ def test_refused(one):
         ("tunnel-stranger", wrap(good, source=3), "another site's number"),
         ("tunnel-stranger", wrap(good, target=4), "not for us"),
         ("tunnel-unknown-interface", wrap(good, iface=40), "an unknown interface"),
-        ("second-chance-not-ours", wrap(good, second_chance=True), "second chance of no connection"),
+        ("second-chance-not-ours", wrap(base.tcp4(f["S"], f["C"], 5, 6, 0x10), second_chance=True), "second chance of no connection"),
     )
     # refused by the queue thread, behind the original interface, where conntrack knows what is expected
     opens = (
@@ -414,6 +414,7 @@ def run_all(program, bpffs):
     test_straight(one)
     test_refused(one)
     test_loop(one)
+    base.test_expected(one, two, 26000)
     base.test_router_itself(one)
     test_forged_source(two)
     test_to_router(two)

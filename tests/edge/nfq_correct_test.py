@@ -485,6 +485,56 @@ def test_refused(one):
     at("r1", "sysctl -qw net.ipv4.conf.all.rp_filter=1")
 
 
+HELPER = """
+table inet ftp {
+ ct helper ftp { type "ftp" protocol tcp; }
+ chain pre {
+  type filter hook prerouting priority 0
+  tcp dport 21 ct helper set "ftp"
+ }
+}
+"""
+
+
+def test_expected(one, two, port):
+    """The data connection of FTP begins at r2, which has not heard that r1 expects it: second chance opens it there, once."""
+    f = FAMILIES[4]
+    load("r1", HELPER)
+    listener, data = (sock(node, f, socket.SOCK_STREAM, f[a], n) for node, a, n in (("srv", "S", 21), ("cl", "C", port + 1)))
+    listener.listen(1), data.listen(1)
+    client = sock("cl", f, socket.SOCK_STREAM, f["C"], port)
+    client.connect((f["S"], 21))
+    control = listener.accept()[0]
+    control.settimeout(TIMEOUT)
+    # the helper reads no first line
+    client.sendall(b"USER x\r\n")
+    control.recv(100)
+    client.sendall(b"PORT %s,%d,%d\r\n" % (f["C"].replace(".", ",").encode(), (port + 1) >> 8, (port + 1) & 255))
+    n = [int(x) for x in control.recv(100).split()[1].split(b",")]
+    target = ".".join(str(x) for x in n[:4]), n[4] * 256 + n[5]
+    check(target[0] == f["P"], "FTP: the helper did not translate: %s" % (target,))
+    one.clear(), two.clear()
+    # another port beside it is not expected
+    for to, expected in ((target[1] + 7, False), (target[1], True)):
+        server = sock("srv", f, socket.SOCK_STREAM, f["S"], 20)
+        server.settimeout(TIMEOUT if expected else 0.3)
+        try:
+            server.connect((target[0], to))
+            server.sendall(b"data")
+            check(expected and data.accept()[0].recv(10) == b"data", "FTP: the data connection")
+        except OSError as error:
+            check(not expected, "FTP: the data connection: %s" % error)
+        server.close()
+        if not expected:
+            check(one.counter("second-chance-not-ours", 1) >= 1, "FTP, not expected: %s" % one.counters())
+            check(one.settled().get("delivered", 0) == 0, "FTP, not expected: counted twice: %s" % one.counters())
+    check(two.counter("second-chance-nat-pool", 2) >= 2, "FTP: no second chance: %s" % two.counters())
+    check(one.counter("delivered", 1) >= 1 and one.counter("tunnel-opens") == 0, "FTP: %s" % one.counters())
+    for s in (client, control, listener, data):
+        s.close()
+    at("r1", "nft delete table inet ftp")
+
+
 def test_loop(one):
     """r1 has the connection as one of site 2: what site 2 sends of it must not travel on."""
     f = FAMILIES[4]
@@ -807,6 +857,7 @@ def run_all(program):
     test_nothing_left(one, two)
     test_refused(one)
     test_loop(one)
+    test_expected(one, two, 26000)
     test_router_itself(one)
     test_hold(two)
     test_policy(one, two)
