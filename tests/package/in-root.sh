@@ -80,7 +80,7 @@ block() {
 
 # A block with correction: the rules, the tunnel, the address and the fast path are then in the kernel.
 live_block() {
-	block 9 | sed -e 's/^ site 1$/&\n  uips edge 192.0.2.1\/24/' -e 's/^ site 2$/&\n  uips edge 192.0.2.2\/24/' \
+	block 9 | sed -e 's/^ site 1$/&\n  uips edge 192.0.2.1\/24/' -e 's/^ site 2$/&\n  uips edge 192.0.2.2\/24\n  probe 192.0.2.9/' \
 		-e 's/^ sync insecure/ correction mode auto\n&/'
 }
 
@@ -156,7 +156,13 @@ ok "answers after the upgrade" soon answers "show dsaa json" '"clusterId":8'
 ok "stops after the upgrade" stop
 soon no_daemons
 
-ip link add edge type veth peer name edge-peer && ip link set edge up && ip link set edge-peer up
+# A connection of site 2, which answers its probe, so that it lives and keeps it: without foreign connections no filter is attached.
+unshare -n sleep 3600 &
+far=$!
+ip link add edge type veth peer name edge-peer && ip link set edge up
+until ip link set edge-peer netns $far; do sleep 0.1; done
+nsenter -t $far -n sh -c 'ip link set lo up; ip addr add 192.0.2.9/24 dev edge-peer; ip link set edge-peer up'
+conntrack -I -p tcp -s 198.51.100.7 -d 198.51.100.8 --sport 7 --dport 80 --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 3600 -m 0x02000000 >/dev/null 2>&1
 live_block >/etc/frr/frr.conf
 ok "starts with correction on" start
 ok "rules, tunnel, address, filter and pins are in the kernel" soon all_there
@@ -176,7 +182,8 @@ rm /root/watching
 wait $watcher
 watched=$?
 ok "the same maps are pinned as before" sh -c 'find /sys/fs/bpf/dsaa -type f -printf "%i %p\n" | sort | diff /root/pins -'
-ok "the filter was there all the time" sh -c "cat /root/watched; exit $watched"
+ok "the filter was there all the time" sh -c "tail -n 15 /root/watched; exit $watched"
+ok "the other site's connection is still its own" sh -c "conntrack -L -p tcp 2>/dev/null | grep -q mark=33554432"
 
 ok "removes while it corrects" dpkg -r frr-dsaa
 ok "nothing of it is left in the kernel" nothing_left
@@ -215,5 +222,6 @@ dpkg-divert --local --rename --remove /usr/bin/vtysh >/dev/null
 dpkg -P frr-dsaa >/dev/null 2>&1
 ok "and leaves nothing behind" same /root/before
 
+kill $far
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

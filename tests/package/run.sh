@@ -16,7 +16,7 @@ base=$BUILD/package-root
 # What the package needs, without what it says of versions; frr-pythontools is recommended only.
 dependencies() {
 	dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -e 's/([^)]*)//; s/|.*//; s/:any//; s/ //g'
-	echo frr-pythontools iproute2 nftables procps
+	echo frr-pythontools conntrack iproute2 nftables procps
 }
 
 make_base() {
