@@ -341,6 +341,26 @@ def test_survives(program, two, bpffs):
     return again
 
 
+def test_owner_away(one):
+    """The owner's daemon is killed: what comes through the tunnel reaches its connection (P1), and opens none (P4)."""
+    f = FAMILIES[4]
+    good = base.udp4(f["S"], f["P"], 5, 6)
+    client = sock("cl", f, socket.SOCK_DGRAM, f["C"], 6)
+    one.kill()
+    for port, entry in ((28100, True), (28200, False)):
+        check(base.udp_echo(f, port, 100, entry) is True, "UDP without the owner's process")
+        check(base.tcp_transfer(f, port + 1, 300000, entry) is True, "TCP without the owner's process")
+    for inner in (good, base.udp4(f["S"], f["C"], 5, 6), base.tcp4(f["S"], f["C"], 5, 6, 0x02)):
+        for second_chance in (False, True):
+            tunnel(base.encapsulate(inner, second_chance=second_chance), checksum=False)
+    client.settimeout(0.3)
+    try:
+        check(not client.recv(10), "a packet of no connection passed the owner")
+    except socket.timeout:
+        check("sport=5 " not in at("r1", "conntrack -L", may_fail=True), "a packet of a peer opened a connection at the owner")
+    client.close()
+
+
 def test_removed(node):
     links = at(node, "ip -o link")
     check("dsaa-vx" not in links, "%s: the device is left" % node)
@@ -423,6 +443,8 @@ def run_all(program, bpffs):
     test_mtu(one, two)
     test_beside_others(two)
     two = test_survives(program, two, bpffs)
+    test_owner_away(one)
+    one = Site(1, program, more=fast, links=(4,))
     check(one.quit() == "ok", "quit of r1")
     at("r2", "tc filter del dev eth1 ingress pref 60000", may_fail=True)
     check(two.quit() == "ok", "quit of r2")

@@ -90,16 +90,19 @@ def test_tunnel_is_not_tracked(net):
         assert "dport=%d" % (twosites.PORT + 1) not in net.run(s, "conntrack -L 2>/dev/null")
 
 
-def test_without_dsaad(net):
-    """Not one packet of a connection in the kernel is lost, while dsaad is away nor when it comes back."""
+@pytest.mark.parametrize("away", [2, 1])
+def test_without_dsaad(net, away):
+    """Not one packet of a connection in the kernel is lost, forth or back, while dsaad is away nor when it comes back: that of the
+    site which corrects (2), or the owner's (1).
+    """
     p = stream(net)
-    net.kill(2, "dsaad")
+    net.kill(away, "dsaad")
     time.sleep(1)
-    net.restart(2, "dsaad")
+    net.restart(away, "dsaad")
     found = twosites.told(p)
     assert found["sent"] == found["answered"] == PACKETS, found
-    wait_for(lambda: net.peer(2)[0] == "up", "the session again", 20)
-    assert net.paths_used(2)["in"]["dataPath"] == "kernel"
+    wait_for(lambda: net.peer(away)[0] == net.peer(3 - away)[0] == "up", "the session again", 20)
+    assert net.paths_used(away)["in"]["dataPath"] == "kernel"
 
 
 def test_modes_under_traffic(net):
