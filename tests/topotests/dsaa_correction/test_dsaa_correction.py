@@ -182,7 +182,8 @@ def test_without_offload(net, family):
 
 @EVERY
 def test_fragments(net, family):
-    for size in (1400, 1473, 8000, 60000):
+    # the largest of them leaves room for the tunnel's headers in one outer packet
+    for size in (1400, 1473, 8000, 65400):
         before = sent(net)
         found = net.udp(NATTED[family], SERVER[family], count=5, size=size, pause=0.02)
         assert (found["answered"], found["wrong"]) == (5, 0), (size, found)
@@ -457,6 +458,14 @@ def test_debug(net, mode):
     router.vtysh_cmd("debug dsaa correction icmp any any %s any" % PLAIN[6].replace("2001", "2002"))
     assert net.ping(NATTED[4], SERVER[4], 5) == 5
     assert count() == before + 5
+    # of all connections, but not all packets
+    router.vtysh_cmd("debug dsaa correction")
+    begin = time.monotonic()
+    net.run("client", "ping -n -q -c 400 -i 0.002 -W 2 -I %s %s" % (NATTED[4], SERVER[4]))
+    assert net.ping(NATTED[4], SERVER[4], 15) == 15
+    seconds = time.monotonic() - begin
+    assert 50 <= count() - before - 5 <= min(350, 50 * (seconds + 1)), (count() - before - 5, seconds)
+    assert int(log_lines(net, 2, "correction: [0-9]* more packets were not shown")) > 0
     router.vtysh_cmd("no debug dsaa correction")
     assert "orrection" not in router.vtysh_cmd("show debugging dsaa")
     assert re.search(r"not of one family", router.vtysh_cmd("debug dsaa correction any 10.0.0.1 any 2001:db8::1 any"))

@@ -169,3 +169,16 @@ def test_how_much(net, mode):
         # about 4 Mbit/s on the way
         assert 1000000 < found["rateSent"]["peakBitsPerSec"] < 40000000, found
     assert net.show(1, "show dsaa correction")["peers"]["2"]["rateReceived"]["peakBitsPerSec"] > 1000000
+
+
+def test_no_dsaa(net):
+    """Last: the router is no site any more. Nothing of ours is left in its kernel."""
+
+    def left():
+        text = net.run(2, "nft list tables; ip -br link; tc filter show dev in ingress; tc filter show dev out ingress; "
+                          "tc filter show dev sync ingress; bpftool net 2>/dev/null || true")
+        return [line for line in text.splitlines() if "dsaa" in line]
+
+    assert len(left()) >= 3, left()
+    net.run(2, "vtysh -c 'configure terminal' -c 'no dsaa'")
+    wait_for(lambda: not left(), "all of ours to be gone", 10)
