@@ -19,9 +19,12 @@
  * marked. So what differs, differs.
  *
  * One audit of one peer at a time on the receiving side, because the set is
- * shared; an audit that finds the set in use is left out and comes again.
+ * shared; one that finds it in use is answered with BUSY, and begins anew soon.
  */
 #include "core/dsaa_engine_private.h"
+
+/* When an audit is begun anew that found the peer busy with another one. */
+enum { BUSY_RETRY_MS = 1000 };
 
 bool dsaa_audit_running(const struct dsaa_peer *p)
 {
@@ -218,18 +221,20 @@ static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p, const struct
 static bool set_is_free(struct dsaa_engine *e)
 {
 	DSAA_FOREACH_PEER (e, p)
-		if (p->bulk_rx || p->want_sweep || p->audit_sweep)
+		if (p->bulk_rx || p->want_sweep || p->audit_rx || p->audit_sweep)
 			return false;
 	return true;
 }
 
 static void take_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 {
-	if (!set_is_free(e))
+	struct dsaa_msg busy = { .type = DSAA_MSG_AUDIT_BUSY, .hashes = { .audit_id = id } };
+
+	p->audit_rx = false; /* one of its own that it did not end */
+	if (!set_is_free(e)) {
+		dsaa_act_message(e, p, &busy);
 		return;
-	/* another peer's audit that was under way here starts over with its next one */
-	DSAA_FOREACH_PEER (e, q)
-		q->audit_rx = false;
+	}
 	dsaa_seen_clear(&e->seen);
 	p->audit_rx = true;
 	p->audit_rx_id = id;
@@ -283,6 +288,11 @@ unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const st
 	case DSAA_MSG_AUDIT_END:
 		p->audit_sweep = ours && !e->seen.overflow;
 		p->audit_rx = false;
+		break;
+	case DSAA_MSG_AUDIT_BUSY:
+		/* of the one that was begun last; not at once, since what it waits for takes a while */
+		if (h->audit_id == e->audit_id)
+			p->audit_tx_at = dsaa_mono_add_ms(e->now, BUSY_RETRY_MS);
 		break;
 	default:
 		take_wanted(e, p, h);

@@ -248,6 +248,7 @@ static unsigned receive_established(struct dsaa_engine *e, struct dsaa_peer *p,
 	case DSAA_MSG_AUDIT_STATES:
 	case DSAA_MSG_AUDIT_END:
 	case DSAA_MSG_AUDIT_WANT:
+	case DSAA_MSG_AUDIT_BUSY:
 		return dsaa_audit_message(e, p, m);
 	default:
 		return m->type >= DSAA_MSG_SKIPPABLE ? DSAA_R_NONE : DSAA_R_PROTOCOL_ORDER;

@@ -819,6 +819,7 @@ static const struct message_type {
 	[DSAA_MSG_EXPECTS] = { EXPECTS_LEN, DSAA_MSG_BODY_MAX, read_expects, write_expects },
 	[DSAA_MSG_AUDIT_STATES] = { STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
 	[DSAA_MSG_HANDOVER] = { 8, 8, read_handover, write_handover },
+	[DSAA_MSG_AUDIT_BUSY] = { 4, 4, read_hashes, write_hashes },
 	[DSAA_MSG_LINES] = { LINES_LEN, LINES_BODY_MAX, read_lines, write_lines },
 };
 

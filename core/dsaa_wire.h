@@ -42,6 +42,7 @@ enum dsaa_msg_type {
 	DSAA_MSG_EXPECTS = 129,	     /* since 1.1 */
 	DSAA_MSG_AUDIT_STATES = 130, /* since 1.1, in place of AUDIT_HASHES */
 	DSAA_MSG_LINES = 131,	     /* since 1.1; told to anybody, nothing depends on it */
+	DSAA_MSG_AUDIT_BUSY = 132,   /* since 1.1; who does not know it comes with its next audit */
 	DSAA_MSG_SKIPPED = 255,	     /* never sent: one that is known, but not with such flags */
 };
 
@@ -169,7 +170,7 @@ struct dsaa_msg {
 		struct dsaa_msg_goodbye goodbye;
 		struct dsaa_msg_resume resume;
 		struct dsaa_msg_expects expects;
-		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, STATES, END, WANT */
+		struct dsaa_msg_hashes hashes; /* AUDIT_BEGIN, HASHES, STATES, END, WANT, BUSY */
 		struct dsaa_msg_handover handover;
 		struct dsaa_msg_lines lines;
 	};

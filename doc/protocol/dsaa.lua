@@ -33,6 +33,7 @@ local TYPES = {
 	[129] = "EXPECTS",
 	[130] = "AUDIT_STATES",
 	[131] = "LINES",
+	[132] = "AUDIT_BUSY",
 }
 
 local OPERATIONS = { [1] = "UPSERT", [2] = "DELETE" }
@@ -266,6 +267,7 @@ end
 BODY[10] = function() end
 BODY[12] = BODY[6]
 BODY[14] = BODY[6]
+BODY[132] = BODY[6]
 BODY[13] = function(r, tree)
 	r.add(tree, f.id, 4)
 	hashes(r, tree, false)

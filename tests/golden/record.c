@@ -254,6 +254,8 @@ int main(void)
 	world_feed(&w, 1, &audit);
 	run_ms(600);
 	print_others(2, 1);
+	print_by_hand(2, 1,
+		      &(struct dsaa_msg){ .type = DSAA_MSG_AUDIT_BUSY, .hashes.audit_id = 99 });
 	print_by_hand(2, 1, &(struct dsaa_msg){ .type = DSAA_MSG_BULK_REQUEST });
 	print_by_hand(
 		2, 1,

@@ -63,6 +63,7 @@ static inline const char *text_type(uint8_t type)
 		[DSAA_MSG_HANDOVER] = "HANDOVER",
 		[DSAA_MSG_EXPECTS] = "EXPECTS",
 		[DSAA_MSG_LINES] = "LINES",
+		[DSAA_MSG_AUDIT_BUSY] = "AUDIT_BUSY",
 		[DSAA_MSG_AUDIT_STATES] = "AUDIT_STATES",
 	};
 
@@ -212,6 +213,7 @@ static inline void text_message(struct text *t, const struct dsaa_msg *m)
 	case DSAA_MSG_AUDIT_HASHES:
 	case DSAA_MSG_AUDIT_END:
 	case DSAA_MSG_AUDIT_WANT:
+	case DSAA_MSG_AUDIT_BUSY:
 		text_hashes(t, &m->hashes);
 		break;
 	default:

@@ -104,14 +104,14 @@ class Net:
         return held.owner(sites[0])
 
     def audited_equal(self):
-        """An audit from now on finds nothing, at any site, of any other; one after the other, for a site compares with one at a time."""
+        """An audit from now on finds nothing, at any site, of any other."""
+        pairs = [(s, p) for s in SITES for p in SITES if s != p]
+        before = {pair: self.audit(*pair)["audits"] for pair in pairs}
         for s in SITES:
-            others = [o for o in SITES if o != s]
-            before = {o: self.audit(o, s)["audits"] for o in others}
             self.lab.vtysh("site%d" % s, "dsaa audit")
-            for o in others:
-                until(10, lambda o=o: None if self.audit(o, s)["audits"] > before[o] else "no audit of site %d at %d" % (s, o), "audit")
-                assert not self.audit(o, s)["differences"], "site %d, of site %d: %s" % (o, s, self.audit(o, s))
+        for pair in pairs:
+            until(10, lambda pair=pair: None if self.audit(*pair)["audits"] > before[pair] else "none at site %d of %d" % pair, "audit")
+            assert not self.audit(*pair)["differences"], "site %d, of site %d: %s" % (*pair, self.audit(*pair))
 
     def audit(self, site, peer):
         return self.show(site, "show dsaa sync")["peers"][str(peer)]["lastAudit"]

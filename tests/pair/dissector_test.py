@@ -40,6 +40,7 @@ WORDS = {
     "AUDIT_END": r"audit (?P<id>\d+)",
     "AUDIT_HASHES": r"audit (?P<id>\d+)",
     "AUDIT_WANT": r"audit (?P<id>\d+)",
+    "AUDIT_BUSY": r"audit (?P<id>\d+)",
     "AUDIT_STATES": r"audit (?P<id>\d+)",
     "EXPECTS": r"epoch (?P<epoch>\d+) reset (?P<reset>\d+) count (?P<expects>\d+)",
     "LINES": r"kind (?P<lines_kind>\d+) cut (?P<lines_cut>\d) digest (?P<digest_x>\w+)",

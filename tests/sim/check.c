@@ -129,8 +129,9 @@ void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 				 sim_flow_number(there));
 		return;
 	}
-	if (!sender) { /* adoption */
-		if (owner && (int)owner != s && site->word[owner] != DSAA_WORD_ADOPTED)
+	if (!sender) { /* adoption; its mark may have been tampered with since it was dumped */
+		if (owner && (int)owner != s && site->word[owner] != DSAA_WORD_ADOPTED &&
+		    !w->tampered[s][sim_flow_number(there)])
 			sim_fail(w, "site %d adopts connection %d of living site %u", s,
 				 sim_flow_number(there), owner);
 		return;

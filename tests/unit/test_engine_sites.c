@@ -770,10 +770,32 @@ static void test_adopted_on_demand_stays(void)
 	world_free(&w);
 }
 
+/* Two sites audit a third one at once: one of both waits, and has its turn soon. */
+static void test_audits_at_once(void)
+{
+	struct dsaa_event audit = { .type = DSAA_EV_AUDIT };
+
+	begin(3);
+	for (unsigned i = 0; i < 300; i++)
+		world_open(&w, 1 + (int)i % 2, world_flow(i, 5, true));
+	world_run_ms(&w, 1000);
+	for (int round = 1; round <= 5; round++) {
+		for (int s = 1; s <= 3; s++)
+			world_feed(&w, s, &audit);
+		world_run_ms(&w, 2500);
+		for (int s = 1; s <= 3; s++)
+			for (int p = 1; p <= 3; p++)
+				CHECK(s == p || (view(s, p).audits >= (uint64_t)round &&
+						 !view(s, p).audit_differences));
+	}
+	world_free(&w);
+}
+
 int main(void)
 {
 	test_adopted_on_demand_stays();
 	test_ended_among_lost_events();
+	test_audits_at_once();
 	test_loser_is_told_again();
 	test_late_event_of_the_loser();
 	test_late_event_is_not_held();

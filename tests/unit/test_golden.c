@@ -130,7 +130,7 @@ static void test_decode(unsigned minor)
 		CHECK(seen[type]);
 	CHECK(minor == 0 ||
 	      (seen[DSAA_MSG_RESUME] && seen[DSAA_MSG_HANDOVER] && seen[DSAA_MSG_EXPECTS] &&
-	       seen[DSAA_MSG_AUDIT_STATES] && seen[DSAA_MSG_LINES]));
+	       seen[DSAA_MSG_AUDIT_STATES] && seen[DSAA_MSG_LINES] && seen[DSAA_MSG_AUDIT_BUSY]));
 }
 
 /* ------------------------------------------------------------------ a session with the old site */

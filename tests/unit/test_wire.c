@@ -76,6 +76,9 @@ static struct dsaa_msg sample(uint8_t type)
 	case DSAA_MSG_RESUME:
 		m.resume = (struct dsaa_msg_resume){ 5, UINT64_MAX };
 		break;
+	case DSAA_MSG_AUDIT_BUSY:
+		m.hashes.audit_id = 0xdeadbeef;
+		break;
 	case DSAA_MSG_GOODBYE:
 		m.goodbye.reason = DSAA_R_PEER_STOPPING;
 		break;
@@ -178,7 +181,8 @@ static void test_messages(void)
 		    type == DSAA_MSG_LINES)
 			continue; /* test_hashes, test_states, test_expects, test_differ.c */
 		if (type < DSAA_MSG_HELLO ||
-		    (type > DSAA_MSG_RESUME && type != DSAA_MSG_HANDOVER) ||
+		    (type > DSAA_MSG_RESUME && type != DSAA_MSG_HANDOVER &&
+		     type != DSAA_MSG_AUDIT_BUSY) ||
 		    type == DSAA_MSG_FLOWS || type == DSAA_MSG_BULK_FLOWS ||
 		    type == DSAA_MSG_AUDIT_FLOWS) {
 			CHECK(len == 0);
@@ -541,7 +545,8 @@ static void test_type_rules(void)
 		struct dsaa_msg m = sample(DSAA_MSG_BULK_REQUEST), got;
 		bool known = (type >= DSAA_MSG_HELLO && type <= DSAA_MSG_GOODBYE) ||
 			     type == DSAA_MSG_AUDIT_STATES || type == DSAA_MSG_EXPECTS ||
-			     type == DSAA_MSG_HANDOVER || type == DSAA_MSG_LINES;
+			     type == DSAA_MSG_HANDOVER || type == DSAA_MSG_LINES ||
+			     type == DSAA_MSG_AUDIT_BUSY;
 		size_t len = dsaa_wire_encode(buf, sizeof(buf), &m) + 3;
 
 		buf[2] = (uint8_t)type;
