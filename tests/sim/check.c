@@ -63,8 +63,8 @@ static uint32_t version(const struct dsaa_flow *f)
 }
 
 /*
- * Record R is older than replica THERE, which is what its living owner has. (Ownership may have
- * gone to and fro while sites were cut off, and what came back be older. And where entries have no
+ * Record R is older than replica THERE, which is what its living owner has. (Not when ownership has
+ * gone to and fro while sites were cut off, and what came back was older. And where entries have no
  * time of creation an event tells what was when it happened, which a dump may have overtaken: for
  * the moment until the next event.)
  */
@@ -76,7 +76,7 @@ static bool is_stale(struct sim_world *w, int s, const struct dsaa_flow *r,
 
 	if (!owner || owner != dsaa_mark_owner(r->mark, SIM_MARK_MASK) ||
 	    !dsaa_flow_key_equal(there, r) || version(r) >= version(there) ||
-	    w->tampered[s][sim_flow_number(there)])
+	    w->tampered[s][sim_flow_number(there)] || w->went_back[owner][sim_flow_number(there)])
 		return false;
 	own = sim_kernel_find_key(&w->site[owner].kernel, there);
 	return own && own->start_ns && !dsaa_mark_owner(own->mark, SIM_MARK_MASK) &&
@@ -143,8 +143,10 @@ void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 	if (d != DSAA_OWNER_TAKE && d != DSAA_OWNER_REPLACE)
 		sim_fail(w, "site %d gives connection %d of %u to %u against the rule", s,
 			 sim_flow_number(there), owner, sender);
-	if (!owner || (int)owner == s)
+	if (!owner || (int)owner == s) {
 		check_stays(w, s, op, there, (int)sender);
+		w->went_back[s][sim_flow_number(there)] |= version(&op->flow) < version(there);
+	}
 	if (is_stale(w, s, &op->flow, there))
 		sim_fail(w, "site %d: an older record changes connection %d of %u", s,
 			 sim_flow_number(there), owner);

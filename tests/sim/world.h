@@ -76,7 +76,9 @@ struct sim_world {
 	uint32_t audit_interval_ms;
 	bool probes, bfd;
 	bool tampered[SIM_SITES + 1][SIM_FLOWS_MAX]; /* with the replica at this site */
-	bool busy;				     /* clients send, things break */
+	/* this site gave its entry up to one with an older state: later ones are no longer the newest */
+	bool went_back[SIM_SITES + 1][SIM_FLOWS_MAX];
+	bool busy;	  /* clients send, things break */
 	uint32_t version; /* of the last change of any connection by its packets */
 	/* for how long two sites that are in touch have both owned a connection, in steps */
 	uint16_t both_own[SIM_SITES + 1][SIM_SITES + 1][SIM_FLOWS_MAX];
