@@ -43,8 +43,8 @@ static const struct dsaa_nfq_peer *find_peer(const struct dsaa_nfq_plan *plan,
 
 /*
  * A packet without entry that could be the first of a connection. Whether one of ours expects it
- * (FTP's data connection, PPTP's GRE), only conntrack knows: behind the original interface the rules
- * send it to the queue unless it does.
+ * (FTP's data connection, PPTP's GRE), only conntrack knows: behind the original interface the
+ * rules send it to the queue unless it does.
  */
 static bool may_open(const struct dsaa_packet *p)
 {
@@ -53,7 +53,9 @@ static bool may_open(const struct dsaa_packet *p)
 	return p->proto != DSAA_PROTO_TCP || p->tcp_syn;
 }
 
-/* True when the connection of the packet is in our table, and ours; or when conntrack has to say. */
+/*
+ * True when the connection of the packet is in our table, and ours; or when conntrack has to say.
+ */
 static bool is_ours(struct dsaa_nfq *nfq, const uint8_t *data, size_t len)
 {
 	struct dsaa_packet p;
