@@ -20,7 +20,9 @@
  * over stays where it is.
  *
  * A router that has lost a tracked route drains itself until the route is back.
- * It waits for nothing then: what it keeps for itself it cannot forward.
+ * It waits for nothing then: what it keeps for itself it cannot forward. One
+ * that has just started has not lost what it waits for: it announces nothing
+ * until all are there, and has nothing to hand over.
  */
 #include "core/dsaa_engine_private.h"
 
@@ -71,10 +73,10 @@ void dsaa_drain_set(struct dsaa_engine *e, bool on)
 	follow_causes(e, DSAA_R_NONE);
 }
 
-/* P can take over: it holds all that is ours, and is not about to leave itself. */
+/* P can take over: it holds all that is ours, serves, and is not about to leave itself. */
 static bool can_inherit(const struct dsaa_engine *e, const struct dsaa_peer *p)
 {
-	return p->configured && p->state == DSAA_PEER_UP && p->ours_confirmed &&
+	return p->configured && p->state == DSAA_PEER_UP && p->ours_confirmed && p->peer_complete &&
 	       !p->peer_draining && !dsaa_differ_forbids_adoption(e, p);
 }
 
@@ -112,6 +114,16 @@ void dsaa_drain_routes(struct dsaa_engine *e, bool lost)
 	e->drain.heir = 0;
 	e->drain.next = e->now;
 	dsaa_drain_tick(e);
+}
+
+void dsaa_drain_await(struct dsaa_engine *e, bool awaited)
+{
+	if (e->drain.routes_awaited == awaited)
+		return;
+	e->drain.routes_awaited = awaited;
+	dsaa_act(e, DSAA_ACT_CHANGED, 0);
+	DSAA_FOREACH_PEER (e, p)
+		p->last_sent.us = 0; /* the next keepalive tells whether we announce */
 }
 
 void dsaa_drain_tick(struct dsaa_engine *e)
@@ -181,7 +193,7 @@ bool dsaa_drain_yields_to(const struct dsaa_engine *e, const struct dsaa_peer *p
 void dsaa_drain_inherit(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	/* what we do not hold, or are about to leave ourselves, is better left where it is */
-	if (e->draining || e->stopping || !p->theirs_complete)
+	if (e->draining || e->drain.routes_awaited || e->stopping || !p->theirs_complete)
 		return;
 	dsaa_site_inherit(e, p);
 }

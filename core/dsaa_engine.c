@@ -275,6 +275,9 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 	case DSAA_EV_ROUTES:
 		dsaa_drain_routes(e, !ev->up);
 		break;
+	case DSAA_EV_ROUTES_AWAITED:
+		dsaa_drain_await(e, ev->up);
+		break;
 	case DSAA_EV_LINES:
 		dsaa_differ_set(e, ev);
 		break;
@@ -564,6 +567,10 @@ enum dsaa_advertise_state dsaa_engine_advertise(const struct dsaa_engine *e, dsa
 	}
 	if (e->stopping || !e->state_complete) {
 		*reason = e->stopping ? "dsaad stops" : "state is not complete";
+		return DSAA_ADV_WITHHELD;
+	}
+	if (e->drain.routes_awaited) {
+		*reason = "a tracked route has not come yet since the start";
 		return DSAA_ADV_WITHHELD;
 	}
 	if (e->draining) {

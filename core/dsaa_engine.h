@@ -80,11 +80,13 @@ enum dsaa_event_type {
 	DSAA_EV_ADDRESS,      /* address, added: a local address came or went */
 	DSAA_EV_BFD,	      /* site, up */
 	DSAA_EV_BFD_GONE,     /* site: nobody tells about BFD any more; that is not "down" */
-	DSAA_EV_PROBE,	  /* site, up: answer seen, or declared silent by the edge; at any time */
-	DSAA_EV_RESYNC,	  /* site (0 = all): operator's command */
-	DSAA_EV_AUDIT,	  /* audit now */
-	DSAA_EV_DRAIN,	  /* up: drain on, else off */
-	DSAA_EV_ROUTES,	  /* up: this router has all tracked routes, else it cannot serve */
+	DSAA_EV_PROBE,	/* site, up: answer seen, or declared silent by the edge; at any time */
+	DSAA_EV_RESYNC, /* site (0 = all): operator's command */
+	DSAA_EV_AUDIT,	/* audit now */
+	DSAA_EV_DRAIN,	/* up: drain on, else off */
+	DSAA_EV_ROUTES, /* up: this router has all tracked routes, else it cannot serve */
+	/* up: one has not come yet since the start, so nothing is announced yet; else none is */
+	DSAA_EV_ROUTES_AWAITED,
 	DSAA_EV_EXPECT,	  /* op, expect: UPSERT or DELETE in this kernel; flow: its master as it is
 				 now, of an UPSERT */
 	DSAA_EV_EXPECTED, /* the operations of the EXPECT action are done */

@@ -266,6 +266,7 @@ struct dsaa_engine {
 		enum dsaa_drain_state state;
 		unsigned reason;
 		bool wanted, routes_lost; /* why: the operator, a tracked route */
+		bool routes_awaited;	  /* since the start: not yet a reason to drain */
 		bool asked;		  /* somebody to take over */
 		dsaa_site_id heir;
 		struct dsaa_mono next; /* when ours are counted next */
@@ -535,6 +536,7 @@ bool dsaa_differ_forbids_adoption(const struct dsaa_engine *e, const struct dsaa
 void dsaa_drain_set(struct dsaa_engine *e, bool on);
 /* A tracked route is missing, or none is any more. */
 void dsaa_drain_routes(struct dsaa_engine *e, bool lost);
+void dsaa_drain_await(struct dsaa_engine *e, bool awaited);
 /* Asks an heir as soon as there is one, when nothing can be forwarded here. */
 void dsaa_drain_tick(struct dsaa_engine *e);
 /* True when our connections shall be counted by a dump. */

@@ -62,7 +62,8 @@ static void send_keepalive(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	struct dsaa_msg m = {
 		.type = DSAA_MSG_KEEPALIVE,
-		.keepalive = { .state_complete = e->state_complete, .draining = e->draining },
+		.keepalive = { .state_complete = e->state_complete && !e->drain.routes_awaited,
+			       .draining = e->draining },
 	};
 
 	dsaa_act_message(e, p, &m);

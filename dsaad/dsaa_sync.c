@@ -94,6 +94,7 @@ enum post_kind {
 	POST_ELSEWHERE,
 	POST_DRAIN,
 	POST_ROUTES,
+	POST_ROUTES_AWAITED,
 	POST_LINES,
 	POST_STOP,
 };
@@ -855,6 +856,10 @@ static void handle_post(struct event *t)
 		ev.type = DSAA_EV_ROUTES;
 		locked_step(&ev);
 		break;
+	case POST_ROUTES_AWAITED:
+		ev.type = DSAA_EV_ROUTES_AWAITED;
+		locked_step(&ev);
+		break;
 	case POST_LINES:
 		ev.type = DSAA_EV_LINES;
 		ev.op = p->kind_of_lines;
@@ -1108,6 +1113,11 @@ void dsaa_sync_post_drain(bool on)
 void dsaa_sync_post_routes(bool all_there)
 {
 	post_flag(POST_ROUTES, 0, all_there);
+}
+
+void dsaa_sync_post_routes_awaited(bool awaited)
+{
+	post_flag(POST_ROUTES_AWAITED, 0, awaited);
 }
 
 void dsaa_sync_post_lines(enum dsaa_lines_kind kind, const struct dsaa_lines *l)

@@ -224,7 +224,7 @@ void dsaa_track_reconcile(void);
 void dsaa_track_replay(void);
 /* zebra's word about what we asked for: the route that leads to MATCH now. */
 void dsaa_track_nexthop(const struct prefix *match, const struct zapi_route *route);
-/* The state of tracked route I as a constant word: "here", "missing", "unknown". */
+/* The state of tracked route I as a constant word: "here", "awaited", "missing", "unknown". */
 const char *dsaa_track_state(unsigned i);
 void dsaa_track_stop(void);
 
@@ -259,6 +259,8 @@ void dsaa_sync_post_elsewhere(const struct dsaa_flow *f);
 void dsaa_sync_post_drain(bool on);
 /* Are all tracked routes there? */
 void dsaa_sync_post_routes(bool all_there);
+/* Is one of them awaited, for it has not been there since the start? */
+void dsaa_sync_post_routes_awaited(bool awaited);
 /* Ours, of this kind, are L from now on (copied). */
 void dsaa_sync_post_lines(enum dsaa_lines_kind kind, const struct dsaa_lines *l);
 void dsaa_sync_clear(void);

@@ -43,6 +43,8 @@ enum {
 	UDP_DST_PORT = 2,
 	UDP_LEN = 4,
 	UDP_DATA = 8,
+	BFD_PORT = 3784,	  /* RFC 5881 */
+	BFD_MULTIHOP_PORT = 4784, /* RFC 5883 */
 	TCP_FLAGS = 13,
 	TCP_FIN = 0x01,
 	TCP_SYN = 0x02,
@@ -55,7 +57,7 @@ static const char table[] = "dsaa";
 /* The names of the chains and the set, as "nft list table inet dsaa" shows them. */
 static const char raw[] = "raw", raw_in[] = "raw_in", raw_out[] = "raw_out", link[] = "link",
 		  tunnel_in[] = "tunnel_in", no_tunnel[] = "no_tunnel", peers_in[] = "peers_in",
-		  tunnel_out[] = "tunnel_out", correct[] = "correct", others[] = "others",
+		  peers_out[] = "peers_out", correct[] = "correct", others[] = "others",
 		  untracked[] = "untracked", from_peer[] = "from_peer", owned[] = "owned",
 		  offer_pool[] = "offer_pool", ifaces[] = "interfaces";
 
@@ -157,8 +159,8 @@ static void when_from_site(struct dsaa_nft *t)
 /* ------------------------------------------------------------------ chains */
 
 /*
- * The tunnel's packets from (or to) one peer are not tracked; no further rule of the chain for
- * them.
+ * The tunnel's and BFD's packets from (or to) one peer are not tracked; no further rule of the
+ * chain for them.
  */
 static void add_notrack(struct dsaa_nft *t, const char *chain, const struct dsaa_addr *peer,
 			bool source)
@@ -211,18 +213,29 @@ static void add_malformed(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 	dsaa_nft_rule_end(t);
 }
 
-/* All but the tunnel's packets are done with CHAIN after one rule. */
-static void add_goto_tunnel(struct dsaa_nft *t, const struct dsaa_rules_config *c,
-			    const char *chain, const char *tunnel)
+/* UDP to PORT goes on in chain TO. */
+static void add_goto_port(struct dsaa_nft *t, const char *chain, uint16_t number, const char *to)
 {
-	uint8_t port[2] = { c->tunnel_port >> 8, c->tunnel_port & 0xff };
+	uint8_t port[2] = { number >> 8, number & 0xff };
 
 	dsaa_nft_rule(t, chain);
 	when_proto(t, DSAA_PROTO_UDP);
 	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DST_PORT, sizeof(port));
 	dsaa_nft_is(t, port, sizeof(port));
-	dsaa_nft_goto(t, tunnel);
+	dsaa_nft_goto(t, to);
 	dsaa_nft_rule_end(t);
+}
+
+/*
+ * BFD's packets to and from a peer. No BFD packet is ever answered by the port that it came from,
+ * so a tracked one is never more than half a connection: the first that the kernel gives up for a
+ * new one when its table is full, and the next packet then finds no room. A site whose table is
+ * full is not dead.
+ */
+static void add_bfd(struct dsaa_nft *t, const char *chain, const char *to)
+{
+	add_goto_port(t, chain, BFD_PORT, to);
+	add_goto_port(t, chain, BFD_MULTIHOP_PORT, to);
 }
 
 /*
@@ -276,7 +289,7 @@ static void add_raw_chains(struct dsaa_nft *t, const struct dsaa_rules_config *c
 	dsaa_nft_chain(t, tunnel_in);
 	dsaa_nft_chain(t, no_tunnel);
 	dsaa_nft_chain(t, peers_in);
-	dsaa_nft_chain(t, tunnel_out);
+	dsaa_nft_chain(t, peers_out);
 	if (ingress) {
 		add_link_chain(t, c);
 		dsaa_nft_base_chain(t, raw_in, NF_INET_LOCAL_IN, PRIO_RAW);
@@ -301,14 +314,16 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool 
 	dsaa_nft_rule_end(t);
 	for (i = 0; i < c->peers; i++) {
 		add_notrack(t, peers_in, &c->peer[i], true);
-		add_notrack(t, tunnel_out, &c->peer[i], false);
+		add_notrack(t, peers_out, &c->peer[i], false);
 	}
 	if (c->peers == 0)
 		return;
-	add_goto_tunnel(t, c, raw_out, tunnel_out);
-	add_goto_tunnel(t, c, ingress ? raw_in : raw, tunnel_in);
+	add_goto_port(t, raw_out, c->tunnel_port, peers_out);
+	add_bfd(t, raw_out, peers_out);
+	add_goto_port(t, ingress ? raw_in : raw, c->tunnel_port, tunnel_in);
+	add_bfd(t, ingress ? link : raw, peers_in);
 	if (ingress) {
-		add_goto_tunnel(t, c, link, peers_in);
+		add_goto_port(t, link, c->tunnel_port, peers_in);
 		add_fragments(t);
 	} else {
 		dsaa_nft_rule(t, tunnel_in);

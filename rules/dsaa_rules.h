@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The packet filter rules of dsaad: one nf_tables table "inet dsaa" of our
- * own, replaced whole in one transaction. It keeps the tunnel out of conntrack,
- * limits conntrack's events to those that are read, and puts the packets that
+ * own, replaced whole in one transaction. It keeps the tunnel and the peers'
+ * BFD out of conntrack, limits conntrack's events to those that are read, and puts the packets that
  * need a decision into queues (core/dsaa_queue.h).
  *
  *	link (ingress of the site-sync interfaces), raw_out (output, -300)
- *	    the tunnel's packets from and to the peers are not tracked
+ *	    the tunnel's and BFD's packets from and to the peers are not tracked
  *	raw_in (input, -300)
  *	    the tunnel's packets to us by another interface than that of the sync-address,
  *	    and those without its header: dropped and counted
@@ -16,7 +16,7 @@
  *	    TCP that closes reports its changes of state from now on
  *	    established and ours: left alone, after two rules; all else -> others
  *	others
- *	    not tracked (the tunnel itself): left alone, unless from a peer
+ *	    not tracked (the tunnel itself, BFD): left alone, unless from a peer
  *	    new connections report new, related, assured, destroy, and changes
  *	    of mark, label, helper and sequence numbers; other protocols than
  *	    TCP the first answer and their states as well
@@ -74,7 +74,7 @@ struct dsaa_rules_config {
 		unsigned ifindex; /* another one by the same name needs the hooks made anew */
 	} link[DSAA_SITE_SYNC_ADDRESSES_MAX];
 	unsigned links;
-	/* the peers' sync-addresses, for the tunnel */
+	/* the peers' sync-addresses, for the tunnel and BFD */
 	struct dsaa_addr peer[DSAA_RULES_PEERS_MAX];
 	unsigned peers;
 };

@@ -135,6 +135,9 @@ static void test_links(void)
 		CHECK(listed("hook input") == 1);
 		CHECK(listed("frag-off") == 1);
 	}
+	/* BFD's as well: a site whose table is full is not dead */
+	CHECK(listed("udp dport 3784 goto peers_") == 2);
+	CHECK(listed("udp dport 4784 goto peers_") == 2);
 	CHECK(listed("notrack") == 2);
 	CHECK(dsaa_rules_refill(&c, &st) == 0);
 	CHECK(listed("notrack") == 2);
@@ -150,6 +153,7 @@ static void test_links(void)
 	c.link[1].addr.family = 6;
 	CHECK(dsaa_rules_apply(&c, &st) == 0 && !st.ingress);
 	CHECK(listed("hook prerouting priority raw") == 1 && listed("notrack") == 2);
+	CHECK(listed("udp dport 3784 goto peers_") == 2);
 }
 
 /* What is out of range is refused with a sentence, and what was there stays. */

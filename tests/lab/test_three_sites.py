@@ -88,6 +88,11 @@ class Net:
 
         until(seconds, missing, "all sites up")
 
+    def drains(self, site):
+        """How often a lost route has made SITE drain itself, as far back as its events go."""
+        events = self.show(site, "show dsaa events")["events"]
+        return [e for e in events if e["what"] == "drain" and e["reason"] == "route-lost"]
+
     def sent(self, site, peer):
         return self.show(site, "show dsaa correction")["peers"][str(peer)]["packetsSent"]
 
@@ -152,6 +157,13 @@ def test_each_holds_what_the_others_own(net, held):
         peers = net.show(s, "show dsaa sync")["peers"]
         assert set(peers) == {str(p) for p in SITES if p != s}
         assert all(p["flowsApplied"] >= 1 for p in peers.values())
+
+
+def test_a_start_is_no_drain(net, held):
+    """The tracked routes came some seconds after dsaad: it waited for them, and drained nothing meanwhile."""
+    for s in SITES:
+        assert set(net.show(s)["trackedRoutes"].values()) == {"here"}
+        assert not net.drains(s), net.drains(s)
 
 
 def test_corrected_to_any_owner(net, held):
@@ -267,6 +279,7 @@ def test_a_drained_site_hands_over(net, held):
         h.say()
     net.lab.reboot("site2")
     net.wait_up(45)
+    assert not net.drains(2), "it has lost nothing that it never had"
     for h in list(held.values()) + [mine]:
         assert net.agreed(h) in (1, 3)
         h.say()

@@ -124,7 +124,7 @@ static void fault_operator(struct sim_world *w)
 	int s = any_site(w);
 	struct dsaa_event ev = { .up = sim_random_below(&w->random, 2) };
 
-	switch (sim_random_below(&w->random, 4)) {
+	switch (sim_random_below(&w->random, 5)) {
 	case 0:
 		ev.type = DSAA_EV_RESYNC;
 		ev.site = (dsaa_site_id)sim_random_below(&w->random, (unsigned)w->sites + 1);
@@ -137,6 +137,9 @@ static void fault_operator(struct sim_world *w)
 		break;
 	case 3:
 		ev.type = DSAA_EV_ROUTES;
+		break;
+	case 4:
+		ev.type = DSAA_EV_ROUTES_AWAITED;
 		break;
 	}
 	w->drained |= ev.type == DSAA_EV_DRAIN || ev.type == DSAA_EV_ROUTES;
@@ -211,14 +214,16 @@ void sim_faults_step(struct sim_world *w)
 			faults[i].happen(w);
 }
 
-/* The operator's drain ends, and all tracked routes are back. */
+/* The operator's drain ends, and all tracked routes are there. */
 static void undrain(struct sim_world *w, int s)
 {
 	struct dsaa_event drain = { .type = DSAA_EV_DRAIN };
 	struct dsaa_event routes = { .type = DSAA_EV_ROUTES, .up = true };
+	struct dsaa_event awaited = { .type = DSAA_EV_ROUTES_AWAITED };
 
 	sim_world_feed(w, s, &drain);
 	sim_world_feed(w, s, &routes);
+	sim_world_feed(w, s, &awaited);
 }
 
 void sim_faults_heal(struct sim_world *w)

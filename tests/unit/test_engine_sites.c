@@ -501,6 +501,42 @@ static void test_lost_route_hands_over(void)
 	world_free(&w);
 }
 
+static void await(int s, bool awaited)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_ROUTES_AWAITED, .up = awaited };
+
+	world_feed(&w, s, &ev);
+}
+
+/* A route that has not come since the start: nothing is announced, drained or inherited until then. */
+static void test_awaited_route(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true);
+	const char *why;
+
+	begin(2);
+	world_open(&w, 1, f);
+	await(2, true);
+	world_run_ms(&w, 200);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_WITHHELD);
+	CHECK(strstr(why, "tracked route") && !own_view(2).draining);
+	CHECK(own_view(2).drain == DSAA_DRAIN_OFF && own_view(2).state_complete);
+	drain(1, true);
+	world_run_ms(&w, 4000);
+	CHECK(world_owner(&w, 1, &f) == 1 && own_view(1).drain_reason == DSAA_R_NO_HEIR);
+	await(2, false);
+	CHECK(dsaa_engine_advertise(w.site[2].engine, 0, &why) == DSAA_ADV_ACTIVE);
+	world_run_ms(&w, 2500);
+	CHECK(world_owner(&w, 1, &f) == 2 && world_owner(&w, 2, &f) == 2);
+	/* it never came: lost */
+	await(1, true);
+	routes(1, false);
+	await(1, false);
+	drain(1, false);
+	CHECK(dsaa_engine_advertise(w.site[1].engine, 0, &why) == DSAA_ADV_DRAIN);
+	world_free(&w);
+}
+
 /* Both have lost it: nobody hands over to one that cannot forward either. */
 static void test_lost_route_at_both(void)
 {
@@ -816,6 +852,7 @@ int main(void)
 	test_drain_hands_over();
 	test_drain_ends_with_all_told();
 	test_lost_route_hands_over();
+	test_awaited_route();
 	test_lost_route_at_both();
 	test_drain_without_heir();
 	test_drain_among_three();

@@ -379,12 +379,17 @@ def test_clock_is_stepped(net, held, as_it_was):
 
 # ------------------------------------------------------------ a full table
 
+
 def test_full_table_at_the_survivor(net, held, as_it_was):
     """What finds no room is told, is no reason to lose what has room, and comes once there is room. (The kernel drops one of its
-    unfinished connections now and then to make some, so that the copy may come earlier.)
+    unfinished connections now and then to make some, so that the copy may come earlier.) BFD of the site-sync link needs no room.
     """
     for s in SITES:
         net.run(s, "vtysh -c 'configure terminal' -c dsaa -c 'no sync prefix %s'" % FILLING)
+    # whatever room BFD has is taken away from it
+    bfd = "-p udp -s %s --dport 3784" % twosites.SYNC[1]
+    tracked = net.run(2, "conntrack -L %s 2>/dev/null" % bfd).strip()
+    net.run(2, "conntrack -D %s >/dev/null 2>&1; true" % bfd)
     net.fill(2)
     since = net.now(1)
     new = net.hold(PLAIN[4], SERVER[4])
@@ -396,6 +401,8 @@ def test_full_table_at_the_survivor(net, held, as_it_was):
     wait_for(refused, "the refusal to be told", 10)
     for h in held.values():
         h.say()
+    assert not tracked, tracked
+    assert [net.show(s, "show dsaa site")["sites"][str(3 - s)]["bfd"] for s in SITES] == ["up", "up"]
     # "syncing" as long as something is missing: it is not called complete
     assert all(net.peer(s)[0] in ("up", "syncing") for s in SITES) and not [c for c in net.causes(1, since) if "dead" in c]
     net.run(2, "conntrack -D -s %s >/dev/null 2>&1; true" % FILLING)
