@@ -290,7 +290,7 @@ unsigned dsaa_audit_message(struct dsaa_engine *e, struct dsaa_peer *p, const st
 		p->audit_rx = false;
 		break;
 	case DSAA_MSG_AUDIT_BUSY:
-		/* of the one that was begun last; not at once, since what it waits for takes a while */
+		/* of the one that was begun last; what it waits for takes a while */
 		if (h->audit_id == e->audit_id)
 			p->audit_tx_at = dsaa_mono_add_ms(e->now, BUSY_RETRY_MS);
 		break;

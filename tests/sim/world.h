@@ -76,7 +76,7 @@ struct sim_world {
 	uint32_t audit_interval_ms;
 	bool probes, bfd;
 	bool tampered[SIM_SITES + 1][SIM_FLOWS_MAX]; /* with the replica at this site */
-	/* this site gave its entry up to one with an older state: later ones are no longer the newest */
+	/* this site gave its entry up to one with an older state, so what follows is older, too */
 	bool went_back[SIM_SITES + 1][SIM_FLOWS_MAX];
 	bool busy;	  /* clients send, things break */
 	uint32_t version; /* of the last change of any connection by its packets */

@@ -508,7 +508,7 @@ static void await(int s, bool awaited)
 	world_feed(&w, s, &ev);
 }
 
-/* A route that has not come since the start: nothing is announced, drained or inherited until then. */
+/* A route that has not come since the start: until then nothing is announced or drained. */
 static void test_awaited_route(void)
 {
 	struct dsaa_flow f = world_flow(1, 5, true);
