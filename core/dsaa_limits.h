@@ -15,6 +15,7 @@ enum dsaa_limits {
 	DSAA_NO_SYNC_PREFIXES_MAX = 64,
 	DSAA_TRACKED_ROUTES_MAX = 16,
 	DSAA_NAT_POOLS_MAX = 64,
+	DSAA_VRFS_MAX = 64,
 	DSAA_IFACES_MAX = 64, /* logical interfaces, see dsaa_encap.h */
 
 	/* sync protocol, see doc/protocol */

@@ -16,6 +16,7 @@
 #include "command.h"
 #include "northbound_cli.h"
 #include "printfrr.h"
+#include "vrf.h"
 #include "vty.h"
 
 #include "dsaad/dsaa_config.h"
@@ -758,20 +759,41 @@ void dsaa_cli_show_correction_port(struct vty *vty, const struct lyd_node *dnode
 
 /* ------------------------------------------------------------------ advertise */
 
+/*
+ * Where the prefix TYPED is announced, in the VRF of this name or, without one, in the default VRF.
+ * False, and said, when it is no prefix or the VRF cannot be.
+ */
+static bool advertise_xpath(struct vty *vty, const char *words, const char *typed, const char *vrf,
+			    char *xpath, size_t len)
+{
+	char text[PREFIX_STRLEN];
+
+	if (!prefix_text(vty, words, typed, text))
+		return false;
+	if (!vrf || !strcmp(vrf, VRF_DEFAULT_NAME)) {
+		snprintf(xpath, len, DSAA_XPATH "/advertise[prefix='%s']", text);
+		return true;
+	}
+	if (!fits(vty, "vrf", "/vrf-advertise/vrf", vrf))
+		return false;
+	snprintf(xpath, len, DSAA_XPATH "/vrf-advertise[vrf='%s'][prefix='%s']", vrf, text);
+	return true;
+}
+
 DEFPY_YANG(dsaa_advertise, dsaa_advertise_cmd,
-	   "advertise <A.B.C.D/M|X:X::X:X/M>$prefix <site (0-4294967295)$site|all>",
+	   "advertise <A.B.C.D/M|X:X::X:X/M>$prefix <site (0-4294967295)$site|all> [vrf NAME$vrf]",
 	   "A prefix to announce\n"
 	   "IPv4 prefix\n"
 	   "IPv6 prefix\n"
-	   "One site is active, the others are backup\n" SITE_NUMBER_STR "Every site is active\n")
+	   "One site is active, the others are backup\n" SITE_NUMBER_STR
+	   "Every site is active\n" VRF_CMD_HELP_STR)
 {
-	char text[PREFIX_STRLEN], xpath[XPATH_MAXLEN];
+	char xpath[XPATH_MAXLEN];
 
-	if (!prefix_text(vty, "advertise", prefix_str, text))
+	if (!advertise_xpath(vty, "advertise", prefix_str, vrf, xpath, sizeof(xpath)))
 		return CMD_WARNING_CONFIG_FAILED;
 	if (site_str && !fits(vty, "advertise site", "/local-site", site_str))
 		return CMD_WARNING_CONFIG_FAILED;
-	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/advertise[prefix='%s']", text);
 	nb_cli_enqueue_change(vty, xpath, NB_OP_CREATE, NULL);
 	strlcat(xpath, "/site", sizeof(xpath));
 	nb_cli_enqueue_change(vty, xpath, NB_OP_MODIFY, site_str ? site_str : "all");
@@ -779,18 +801,17 @@ DEFPY_YANG(dsaa_advertise, dsaa_advertise_cmd,
 }
 
 DEFPY_YANG(no_dsaa_advertise, no_dsaa_advertise_cmd,
-	   "no advertise <A.B.C.D/M|X:X::X:X/M>$prefix [<site (0-4294967295)|all>]",
+	   "no advertise <A.B.C.D/M|X:X::X:X/M>$prefix [<site (0-4294967295)|all>] [vrf NAME$vrf]",
 	   NO_STR "A prefix to announce\n"
 		  "IPv4 prefix\n"
 		  "IPv6 prefix\n"
 		  "One site is active, the others are backup\n" SITE_NUMBER_STR
-		  "Every site is active\n")
+		  "Every site is active\n" VRF_CMD_HELP_STR)
 {
-	char text[PREFIX_STRLEN], xpath[XPATH_MAXLEN];
+	char xpath[XPATH_MAXLEN];
 
-	if (!prefix_text(vty, "no advertise", prefix_str, text))
+	if (!advertise_xpath(vty, "no advertise", prefix_str, vrf, xpath, sizeof(xpath)))
 		return CMD_WARNING_CONFIG_FAILED;
-	snprintf(xpath, sizeof(xpath), DSAA_XPATH "/advertise[prefix='%s']", text);
 	nb_cli_enqueue_change(vty, xpath, NB_OP_DESTROY, NULL);
 	return apply(vty);
 }
@@ -799,8 +820,11 @@ void dsaa_cli_show_advertise(struct vty *vty, const struct lyd_node *dnode, bool
 {
 	const char *site = yang_dnode_get_string(dnode, "./site");
 
-	vty_out(vty, " advertise %s %s%s\n", yang_dnode_get_string(dnode, "./prefix"),
+	vty_out(vty, " advertise %s %s%s", yang_dnode_get_string(dnode, "./prefix"),
 		strcmp(site, "all") ? "site " : "", site);
+	if (yang_dnode_exists(dnode, "./vrf"))
+		vty_out(vty, " vrf %s", yang_dnode_get_string(dnode, "./vrf"));
+	vty_out(vty, "\n");
 }
 
 DEFPY_YANG(dsaa_advertise_tag, dsaa_advertise_tag_cmd,
@@ -855,19 +879,84 @@ void dsaa_cli_show_advertise_tag(struct vty *vty, const struct lyd_node *dnode, 
 		yang_dnode_get_string(dnode, "./drain"));
 }
 
-DEFPY_YANG(dsaa_advertise_table, dsaa_advertise_table_cmd, "advertise-table (0-4294967295)$table",
-	   "The table, or instance, from which bgpd takes the prefixes\n"
-	   "Table number, 1 to 65535\n")
+/* Where a table that a VRF wants is in use already. */
+struct table_use {
+	const char *table, *vrf;
+	const char *by; /* the VRF that has it */
+};
+
+static int note_table_use(const struct lyd_node *dnode, void *arg)
 {
-	return set_leaf(vty, "advertise-table", "/advertise-table", table_str, false);
+	const char *vrf = yang_dnode_get_string(dnode, "./vrf");
+	struct table_use *u = arg;
+
+	if (strcmp(vrf, u->vrf) && !strcmp(yang_dnode_get_string(dnode, "./table"), u->table))
+		u->by = vrf;
+	return YANG_ITER_CONTINUE;
+}
+
+/*
+ * Each VRF has a table of its own: the same rule as in YANG, in a sentence with the values.
+ * Otherwise the prefixes of one would be announced in the other.
+ */
+static bool table_is_free(struct vty *vty, const char *table, const char *vrf)
+{
+	const struct lyd_node *root = vty->candidate_config->dnode;
+	struct table_use u = { .table = table, .vrf = vrf };
+
+	yang_dnode_iterate(note_table_use, &u, root, DSAA_XPATH "/vrf-advertise-table");
+	if (strcmp(vrf, VRF_DEFAULT_NAME) &&
+	    yang_dnode_exists(root, DSAA_XPATH "/advertise-table") &&
+	    !strcmp(yang_dnode_get_string(root, DSAA_XPATH "/advertise-table"), table))
+		u.by = VRF_DEFAULT_NAME;
+	if (!u.by)
+		return true;
+	refuse(vty, "advertise-table %s vrf %s: this is the advertise-table of the VRF %s", table,
+	       vrf, u.by);
+	return false;
+}
+
+/* Sets the table of the VRF, or of the default VRF; takes it back without a TABLE. */
+static int set_advertise_table(struct vty *vty, const char *table, const char *vrf)
+{
+	char path[XPATH_MAXLEN];
+
+	if (table && !table_is_free(vty, table, vrf ? vrf : VRF_DEFAULT_NAME))
+		return CMD_WARNING_CONFIG_FAILED;
+	if (!vrf || !strcmp(vrf, VRF_DEFAULT_NAME))
+		return set_leaf(vty, "advertise-table", "/advertise-table", table, !table);
+	if (!fits(vty, "vrf", "/vrf-advertise-table/vrf", vrf) ||
+	    (table && !fits(vty, "advertise-table", "/vrf-advertise-table/table", table)))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(path, sizeof(path), DSAA_XPATH "/vrf-advertise-table[vrf='%s']", vrf);
+	nb_cli_enqueue_change(vty, path, table ? NB_OP_CREATE : NB_OP_DESTROY, NULL);
+	if (table) {
+		strlcat(path, "/table", sizeof(path));
+		nb_cli_enqueue_change(vty, path, NB_OP_MODIFY, table);
+	}
+	return apply(vty);
+}
+
+DEFPY_YANG(dsaa_advertise_table, dsaa_advertise_table_cmd,
+	   "advertise-table (0-4294967295)$table [vrf NAME$vrf]",
+	   "The table, or instance, from which bgpd takes the prefixes\n"
+	   "Table number, 1 to 65535\n" VRF_CMD_HELP_STR)
+{
+	return set_advertise_table(vty, table_str, vrf);
 }
 
 DEFPY_YANG(no_dsaa_advertise_table, no_dsaa_advertise_table_cmd,
-	   "no advertise-table [(0-4294967295)]",
+	   "no advertise-table [(0-4294967295)] [vrf NAME$vrf]",
 	   NO_STR "The table, or instance, from which bgpd takes the prefixes\n"
-		  "Table number\n")
+		  "Table number\n" VRF_CMD_HELP_STR)
 {
-	return set_leaf(vty, "advertise-table", "/advertise-table", NULL, true);
+	return set_advertise_table(vty, NULL, vrf);
+}
+
+void dsaa_cli_show_vrf_advertise_table(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, " advertise-table %s vrf %s\n", yang_dnode_get_string(dnode, "./table"),
+		yang_dnode_get_string(dnode, "./vrf"));
 }
 
 void dsaa_cli_show_advertise_table(struct vty *vty, const struct lyd_node *dnode, bool defaults)

@@ -111,14 +111,18 @@ static void routing_lines(struct dsaa_lines *l)
 	const struct dsaa_advert *a;
 
 	frr_each (dsaa_advert_list_const, &c->adverts, a) {
+		const char *vrf = a->vrf[0] ? " vrf " : "";
+
 		if (a->site)
-			line(l, "advertise %pFX site %u", &a->prefix, a->site);
+			line(l, "advertise %pFX site %u%s%s", &a->prefix, a->site, vrf, a->vrf);
 		else
-			line(l, "advertise %pFX all", &a->prefix);
+			line(l, "advertise %pFX all%s%s", &a->prefix, vrf, a->vrf);
 	}
 	line(l, "advertise-tag active %u backup %u drain %u", c->tag_active, c->tag_backup,
 	     c->tag_drain);
 	line(l, "advertise-table %u", c->advertise_table);
+	for (unsigned i = 0; i < c->vrf_tables; i++)
+		line(l, "advertise-table %u vrf %s", c->vrf_table[i].table, c->vrf_table[i].vrf);
 	for (unsigned i = 0; i < c->tracks; i++)
 		line(l, "track route %pFX", &c->track[i]);
 	if (!c->bfd)

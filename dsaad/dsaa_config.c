@@ -165,20 +165,32 @@ struct dsaa_uips *dsaa_config_add_uips(struct dsaa_config *c, uint8_t site, cons
 	return u;
 }
 
-struct dsaa_advert *dsaa_config_add_advert(struct dsaa_config *c, const struct prefix *p,
-					   uint8_t site)
+static int advert_cmp(const struct dsaa_advert *a, const struct dsaa_advert *b)
+{
+	int order = prefix_cmp(&a->prefix, &b->prefix);
+
+	return order ? order : strcmp(a->vrf, b->vrf);
+}
+
+struct dsaa_advert *dsaa_config_add_advert(struct dsaa_config *c, const char *vrf,
+					   const struct prefix *p, uint8_t site)
 {
 	struct dsaa_advert *a = XCALLOC(MTYPE_ADVERT, sizeof(*a));
-	struct dsaa_advert *at, *before = NULL;
+	struct dsaa_advert *at, *before = NULL, *after;
 
 	a->site = site;
 	prefix_copy(&a->prefix, p);
+	strlcpy(a->vrf, vrf, sizeof(a->vrf));
 	frr_each (dsaa_advert_list, &c->adverts, at) {
-		if (prefix_cmp(&at->prefix, p) > 0)
+		if (advert_cmp(at, a) > 0)
 			break;
 		before = at;
 	}
 	dsaa_advert_list_add_after(&c->adverts, before, a);
+	a->repeats = before && prefix_same(&before->prefix, p);
+	after = dsaa_advert_list_next(&c->adverts, a);
+	if (after)
+		after->repeats = prefix_same(&after->prefix, p);
 	return a;
 }
 
@@ -203,6 +215,13 @@ static int name_order(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+static int vrf_table_order(const void *va, const void *vb)
+{
+	const struct dsaa_vrf_table *a = va, *b = vb;
+
+	return strcmp(a->vrf, b->vrf);
+}
+
 void dsaa_config_sort(struct dsaa_config *c)
 {
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
@@ -216,6 +235,7 @@ void dsaa_config_sort(struct dsaa_config *c)
 	qsort(c->track, c->tracks, sizeof(c->track[0]), prefix_order);
 	qsort(c->correction_iface, c->correction_ifaces, sizeof(c->correction_iface[0]),
 	      name_order);
+	qsort(c->vrf_table, c->vrf_tables, sizeof(c->vrf_table[0]), vrf_table_order);
 }
 
 /* ------------------------------------------------------------------ putting one in force */
@@ -244,9 +264,10 @@ static void adverts_keep(struct dsaa_advert_list_head *from, struct dsaa_advert_
 
 	frr_each_safe (dsaa_advert_list, from, old) {
 		frr_each_safe (dsaa_advert_list, to, new) {
-			if (!prefix_same(&new->prefix, &old->prefix))
+			if (advert_cmp(new, old))
 				continue;
 			old->site = new->site;
+			old->repeats = new->repeats;
 			dsaa_advert_list_del(from, old);
 			dsaa_advert_list_add_after(to, new, old);
 			dsaa_advert_list_del(to, new);

@@ -23,8 +23,8 @@ void dsaa_config_free(struct dsaa_config *c);
  */
 struct dsaa_uips *dsaa_config_add_uips(struct dsaa_config *c, uint8_t site, const char *ifname,
 				       const struct prefix *address);
-struct dsaa_advert *dsaa_config_add_advert(struct dsaa_config *c, const struct prefix *p,
-					   uint8_t site);
+struct dsaa_advert *dsaa_config_add_advert(struct dsaa_config *c, const char *vrf,
+					   const struct prefix *p, uint8_t site);
 
 /* Sorts the arrays of C, so that the order in which lines were typed does not matter. */
 void dsaa_config_sort(struct dsaa_config *c);

@@ -218,7 +218,7 @@ static unsigned advertised_prefixes(struct dsaa_prefix prefix[DSAA_COUNTED_PREFI
 	unsigned n = 0;
 
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
-		if (n < DSAA_COUNTED_PREFIXES_MAX)
+		if (n < DSAA_COUNTED_PREFIXES_MAX && !a->repeats)
 			dsaa_prefix_from_prefix(&prefix[n++], &a->prefix);
 	return n;
 }
@@ -255,7 +255,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	}
 	c->ifaces = dsaa_logical_interfaces(names);
 	for (unsigned i = 0; i < c->ifaces; i++) {
-		struct interface *ifp = if_lookup_by_name(names[i], VRF_DEFAULT);
+		struct interface *ifp = dsaa_zebra_interface(names[i]);
 
 		strlcpy(c->iface[i].name, names[i], sizeof(c->iface[i].name));
 		c->iface[i].ifindex = ifp ? ifp->ifindex : 0;
@@ -733,7 +733,7 @@ const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)
 		return off(why, whylen, dsaa_reason_meaning(DSAA_R_NO_LOCAL_SITE));
 	if (!dsaa_correct_is_caught(ifname))
 		return off(why, whylen, "not a correction interface");
-	if (!if_lookup_by_name(ifname, VRF_DEFAULT))
+	if (!dsaa_zebra_interface(ifname))
 		return off(why, whylen, "interface missing");
 	if (problem[0] || !nfq)
 		return off(why, whylen, problem[0] ? problem : "starting");

@@ -82,6 +82,8 @@ static void follow_config(void)
 
 		if (n == DSAA_COUNTED_PREFIXES_MAX)
 			break;
+		if (a->repeats)
+			continue;
 		if (old) {
 			now[n++] = *old;
 			continue;

@@ -28,7 +28,7 @@ static unsigned largest_mtu(const char **name)
 	unsigned n = dsaa_logical_interfaces(names), mtu = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct interface *ifp = if_lookup_by_name(names[i], VRF_DEFAULT);
+		struct interface *ifp = dsaa_zebra_interface(names[i]);
 
 		if (!ifp || !dsaa_correct_is_caught(names[i]) || (unsigned)ifp->mtu <= mtu)
 			continue;

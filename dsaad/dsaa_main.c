@@ -173,7 +173,6 @@ int main(int argc, char **argv)
 	master = frr_init();
 	dsaa_errors_init();
 	dsaa_config_init();
-	vrf_init(NULL, NULL, NULL, NULL);
 	dsaa_zebra_init();
 	dsaa_bfd_init();
 	dsaa_cli_init();

@@ -212,6 +212,20 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_XPATH "/vrf-advertise",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_advertise,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/vrf-advertise/site",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+			},
+		},
+		{
 			.xpath = DSAA_XPATH "/advertise-tag",
 			.cbs = {
 				.cli_show = dsaa_cli_show_advertise_tag,
@@ -240,6 +254,20 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			.cbs = {
 				.modify = dsaa_nb_modify,
 				.cli_show = dsaa_cli_show_advertise_table,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/vrf-advertise-table",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_vrf_advertise_table,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/vrf-advertise-table/table",
+			.cbs = {
+				.modify = dsaa_nb_modify,
 			},
 		},
 		{
@@ -752,6 +780,44 @@ const struct frr_yang_module_info frr_dsaad_info = {
 		},
 		{
 			.xpath = DSAA_STATE_XPATH "/prefix/tag",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_tag,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/vrf-prefix",
+			.cbs = {
+				.get_next = dsaa_nb_vrf_prefix_next,
+				.get_keys = dsaa_nb_vrf_prefix_keys,
+				.lookup_entry = dsaa_nb_vrf_prefix_lookup,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/vrf-prefix/vrf",
+			.cbs = {
+				.get_elem = dsaa_nb_vrf_prefix_vrf,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/vrf-prefix/prefix",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_prefix,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/vrf-prefix/state",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_state,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/vrf-prefix/reason",
+			.cbs = {
+				.get_elem = dsaa_nb_prefix_reason,
+			},
+		},
+		{
+			.xpath = DSAA_STATE_XPATH "/vrf-prefix/tag",
 			.cbs = {
 				.get_elem = dsaa_nb_prefix_tag,
 			},

@@ -67,6 +67,10 @@ struct yang_data *dsaa_nb_packet_reason_packets(struct nb_cb_get_elem_args *args
 const void *dsaa_nb_prefix_next(struct nb_cb_get_next_args *args);
 int dsaa_nb_prefix_keys(struct nb_cb_get_keys_args *args);
 const void *dsaa_nb_prefix_lookup(struct nb_cb_lookup_entry_args *args);
+const void *dsaa_nb_vrf_prefix_next(struct nb_cb_get_next_args *args);
+int dsaa_nb_vrf_prefix_keys(struct nb_cb_get_keys_args *args);
+const void *dsaa_nb_vrf_prefix_lookup(struct nb_cb_lookup_entry_args *args);
+struct yang_data *dsaa_nb_vrf_prefix_vrf(struct nb_cb_get_elem_args *args);
 struct yang_data *dsaa_nb_prefix_prefix(struct nb_cb_get_elem_args *args);
 struct yang_data *dsaa_nb_prefix_state(struct nb_cb_get_elem_args *args);
 struct yang_data *dsaa_nb_prefix_reason(struct nb_cb_get_elem_args *args);
@@ -102,6 +106,8 @@ void dsaa_cli_show_correction_port(struct vty *vty, const struct lyd_node *dnode
 void dsaa_cli_show_advertise(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_advertise_tag(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_advertise_table(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_vrf_advertise_table(struct vty *vty, const struct lyd_node *dnode,
+				       bool defaults);
 void dsaa_cli_show_bfd(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_hold_time(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_ruleset_mismatch(struct vty *vty, const struct lyd_node *dnode, bool defaults);

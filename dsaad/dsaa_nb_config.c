@@ -210,8 +210,30 @@ static int load_advertise(const struct lyd_node *dnode, void *arg)
 	struct load *l = arg;
 	struct prefix p;
 
+	const char *vrf = "";
+
+	if (yang_dnode_exists(dnode, "./vrf"))
+		vrf = yang_dnode_get_string(dnode, "./vrf");
 	yang_dnode_get_prefix(&p, dnode, "./prefix");
-	dsaa_config_add_advert(l->c, &p, strcmp(site, "all") ? atoi(site) : 0);
+	dsaa_config_add_advert(l->c, vrf, &p, strcmp(site, "all") ? atoi(site) : 0);
+	return YANG_ITER_CONTINUE;
+}
+
+static int load_vrf_table(const struct lyd_node *dnode, void *arg)
+{
+	const char *vrf = yang_dnode_get_string(dnode, "./vrf");
+	struct load *l = arg;
+	struct dsaa_vrf_table *t = &l->c->vrf_table[l->c->vrf_tables];
+
+	if (l->c->vrf_tables == array_size(l->c->vrf_table)) {
+		load_failed(l,
+			    "advertise-table for the VRF %s is one too many, there are at most %u",
+			    vrf, DSAA_VRFS_MAX);
+		return YANG_ITER_CONTINUE;
+	}
+	strlcpy(t->vrf, vrf, sizeof(t->vrf));
+	t->table = yang_dnode_get_uint16(dnode, "./table");
+	l->c->vrf_tables++;
 	return YANG_ITER_CONTINUE;
 }
 
@@ -232,6 +254,8 @@ static void load_routing(struct load *l, const struct lyd_node *dnode)
 	struct dsaa_config *c = l->c;
 
 	yang_dnode_iterate(load_advertise, l, dnode, "./advertise");
+	yang_dnode_iterate(load_advertise, l, dnode, "./vrf-advertise");
+	yang_dnode_iterate(load_vrf_table, l, dnode, "./vrf-advertise-table");
 	yang_dnode_iterate(load_track, l, dnode, "./track/route");
 	c->tag_active = yang_dnode_get_uint32(dnode, "./advertise-tag/active");
 	c->tag_backup = yang_dnode_get_uint32(dnode, "./advertise-tag/backup");

@@ -586,12 +586,32 @@ struct yang_data *dsaa_nb_packet_reason_packets(struct nb_cb_get_elem_args *args
 
 /* ------------------------------------------------------------------ prefixes */
 
+/* The entry after A, or the first one when A is NULL, that is in a VRF or is not. */
+static const struct dsaa_advert *next_advert(const struct dsaa_advert *a, bool in_vrf)
+{
+	do {
+		a = a ? dsaa_advert_list_const_next(&dsaa_conf.adverts, a) :
+			dsaa_advert_list_const_first(&dsaa_conf.adverts);
+	} while (a && (a->vrf[0] != 0) != in_vrf);
+	return a;
+}
+
+static const struct dsaa_advert *find_advert(const char *vrf, const char *prefix)
+{
+	const struct dsaa_advert *a;
+	struct prefix p;
+
+	if (!str2prefix(prefix, &p))
+		return NULL;
+	frr_each (dsaa_advert_list_const, &dsaa_conf.adverts, a)
+		if (prefix_same(&a->prefix, &p) && !strcmp(a->vrf, vrf))
+			return a;
+	return NULL;
+}
+
 const void *dsaa_nb_prefix_next(struct nb_cb_get_next_args *args)
 {
-	const struct dsaa_advert *a = args->list_entry;
-
-	return a ? dsaa_advert_list_const_next(&dsaa_conf.adverts, a) :
-		   dsaa_advert_list_const_first(&dsaa_conf.adverts);
+	return next_advert(args->list_entry, false);
 }
 
 int dsaa_nb_prefix_keys(struct nb_cb_get_keys_args *args)
@@ -605,15 +625,34 @@ int dsaa_nb_prefix_keys(struct nb_cb_get_keys_args *args)
 
 const void *dsaa_nb_prefix_lookup(struct nb_cb_lookup_entry_args *args)
 {
-	const struct dsaa_advert *a;
-	struct prefix p;
+	return find_advert("", args->keys->key[0]);
+}
 
-	if (!str2prefix(args->keys->key[0], &p))
-		return NULL;
-	frr_each (dsaa_advert_list_const, &dsaa_conf.adverts, a)
-		if (prefix_same(&a->prefix, &p))
-			return a;
-	return NULL;
+const void *dsaa_nb_vrf_prefix_next(struct nb_cb_get_next_args *args)
+{
+	return next_advert(args->list_entry, true);
+}
+
+int dsaa_nb_vrf_prefix_keys(struct nb_cb_get_keys_args *args)
+{
+	const struct dsaa_advert *a = args->list_entry;
+
+	args->keys->num = 2;
+	strlcpy(args->keys->key[0], a->vrf, sizeof(args->keys->key[0]));
+	snprintfrr(args->keys->key[1], sizeof(args->keys->key[1]), "%pFX", &a->prefix);
+	return NB_OK;
+}
+
+const void *dsaa_nb_vrf_prefix_lookup(struct nb_cb_lookup_entry_args *args)
+{
+	return find_advert(args->keys->key[0], args->keys->key[1]);
+}
+
+struct yang_data *dsaa_nb_vrf_prefix_vrf(struct nb_cb_get_elem_args *args)
+{
+	const struct dsaa_advert *a = args->list_entry;
+
+	return yang_data_new_string(args->xpath, a->vrf);
 }
 
 struct yang_data *dsaa_nb_prefix_prefix(struct nb_cb_get_elem_args *args)

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "json.h"
 #include "printfrr.h"
+#include "vrf.h"
 #include "vty.h"
 
 #include "dsaad/dsaa_correct.h"
@@ -204,6 +205,8 @@ static void show_dsaa_json(struct vty *vty)
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
 		char key[PREFIX_STRLEN];
 
+		if (a->vrf[0])
+			continue;
 		snprintfrr(key, sizeof(key), "%pFX", &a->prefix);
 		json_object_string_add(adverts, key, dsaa_advertise_state_name(a->state));
 	}
@@ -258,8 +261,8 @@ static void show_dsaa_text(struct vty *vty)
 		if (dsaa_view_is_peer(s))
 			show_dsaa_peer(vty, s);
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
-		vty_out(vty, "Advertise %pFX: %s, %s\n", &a->prefix,
-			dsaa_advertise_state_name(a->state), dsaa_view_advert_reason(a));
+		vty_out(vty, "Advertise %pFX%s%s: %s, %s\n", &a->prefix, a->vrf[0] ? " vrf " : "",
+			a->vrf, dsaa_advertise_state_name(a->state), dsaa_view_advert_reason(a));
 }
 
 DEFPY(show_dsaa, show_dsaa_cmd, "show dsaa [json]$json", SHOW_STR DSAA_STR JSON_STR)
@@ -800,10 +803,13 @@ static struct json_object *correction_prefixes_json(void)
 	struct dsaa_advert *a;
 
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
-		struct json_object *o = json_object_new_object();
+		struct json_object *o;
 		struct dsaa_correct_prefix v;
 		struct dsaa_rate sent;
 
+		if (a->repeats)
+			continue;
+		o = json_object_new_object();
 		dsaa_correct_prefix_view(&a->prefix, &v);
 		dsaa_correct_prefix_rate(&a->prefix, &sent);
 		json_object_int_add(o, "packetsSent", v.packets);
@@ -851,6 +857,8 @@ static void rates_text(struct vty *vty)
 		struct dsaa_correct_prefix v;
 		struct dsaa_rate sent;
 
+		if (a->repeats)
+			continue;
 		dsaa_correct_prefix_view(&a->prefix, &v);
 		dsaa_correct_prefix_rate(&a->prefix, &sent);
 		snprintfrr(name, sizeof(name), "of %pFX", &a->prefix);
@@ -998,36 +1006,62 @@ static void advert_json(struct json_object *prefixes, const struct dsaa_advert *
 	json_object_object_add(prefixes, key, o);
 }
 
-DEFPY(show_dsaa_advertise, show_dsaa_advertise_cmd, "show dsaa advertise [json]$json",
-      SHOW_STR DSAA_STR "Announced prefixes\n" JSON_STR)
+/* The prefixes of a VRF in VRFS, made with the first of them. */
+static struct json_object *prefixes_of(struct json_object *vrfs, const char *vrf)
 {
 	struct json_object *o, *prefixes;
-	struct dsaa_advert *a;
-	char text[PREFIX_STRLEN], site[8];
 
-	if (json) {
-		o = dsaa_vty_answer_new();
-		prefixes = json_object_new_object();
-		frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
-			advert_json(prefixes, a);
-		json_object_object_add(o, "prefixes", prefixes);
-		dsaa_vty_answer(vty, o);
-		return CMD_SUCCESS;
+	if (json_object_object_get_ex(vrfs, vrf, &o)) {
+		json_object_object_get_ex(o, "prefixes", &prefixes);
+		return prefixes;
 	}
-	if (!dsaa_vty_head(vty))
-		return CMD_SUCCESS;
-	vty_out(vty, "%-43s %4s %-9s %10s %-9s %s\n", "Prefix", "Site", "State", "Tag", "In zebra",
-		"Reason");
+	o = json_object_new_object();
+	prefixes = json_object_new_object();
+	json_object_object_add(o, "prefixes", prefixes);
+	json_object_object_add(vrfs, vrf, o);
+	return prefixes;
+}
+
+static void show_advertise_json(struct vty *vty)
+{
+	struct json_object *o = dsaa_vty_answer_new(), *prefixes = json_object_new_object();
+	struct json_object *vrfs = json_object_new_object();
+	struct dsaa_advert *a;
+
+	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
+		advert_json(a->vrf[0] ? prefixes_of(vrfs, a->vrf) : prefixes, a);
+	json_object_object_add(o, "prefixes", prefixes);
+	json_object_object_add(o, "vrfs", vrfs);
+	dsaa_vty_answer(vty, o);
+}
+
+static void show_advertise_text(struct vty *vty)
+{
+	char text[PREFIX_STRLEN], site[8];
+	struct dsaa_advert *a;
+
+	vty_out(vty, "%-43s %-15s %4s %-9s %10s %-9s %s\n", "Prefix", "VRF", "Site", "State", "Tag",
+		"In zebra", "Reason");
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
 		snprintfrr(text, sizeof(text), "%pFX", &a->prefix);
 		snprintf(site, sizeof(site), "%u", a->site);
-		vty_out(vty, "%-43s %4s %-9s %10u %-9s %s\n", text, a->site ? site : "all",
+		vty_out(vty, "%-43s %-15s %4s %-9s %10u %-9s %s\n", text,
+			a->vrf[0] ? a->vrf : VRF_DEFAULT_NAME, a->site ? site : "all",
 			dsaa_advertise_state_name(a->state), a->tag,
 			a->selected  ? "selected" :
 			a->installed ? "installed" :
 				       "no",
 			dsaa_view_advert_reason(a));
 	}
+}
+
+DEFPY(show_dsaa_advertise, show_dsaa_advertise_cmd, "show dsaa advertise [json]$json",
+      SHOW_STR DSAA_STR "Announced prefixes\n" JSON_STR)
+{
+	if (json)
+		show_advertise_json(vty);
+	else if (dsaa_vty_head(vty))
+		show_advertise_text(vty);
 	return CMD_SUCCESS;
 }
 

@@ -290,6 +290,8 @@ static bool to_router(const struct prefix *dst)
 		return true;
 	}
 	RB_FOREACH (vrf, vrf_id_head, &vrfs_by_id) {
+		if (!dsaa_zebra_vrf_is_here(vrf))
+			continue;
 		FOR_ALL_INTERFACES (vrf, ifp) {
 			dsaa_for_each_connected (ifp, c) {
 				const struct prefix *p = c->address;

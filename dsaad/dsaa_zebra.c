@@ -80,6 +80,24 @@ static void add_address(struct addresses *a, const struct prefix *p)
 	host->prefixlen = host->family == AF_INET ? IPV4_MAX_BITLEN : IPV6_MAX_BITLEN;
 }
 
+bool dsaa_zebra_vrf_is_here(const struct vrf *vrf)
+{
+	return vrf->vrf_id == VRF_DEFAULT || !vrf_is_backend_netns();
+}
+
+struct interface *dsaa_zebra_interface(const char *name)
+{
+	struct interface *ifp;
+	struct vrf *vrf;
+
+	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name) {
+		ifp = dsaa_zebra_vrf_is_here(vrf) ? if_lookup_by_name_vrf(name, vrf) : NULL;
+		if (ifp)
+			return ifp;
+	}
+	return NULL;
+}
+
 struct kernel_walk {
 	void (*cb)(void *arg, const struct prefix *p);
 	void *arg;
@@ -99,10 +117,13 @@ void dsaa_zebra_walk_addresses(void (*cb)(void *arg, const struct prefix *p), vo
 	struct connected *c;
 	struct vrf *vrf;
 
-	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
+	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name) {
+		if (!dsaa_zebra_vrf_is_here(vrf))
+			continue;
 		FOR_ALL_INTERFACES (vrf, ifp)
 			dsaa_for_each_connected (ifp, c)
 				cb(arg, c->address);
+	}
 	/* a list that changes meanwhile is told of again */
 	dsaa_netlink_address_walk(kernel_address, &w);
 }
@@ -184,7 +205,7 @@ bool dsaa_zebra_is_sync_interface(ifindex_t ifindex)
 
 	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
 		FOR_ALL_INTERFACES (vrf, ifp) {
-			if (ifp->ifindex != ifindex)
+			if (ifp->ifindex != ifindex || !dsaa_zebra_vrf_is_here(vrf))
 				continue;
 			dsaa_for_each_connected (ifp, c)
 				if (dsaa_config_has_sync_address(here, c->address))
@@ -210,7 +231,7 @@ static void schedule_addresses(void)
 
 /*
  * A zebra that starts tells what there is, and not what there is no more. So a while after we found
- * it, those addresses go of which it has not told.
+ * it, those addresses and VRFs go of which it has not told.
  */
 #define SWEEP_S 3
 
@@ -274,6 +295,31 @@ static void sweep_interface(struct interface *ifp)
 	}
 }
 
+/* The connection to zebra that told last of a VRF is in its "info", which libfrr leaves to us. */
+static uintptr_t connection;
+
+static int vrf_told(ZAPI_CALLBACK_ARGS)
+{
+	struct vrf *vrf = vrf_lookup_by_id(vrf_id);
+
+	if (vrf)
+		vrf->info = (void *)connection;
+	return 0;
+}
+
+static void sweep_vrfs(void)
+{
+	struct vrf *vrf, *next;
+
+	RB_FOREACH_SAFE (vrf, vrf_name_head, &vrfs_by_name, next) {
+		if (vrf->vrf_id == VRF_DEFAULT || !vrf_is_enabled(vrf) ||
+		    (uintptr_t)vrf->info == connection)
+			continue;
+		zlog_info("the VRF %s went while zebra was away", vrf->name);
+		vrf_delete(vrf);
+	}
+}
+
 static void sweep(struct event *t)
 {
 	struct interface *ifp;
@@ -281,10 +327,12 @@ static void sweep(struct event *t)
 
 	if (seen_count)
 		qsort(seen, seen_count, sizeof(seen[0]), compare_seen);
-	if (dsaa_zebra_connected())
+	if (dsaa_zebra_connected()) {
+		sweep_vrfs();
 		RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
 			FOR_ALL_INTERFACES (vrf, ifp)
 				sweep_interface(ifp);
+	}
 	XFREE(MTYPE_TMP, seen);
 	seen_count = seen_room = 0;
 	schedule_addresses();
@@ -294,6 +342,7 @@ static void schedule_sweep(void)
 {
 	EVENT_OFF(t_sweep);
 	seen_count = 0;
+	connection++;
 	event_add_timer(master, sweep, NULL, SWEEP_S, &t_sweep);
 }
 
@@ -322,6 +371,36 @@ static int interface_changed(struct interface *ifp)
 	return 0;
 }
 
+/* ------------------------------------------------------------------ VRFs */
+
+static int vrf_came(struct vrf *vrf)
+{
+	schedule_addresses();
+	return 0;
+}
+
+static int vrf_went(struct vrf *vrf)
+{
+	dsaa_advertise_vrf_gone(vrf->vrf_id);
+	schedule_addresses();
+	return 0;
+}
+
+#ifndef DSAA_FRR_10
+/* FRR 10 tells of an interface that changes its VRF as of one that goes and one that comes. */
+static int interface_moved(ZAPI_CALLBACK_ARGS)
+{
+	vrf_id_t to;
+	struct interface *ifp = zebra_interface_vrf_update_read(zclient->ibuf, vrf_id, &to);
+
+	if (ifp) {
+		if_update_to_new_vrf(ifp, to);
+		schedule_addresses();
+	}
+	return 0;
+}
+#endif
+
 /* ------------------------------------------------------------------ routes */
 
 static int route_notify(ZAPI_CALLBACK_ARGS)
@@ -334,7 +413,7 @@ static int route_notify(ZAPI_CALLBACK_ARGS)
 		return -1;
 	if (DSAA_DEBUG(DSAA_DEBUG_ROUTING))
 		zlog_debug("zebra: route %pFX note %d", &p, note);
-	dsaa_advertise_notify(&p, note);
+	dsaa_advertise_notify(&p, vrf_id, table, note);
 	return 0;
 }
 
@@ -391,11 +470,13 @@ static void watch(struct event *t)
 }
 
 static zclient_handler *const handlers[] = {
+	[ZEBRA_VRF_ADD] = vrf_told,
 	[ZEBRA_INTERFACE_ADDRESS_ADD] = address_message,
 	[ZEBRA_INTERFACE_ADDRESS_DELETE] = address_message,
 	[ZEBRA_ROUTE_NOTIFY_OWNER] = route_notify,
 #ifndef DSAA_FRR_10
 	[ZEBRA_NEXTHOP_UPDATE] = nexthop_update,
+	[ZEBRA_INTERFACE_VRF_UPDATE] = interface_moved,
 #endif
 };
 
@@ -441,6 +522,7 @@ static struct zclient *open_client(struct zclient_options options, zclient_handl
 
 void dsaa_zebra_init(void)
 {
+	vrf_init(NULL, vrf_came, vrf_went, NULL);
 #ifdef DSAA_FRR_10
 	hook_register_prio(if_real, 0, interface_changed);
 	hook_register_prio(if_up, 0, interface_changed);

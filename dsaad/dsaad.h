@@ -82,13 +82,16 @@ struct dsaa_site {
 struct dsaa_advert {
 	struct dsaa_advert_list_item item;
 	struct prefix prefix;
+	char vrf[IFNAMSIZ]; /* empty: the default VRF */
+	bool repeats;	    /* the list's entry before is of the same prefix */
 	uint8_t site;
 	/* state, kept by dsaa_advertise.c */
 	enum dsaa_advertise_state state;
 	const char *reason;
-	uint32_t tag;	/* as sent to zebra */
-	uint32_t table; /* as sent to zebra, FRR 10 */
-	bool installed; /* zebra was told */
+	uint32_t tag;	 /* as sent to zebra */
+	uint32_t table;	 /* as sent to zebra, FRR 10 */
+	vrf_id_t vrf_id; /* as sent to zebra */
+	bool installed;	 /* zebra was told */
 	struct dsaa_mono sent_at;
 	bool cleared;	     /* no route of an earlier zebra is in the way any more */
 	bool leftover;	     /* one is */
@@ -130,6 +133,11 @@ struct dsaa_config {
 	struct dsaa_advert_list_head adverts;
 	uint32_t tag_active, tag_backup, tag_drain;
 	uint32_t advertise_table; /* FRR 10: the kernel table of our routes */
+	struct dsaa_vrf_table {
+		char vrf[IFNAMSIZ];
+		uint32_t table;
+	} vrf_table[DSAA_VRFS_MAX]; /* FRR 10: the same for those of a VRF */
+	uint8_t vrf_tables;
 
 	struct prefix
 		track[DSAA_TRACKED_ROUTES_MAX]; /* routes without which a router cannot serve */
@@ -194,6 +202,13 @@ bool dsaa_zebra_update_addresses(void);
  * Calls CB for each address of the router, some more than once: those that zebra told of, in any
  * VRF, and the kernel's, since zebra takes back those of an interface without carrier.
  */
+/*
+ * Whether the interfaces of this VRF are those of our own network namespace: with zebra -n a VRF
+ * is a namespace of its own, with its own interface numbers and its own table of connections.
+ */
+bool dsaa_zebra_vrf_is_here(const struct vrf *vrf);
+/* The interface of this name in any VRF that is here, as zebra tells of it; NULL: none. */
+struct interface *dsaa_zebra_interface(const char *name);
 void dsaa_zebra_walk_addresses(void (*cb)(void *arg, const struct prefix *p), void *arg);
 /* True when the interface carries a sync-address of the local site. */
 bool dsaa_zebra_is_sync_interface(ifindex_t ifindex);
@@ -207,12 +222,15 @@ void dsaa_uips_reconcile(void);
 void dsaa_uips_remove_all(void);
 
 /* dsaa_advertise.c: tells zebra each prefix with its state. */
+/* zebra has taken a VRF away, and our routes in it. */
+void dsaa_advertise_vrf_gone(vrf_id_t vrf_id);
 void dsaa_advertise_reconcile(void);
 void dsaa_advertise_withdraw_all(void);
 /* Takes one entry out of zebra (before it is freed). */
 void dsaa_advertise_remove(struct dsaa_advert *a);
 /* zebra's word about one of our routes. */
-void dsaa_advertise_notify(const struct prefix *p, enum zapi_route_notify_owner note);
+void dsaa_advertise_notify(const struct prefix *p, vrf_id_t vrf_id, uint32_t table,
+			   enum zapi_route_notify_owner note);
 /* This client is connected again: everything must be told anew through it. */
 void dsaa_advertise_replay(const struct zclient *zc);
 /* zebra is away, and our routes with it. */

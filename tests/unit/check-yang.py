@@ -26,6 +26,7 @@ LIMITS = [
     (CONFIG + "/sync/excluded-prefix", "max-elements", "DSAA_NO_SYNC_PREFIXES_MAX"),
     (CONFIG + "/correction/interface", "max-elements", "DSAA_IFACES_MAX"),
     (CONFIG + "/track/route", "max-elements", "DSAA_TRACKED_ROUTES_MAX"),
+    (CONFIG + "/vrf-advertise-table", "max-elements", "DSAA_VRFS_MAX"),
 ]
 NODES = ("container", "list", "leaf", "leaf-list")
 # A unit is told by each number whose name does not say what is counted.
@@ -91,7 +92,30 @@ def parse(text):
             i += 1
         return found, i
 
-    return statements(0)[0][0]
+    module = statements(0)[0][0]
+    expand(module, {g.argument: g for g in module.all("grouping")})
+    return module
+
+
+def copy_of(statement):
+    return Statement(statement.word, statement.argument, [copy_of(p) for p in statement.parts])
+
+
+def expand(statement, groupings):
+    """Puts what a grouping holds in the place of each "uses"; the groupings themselves go."""
+    parts = []
+    for p in statement.parts:
+        if p.word == "grouping":
+            continue
+        if p.word == "uses":
+            used = copy_of(groupings[p.argument]).parts
+            parts += [u for u in used if u.word != "description"]
+        else:
+            parts.append(p)
+    statement.parts = parts
+    for p in parts:
+        p.parent = statement
+        expand(p, groupings)
 
 
 def walk(statement):
@@ -132,13 +156,12 @@ def paths_of(body, functions):
     for name, text in functions.items():
         if re.search(r"\b%s\(" % name, body):
             body += text
-    found = set()
-    for text in re.findall(r'"((?:\./|/)[a-z][^" ]*)"', body):
+    # a leaf of an entry that is made before
+    below = r'strlcat\(x?path, "(/[a-z-]+)"'
+    found = {entry + leaf for leaf in re.findall(below, body) for entry in re.findall(r'"(/[a-z-]+)\[', body)}
+    for text in re.findall(r'"((?:\./|/)[a-z][^" ]*)"', re.sub(below, "", body)):
         text = re.sub(r"\[[^]]*\]", "", text)
         found.add(re.sub(r"^\.?/", "/", text))
-    # a leaf of the entry that was made before
-    for entry, leaf in re.findall(r'"(/[a-z-]+)\[.*?strlcat\(xpath, "(/[a-z-]+)"', body, re.S):
-        found.add(entry + leaf)
     return found
 
 
@@ -188,7 +211,7 @@ def config_callbacks(s):
 def compare_commands(module):
     """Each leaf of the configuration has a command that sets it and one that shows it; each command has a leaf."""
     text = read("dsaad/dsaa_cli.c")
-    functions = dict(re.findall(r"\nstatic int (set_\w+)\(.*?\n\{(.*?)\n\}", text, re.S))
+    functions = dict(re.findall(r"\nstatic (?:int|bool) (set_\w+|\w+_xpath)\(.*?\n\{(.*?)\n\}", text, re.S))
     leaves = {s.path()[len(CONFIG) :]: s for s in walk(module) if s.word in NODES[1:] and s.path().startswith(CONFIG + "/")}
     cbs, set_by = callbacks(), set()
     for name, spec, body in commands():
@@ -252,6 +275,8 @@ RIGHT = {
     "sync": {"port": 4000, "key-file": "/etc/frr/dsaa.key", "excluded-protocol": ["gre", "99"], "protocol-delay": [{"protocol": "udp", "delay": 3}]},
     "correction": {"interface": ["eth0"], "mode": "observe", "mark-mask": 267386880, "hold": 20, "port": 4001},
     "advertise": [{"prefix": "10.9.0.0/16", "site": "all"}, {"prefix": "2001:db8:9::/48", "site": 2}],
+    "vrf-advertise": [{"vrf": "red", "prefix": "10.9.0.0/16", "site": 2}, {"vrf": "blue", "prefix": "10.9.0.0/16", "site": "all"}],
+    "vrf-advertise-table": [{"vrf": "red", "table": 3786}, {"vrf": "blue", "table": 3787}],
     "bfd": {"profile": "quick"},
     "track": {"route": ["0.0.0.0/0"]},
 }
@@ -276,6 +301,10 @@ WRONG = {
     "a prefix without a site": {"advertise": [{"prefix": "10.9.0.0/16"}]},
     "a tag of 0": {"advertise-tag": {"active": 0}},
     "an advertise-table of 65536": {"advertise-table": 65536},
+    "two VRFs with one advertise-table": {"vrf-advertise-table": [{"vrf": "red", "table": 4000}, {"vrf": "blue", "table": 4000}]},
+    "a VRF with the default VRF's advertise-table": {"vrf-advertise-table": [{"vrf": "red", "table": 3785}]},
+    "a VRF's advertise-table of 0": {"vrf-advertise-table": [{"vrf": "red", "table": 0}]},
+    "the name of a VRF with 16 letters": {"vrf-advertise": [{"vrf": "a" * 16, "prefix": "10.9.0.0/16", "site": 2}]},
     "a hold-time of 299": {"hold-time": 299},
     "17 tracked routes": {"track": {"route": ["10.%d.0.0/16" % n for n in range(17)]}},
     "a policy that nobody knows": {"split-brain": "toss"},
