@@ -9,10 +9,10 @@
  * with distance 250, so that it never wins over a route by which packets are
  * really forwarded; when it loses, it is not announced, and we say so.
  *
- * For a VRF, FRR 10 has a further table, which its own bgpd instance is told to
- * redistribute: zebra takes table-direct from the default VRF alone, whatever
- * VRF asks (zebra_redistribute_is_table_direct()). FRR 8.4: the route is in the
- * VRF's main table.
+ * For a VRF it is in the VRF's main table with FRR 10 as well: bgpd loses a
+ * table-direct that it reads before it knows the VRF (bgp_redistribute_set()
+ * keeps the unknown VRF, zclient_send_table_direct() sends it), which is the
+ * usual order at a start, and 10.3 refuses it for IPv6.
  */
 #include <linux/rtnetlink.h>
 
@@ -20,6 +20,7 @@
 
 #include "log.h"
 #include "nexthop.h"
+#include <lib/version.h>
 #include "vrf.h"
 
 #include "dsaad/dsaa_debug.h"
@@ -38,9 +39,18 @@ static struct event *t_selected;
 struct place {
 	vrf_id_t vrf_id;
 	uint32_t table; /* the kernel's */
+	bool own_table; /* one of our own, not the VRF's main table */
 };
 
-#ifdef DSAA_FRR_10
+/* The bgpd of FRR 10.7 has no other way any more: "redistribute table" is gone. */
+static bool vrf_needs_own_table(void)
+{
+	unsigned major = 0, minor = 0;
+
+	sscanf(FRR_VERSION, "%u.%u", &major, &minor);
+	return major > 10 || (major == 10 && minor >= 7);
+}
+
 static uint32_t table_of_vrf(const char *name)
 {
 	for (unsigned i = 0; i < dsaa_conf.vrf_tables; i++)
@@ -48,7 +58,15 @@ static uint32_t table_of_vrf(const char *name)
 			return dsaa_conf.vrf_table[i].table;
 	return 0;
 }
-#endif
+
+/* A table of our own is of the default VRF for zebra, whichever VRF's bgpd asks for it. */
+static const char *own_place(struct place *place, uint32_t table)
+{
+	place->vrf_id = VRF_DEFAULT;
+	place->table = table;
+	place->own_table = true;
+	return table ? NULL : "the VRF has no advertise-table";
+}
 
 /* Finds the place of A; returns why there is none, constant text, or NULL. */
 static const char *find_place(const struct dsaa_advert *a, struct place *place)
@@ -58,15 +76,15 @@ static const char *find_place(const struct dsaa_advert *a, struct place *place)
 
 	if (!vrf || !vrf_is_enabled(vrf))
 		return "the VRF is not there";
+	if (a->vrf[0] && vrf_needs_own_table())
+		return own_place(place, table_of_vrf(name));
 #ifdef DSAA_FRR_10
-	place->vrf_id = VRF_DEFAULT;
-	place->table = a->vrf[0] ? table_of_vrf(name) : dsaa_conf.advertise_table;
-	if (!place->table)
-		return "the VRF has no advertise-table";
-#else
+	if (!a->vrf[0])
+		return own_place(place, dsaa_conf.advertise_table);
+#endif
 	place->vrf_id = vrf->vrf_id;
 	place->table = a->vrf[0] && !vrf_is_backend_netns() ? vrf->data.l.table_id : RT_TABLE_MAIN;
-#endif
+	place->own_table = false;
 	return NULL;
 }
 
@@ -89,19 +107,19 @@ static void fill_route(struct zapi_route *api, const struct dsaa_advert *a)
 {
 	memset(api, 0, sizeof(*api));
 	api->type = ZEBRA_ROUTE_TABLE;
-	api->instance = dsaa_zebra_instance(&a->prefix);
+	api->instance = dsaa_zebra_instance(a);
 	api->vrf_id = a->vrf_id;
 	api->safi = SAFI_UNICAST;
 	prefix_copy(&api->prefix, &a->prefix);
-#ifdef DSAA_FRR_10
-	SET_FLAG(api->message, ZAPI_MESSAGE_TABLEID);
-	api->tableid = a->table;
-#endif
+	if (a->own_table) {
+		SET_FLAG(api->message, ZAPI_MESSAGE_TABLEID);
+		api->tableid = a->table;
+	}
 }
 
 static bool send_route(struct dsaa_advert *a, bool add)
 {
-	struct zclient *zc = dsaa_zebra_client(&a->prefix);
+	struct zclient *zc = dsaa_zebra_client(a);
 	struct zapi_route api;
 
 	if (!zc || zc->sock < 0)
@@ -111,10 +129,10 @@ static bool send_route(struct dsaa_advert *a, bool add)
 		zapi_route_set_blackhole(&api, BLACKHOLE_NULL);
 		SET_FLAG(api.message, ZAPI_MESSAGE_TAG);
 		api.tag = a->tag;
-#ifndef DSAA_FRR_10
-		SET_FLAG(api.message, ZAPI_MESSAGE_DISTANCE);
-		api.distance = DISTANCE_NEVER_WINS;
-#endif
+		if (!a->own_table) {
+			SET_FLAG(api.message, ZAPI_MESSAGE_DISTANCE);
+			api.distance = DISTANCE_NEVER_WINS;
+		}
 	}
 	if (DSAA_DEBUG(DSAA_DEBUG_ROUTING))
 		zlog_debug("zebra: %s %pFX tag %u", add ? "announce" : "withdraw", &a->prefix,
@@ -224,57 +242,20 @@ static const char *obstacle(const struct dsaa_advert *a)
 	return a->refused;
 }
 
-#ifndef DSAA_FRR_10
-/*
- * The bgpd of FRR 8.4 asks zebra once for all routes of an instance, in the VRF of whichever of its
- * own instances comes first (bgp_redistribute_set() knows no VRF there); the others hear of changes
- * alone, and of nothing when bgpd starts anew. So those of VRFs are sent again from time to time:
- * zebra passes them on, and a bgpd that has them already does nothing. IPv6 has no instance.
- */
-#define AGAIN_S 10
-
-static struct event *t_again;
-
-static bool needs_again(const struct dsaa_advert *a)
-{
-	return a->installed && a->vrf_id != VRF_DEFAULT && a->prefix.family == AF_INET;
-}
-
-static void send_again(struct event *t)
-{
-	struct dsaa_advert *a;
-
-	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a)
-		if (needs_again(a)) {
-			send_route(a, true);
-			event_add_timer(master, send_again, NULL, AGAIN_S, &t_again);
-		}
-}
-
-static void schedule_again(const struct dsaa_advert *a)
-{
-	if (needs_again(a))
-		event_add_timer(master, send_again, NULL, AGAIN_S, &t_again);
-}
-#else
-static void schedule_again(const struct dsaa_advert *a)
-{
-}
-#endif
-
 static void announce(struct dsaa_advert *a, const struct place *place)
 {
 	uint32_t tag = tag_of(a->state);
 
-	if (a->installed && (a->table != place->table || a->vrf_id != place->vrf_id))
+	if (a->installed && (a->table != place->table || a->vrf_id != place->vrf_id ||
+			     a->own_table != place->own_table))
 		dsaa_advertise_remove(a);
 	if (!a->installed || a->tag != tag) {
 		a->tag = tag;
 		a->table = place->table;
 		a->vrf_id = place->vrf_id;
+		a->own_table = place->own_table;
 		a->installed = send_route(a, true);
 		a->sent_at = dsaa_mono_now();
-		schedule_again(a);
 		event_add_timer_msec(master, check_selected, NULL, ANSWER_MS + 10, &t_selected);
 	}
 	if (obstacle(a))
@@ -320,9 +301,6 @@ void dsaa_advertise_withdraw_all(void)
 	struct dsaa_advert *a;
 
 	EVENT_OFF(t_selected);
-#ifndef DSAA_FRR_10
-	EVENT_OFF(t_again);
-#endif
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
 		if (!a->installed || !dsaa_zebra_connected())
 			a->cleared = false;
@@ -345,14 +323,10 @@ static const char *refusal(enum zapi_route_notify_owner note)
 	}
 }
 
-/* Whether zebra means A. FRR 8.4 has a table by VRF, the number of which it knows itself. */
+/* Whether zebra means A. The number of a main table is not looked at: zebra has it by VRF. */
 static bool is_of(const struct dsaa_advert *a, vrf_id_t vrf_id, uint32_t table)
 {
-#ifdef DSAA_FRR_10
-	if (a->table != table)
-		return false;
-#endif
-	return a->installed && a->vrf_id == vrf_id;
+	return a->installed && a->vrf_id == vrf_id && (!a->own_table || a->table == table);
 }
 
 void dsaa_advertise_notify(const struct prefix *p, vrf_id_t vrf_id, uint32_t table,
@@ -380,7 +354,7 @@ void dsaa_advertise_replay(const struct zclient *zc)
 	struct dsaa_advert *a;
 
 	frr_each (dsaa_advert_list, &dsaa_conf.adverts, a) {
-		if (dsaa_zebra_client(&a->prefix) != zc)
+		if (dsaa_zebra_client(a) != zc)
 			continue;
 		forget(a);
 		a->cleared = false;

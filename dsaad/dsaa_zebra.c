@@ -17,13 +17,12 @@
 #include "dsaad/dsaa_netlink.h"
 
 /*
- * Routes of type TABLE are told apart by instance. FRR 8.4's bgpd takes an
- * instance for IPv4 only, so there IPv6 needs a client of instance 0.
+ * Routes of type TABLE are told apart by instance. bgpd takes an instance for IPv4 only (IPv6 has
+ * it by table-direct alone), and loses one that it reads before it knows the VRF: so there are
+ * routes without, of a client of instance 0.
  */
 struct zclient *dsaa_zclient;
-#ifndef DSAA_FRR_10
-static struct zclient *zclient_v6;
-#endif
+static struct zclient *zclient_plain;
 
 /* The addresses that the other parts know of: sorted, each once. */
 static struct prefix *known;
@@ -35,22 +34,20 @@ bool dsaa_zebra_connected(void)
 	return dsaa_zclient && dsaa_zclient->sock >= 0;
 }
 
-struct zclient *dsaa_zebra_client(const struct prefix *p)
+/* Whether A has no instance. */
+static bool is_plain(const struct dsaa_advert *a)
 {
-#ifndef DSAA_FRR_10
-	if (p->family == AF_INET6)
-		return zclient_v6;
-#endif
-	return dsaa_zclient;
+	return !a->own_table && (a->vrf[0] || a->prefix.family == AF_INET6);
 }
 
-uint16_t dsaa_zebra_instance(const struct prefix *p)
+struct zclient *dsaa_zebra_client(const struct dsaa_advert *a)
 {
-#ifndef DSAA_FRR_10
-	if (p->family == AF_INET6)
-		return 0;
-#endif
-	return DSAA_ZEBRA_INSTANCE;
+	return is_plain(a) ? zclient_plain : dsaa_zclient;
+}
+
+uint16_t dsaa_zebra_instance(const struct dsaa_advert *a)
+{
+	return is_plain(a) ? 0 : DSAA_ZEBRA_INSTANCE;
 }
 
 /* ------------------------------------------------------------------ addresses */
@@ -464,9 +461,7 @@ static void watch(struct event *t)
 	}
 	was_connected = dsaa_zebra_connected();
 	dsaa_zebra_hurry(dsaa_zclient);
-#ifndef DSAA_FRR_10
-	dsaa_zebra_hurry(zclient_v6);
-#endif
+	dsaa_zebra_hurry(zclient_plain);
 }
 
 static zclient_handler *const handlers[] = {
@@ -493,16 +488,17 @@ static void connected(struct zclient *zc)
 	dsaa_track_replay();
 }
 
-#ifndef DSAA_FRR_10
-static zclient_handler *const handlers_v6[] = {
+static zclient_handler *const handlers_plain[] = {
 	[ZEBRA_ROUTE_NOTIFY_OWNER] = route_notify,
 };
 
-static void connected_v6(struct zclient *zc)
+static void connected_plain(struct zclient *zc)
 {
+#ifdef DSAA_FRR_10
+	zebra_route_notify_send(ZEBRA_ROUTE_NOTIFY_REQUEST, zc, true);
+#endif
 	dsaa_advertise_replay(zc);
 }
-#endif
 
 static struct zclient *open_client(struct zclient_options options, zclient_handler *const *list,
 				   size_t n, uint16_t instance,
@@ -531,9 +527,9 @@ void dsaa_zebra_init(void)
 #else
 	if_zapi_callbacks(interface_changed, interface_changed, interface_changed,
 			  interface_changed);
-	zclient_v6 = open_client(dsaa_zclient_options_aside, handlers_v6, array_size(handlers_v6),
-				 0, connected_v6);
 #endif
+	zclient_plain = open_client(dsaa_zclient_options_aside, handlers_plain,
+				    array_size(handlers_plain), 0, connected_plain);
 	dsaa_zclient = open_client(zclient_options_default, handlers, array_size(handlers),
 				   DSAA_ZEBRA_INSTANCE, connected);
 #ifdef DSAA_FRR_10
@@ -557,9 +553,7 @@ void dsaa_zebra_stop(void)
 	EVENT_OFF(t_sweep);
 	EVENT_OFF(t_watch);
 	XFREE(MTYPE_TMP, seen);
-#ifndef DSAA_FRR_10
-	close_client(&zclient_v6);
-#endif
+	close_client(&zclient_plain);
 	close_client(&dsaa_zclient);
 	XFREE(MTYPE_TMP, known);
 	known_count = 0;

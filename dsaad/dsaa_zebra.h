@@ -12,9 +12,12 @@
  */
 #define DSAA_ZEBRA_INSTANCE 85
 
-/* The client, and the instance number, under which a route for P is announced. */
-struct zclient *dsaa_zebra_client(const struct prefix *p);
-uint16_t dsaa_zebra_instance(const struct prefix *p);
+/*
+ * The client, and the instance number, under which A is announced: in a table of our own (FRR 10)
+ * or in the main table of its VRF.
+ */
+struct zclient *dsaa_zebra_client(const struct dsaa_advert *a);
+uint16_t dsaa_zebra_instance(const struct dsaa_advert *a);
 /* Tries at once to connect again, when ZC has lost its connection. */
 void dsaa_zebra_hurry(struct zclient *zc);
 

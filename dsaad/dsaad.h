@@ -91,6 +91,7 @@ struct dsaa_advert {
 	uint32_t tag;	 /* as sent to zebra */
 	uint32_t table;	 /* as sent to zebra, FRR 10 */
 	vrf_id_t vrf_id; /* as sent to zebra */
+	bool own_table;	 /* as sent to zebra: in a table of our own, not in the VRF's main table */
 	bool installed;	 /* zebra was told */
 	struct dsaa_mono sent_at;
 	bool cleared;	     /* no route of an earlier zebra is in the way any more */
