@@ -727,6 +727,7 @@ class Lab:
             switch = self.nodes["switch"]
             switch.kill_all()
             self.state["delay"] = [ms, loss] if ms or loss else None
+            self._cut_tunnel_bundles(bool(self.state["delay"]))
             number = [s.name for s in self.top.segments].index("sync")
             ports = ["p%d-%d" % (number, n) for n in range(len(self.top.sites))]
             master = "nomaster" if self.state["delay"] else "master sync"
@@ -734,6 +735,13 @@ class Lab:
             switch.run(["ip", "-batch", "-"], text_input=lines)
             if self.state["delay"]:
                 self._start_wire(switch, ms, loss, ports)
+
+    def _cut_tunnel_bundles(self, cut):
+        """A packet socket, which the wire is made of, cannot take a bundle of tunnelled packets: the sites cut them while it is there."""
+        word = "off" if cut else "on"
+        for name in self.top.site_nodes():
+            both = ["tx-udp_tnl-segmentation", word, "tx-udp_tnl-csum-segmentation", word]
+            self.nodes[name].run(["ethtool", "-K", "sync0"] + both)
 
     def _start_wire(self, switch, ms, loss, ports):
         """The program lives as long as the switch, or until it is killed."""

@@ -10,6 +10,7 @@ import sys
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+from lab import scenarios  # noqa: E402
 from lab.control import Lab, LabError, exec_in  # noqa: E402
 
 PICTURE = """\
@@ -66,6 +67,8 @@ def arguments():
     delay.add_argument("loss", nargs="?", default="0", help="per cent of the packets that get lost")
     status = command("status", "what runs")
     status.add_argument("--json", action="store_true")
+    play = command("scenario", "play what can happen to two sites, and judge it")
+    play.add_argument("scenario", metavar="NAME|all|list")
     command("stop", "remove everything")
     command("help", "this text")
     args = parser.parse_args()
@@ -145,6 +148,12 @@ def dispatch(lab, args):
         print("Lab %s is removed." % lab.name if was else "No lab %s ran." % lab.name)
     elif args.command == "status":
         do_status(lab, args)
+    elif args.command == "scenario":
+        if args.scenario == "list":
+            print("\n".join(scenarios.listed()))
+        else:
+            scenarios.names(args.scenario)
+            scenarios.play(lab.open(), args.scenario, lambda text: print(text, flush=True))
     elif args.command == "delay":
         ms, loss = number(args.msec, "delay in ms"), number(args.loss.rstrip("%"), "loss in per cent")
         lab.delay(args.what, ms, loss)

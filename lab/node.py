@@ -19,6 +19,10 @@ class LabError(Exception):
     """What the lab could not do, as a sentence for the operator."""
 
 
+class Unable(LabError):
+    """What this lab cannot do on this kernel, whatever is tried."""
+
+
 def environment(extra=None):
     """The environment of every program in a node."""
     env = {

@@ -14,7 +14,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 # Columns, a tab being 8: those of .clang-format for C, wider where nobody reads in a terminal of 80.
 COLUMNS = {".c": 100, ".h": 100, ".py": 160, ".sh": 160, ".rst": 160}
 # Not text, or the words of others, or what a program wrote.
-LEFT_OUT = re.compile(r"^tests/fuzz/corpus/|^COPYING$|^build/|^tests/golden/.*\.txt$|\.png$|^doc/(user|images)/.*\.(txt|svg)$")
+LEFT_OUT = re.compile(r"^tests/fuzz/corpus/|^COPYING$|^build/|^tests/golden/.*\.txt$|\.png$|^doc/(user|images|examples)/.*\.(txt|svg)$")
 LICENCE = "SPDX-License-Identifier: GPL-2.0-or-later"
 PROGRAMS = (".c", ".h", ".py", ".sh", ".am", ".ac", ".yang")
 COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|/\*.*?\*/|(//)', re.S)

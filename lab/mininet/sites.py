@@ -5,11 +5,13 @@ The lab's network as a Mininet topology, with Mininet's prompt: type at any host
 
     ./quickstart mininet                            two sites, then the prompt
     ./quickstart mininet --sites 3 --family 4       see --help
+    ./quickstart mininet --scenario all             plays the scenarios (lab/scenarios.py) and ends
     mininet> site1 vtysh                            any command at any node
     mininet> client ping 10.9.1.10
     mininet> link isp1 site1 down                   Mininet's own: both ends lose their carrier
     mininet> cut site1                              power cut: nobody is told anything; heal ends it
     mininet> path return 2                          by which site the inside router answers
+    mininet> scenario site-death                    one of the scenarios, here and now
 
 Nodes, addresses, configurations and cuts are those of lab/ (lab/README.md); Mininet makes the namespaces and the links. What is on
 more than two interfaces is a bridge in a namespace of its own, so nothing has a name on the host. What was started is ended by its
@@ -36,9 +38,10 @@ try:
 except ImportError:
     sys.exit("mininet: Debian's package mininet is not installed: run './quickstart setup' first.")
 
+from lab import scenarios  # noqa: E402
 from lab import topology as topo  # noqa: E402
-from lab.control import Lab, LabError  # noqa: E402
-from lab.node import HOLDER_MARK, Node, start_time  # noqa: E402
+from lab.control import DELAY_MAX_MS, Lab, LabError  # noqa: E402
+from lab.node import HOLDER_MARK, Node, Unable, start_time  # noqa: E402
 
 
 class Bridge(Switch):
@@ -190,9 +193,22 @@ class MininetLab(Lab):
             self.net = None
         return Lab.stop(self)
 
-    def has_netem(self, node):
-        """Whether this kernel can delay: tried where it does no harm."""
-        done = self.nodes[node].run("tc qdisc add dev lo root netem delay 1ms && tc qdisc del dev lo root", check=False)
+    def delay(self, what, ms, loss=0.0):
+        """As in the plain lab, by the kernel's netem: Unable where there is none."""
+        if what != "sync" or not 0 <= ms <= DELAY_MAX_MS or not 0 <= loss <= 100:
+            raise LabError("Only the site-sync link can be delayed, by 0 to %d ms, with a loss of 0 to 100 %%." % DELAY_MAX_MS)
+        if not self._has_netem():
+            raise Unable(
+                "This kernel has no netem, so Mininet can neither delay nor lose packets here.\n"
+                "'./quickstart lab delay sync MSEC [LOSS%]' does it in user space, outside of Mininet."
+            )
+        rule = "replace dev sync0 root netem delay %gms loss %g%%" % (ms, loss) if ms or loss else "del dev sync0 root"
+        for name in self.top.site_nodes():
+            self.nodes[name].run("tc qdisc " + rule, check=bool(ms or loss))
+
+    def _has_netem(self):
+        """Tried where it does no harm."""
+        done = self.nodes["client"].run("tc qdisc add dev lo root netem delay 1ms && tc qdisc del dev lo root", check=False)
         return done.returncode == 0
 
 
@@ -203,12 +219,18 @@ class Prompt(CLI):
         self.lab = lab
         CLI.__init__(self, lab.net, **kw)
 
+    def onecmd(self, line):
+        """The lines of a script are shown as if they were typed."""
+        if self.inputFile:
+            print("%s%s" % (self.prompt, line.rstrip()), flush=True)
+        return CLI.onecmd(self, line)
+
     def _do(self, call, said):
         try:
             call()
-            print(said)
+            print(said, flush=True)
         except LabError as e:
-            print("lab: %s" % e)
+            print("lab: %s" % e, flush=True)
 
     def do_path(self, line):
         """path forward|return SITE: by which site packets of that direction go, by preference at the third-party routers"""
@@ -239,15 +261,19 @@ class Prompt(CLI):
         if not words or len(words) > 2 or not all(w.replace(".", "", 1).isdigit() for w in words):
             print("delay MSEC [LOSS%]")
             return
-        if not self.lab.has_netem("client"):
-            print("This kernel has no netem, so Mininet can neither delay nor lose packets here.")
-            print("'./quickstart lab delay sync MSEC [LOSS%]' does it in user space, outside of Mininet.")
+        ms, loss = float(words[0]), float(words[1]) if len(words) > 1 else 0.0
+        self._do(lambda: self.lab.delay("sync", ms, loss), "Packets on the site-sync link: %g ms later each way, %g %% lost." % (ms, loss))
+
+    def do_scenario(self, line):
+        """scenario NAME|all|list: plays what can happen to two sites, and judges it; the network stays as it is then"""
+        word = line.strip()
+        if word in ("", "list"):
+            print("\n".join(scenarios.listed()))
             return
-        rule = "del" if not float(words[0]) else "replace"
-        more = "netem delay %sms loss %s%%" % (words[0], words[1] if len(words) > 1 else 0) if rule == "replace" else ""
-        for name in self.lab.top.site_nodes():
-            self.lab.nodes[name].run("tc qdisc %s dev sync0 root %s" % (rule, more), check=False)
-        print("Packets on the site-sync link: %s ms later each way, %s %% lost." % (words[0], words[1] if len(words) > 1 else 0))
+        try:
+            scenarios.play(self.lab, word, lambda text: print(text, flush=True))
+        except LabError as e:
+            print("lab: %s" % e, flush=True)
 
 
 def main():
@@ -259,20 +285,30 @@ def main():
     p.add_argument("--mode", default="auto", help="auto, kernel or nfqueue")
     p.add_argument("--bfd", default="4x100", help="multiplier and interval, as 4x100")
     p.add_argument("--config", metavar="FOLDER", help="site1.conf, site1.nft, ... and dsaa.conf for the sites")
-    p.add_argument("--script", metavar="FILE", help="lines for the prompt; ends behind them")
+    p.add_argument("--script", metavar="FILE", help="lines for the prompt, shown as if they were typed; ends behind them")
+    p.add_argument("--scenario", metavar="NAME|all|list", help="plays what can happen to two sites, judges it, and ends")
     args = p.parse_args()
+    if args.scenario == "list":
+        print("\n".join(scenarios.listed()))
+        return 0
     if os.geteuid() != 0:
         sys.exit("mininet: Mininet needs root: run it with sudo.")
     setLogLevel("output")
     lab = MininetLab(args.name)
-    options = {k: v for k, v in vars(args).items() if k not in ("name", "script")}
+    options = {k: v for k, v in vars(args).items() if k not in ("name", "script", "scenario")}
     options["config"] = args.config and os.path.abspath(args.config)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 1
     try:
+        if args.scenario:
+            scenarios.names(args.scenario)
         seconds = lab.start(lambda text: print("  %s" % text, flush=True), **options)
-        print("%d sites are up after %.1f s. Type help, or a node and a command: site1 vtysh" % (args.sites, seconds), flush=True)
-        Prompt(lab, script=args.script)
+        hint = "" if args.scenario else " Type help, or a node and a command: site1 vtysh"
+        print("%d sites are up after %.1f s.%s" % (args.sites, seconds, hint), flush=True)
+        if args.scenario:
+            scenarios.play(lab, args.scenario, lambda text: print(text, flush=True))
+        else:
+            Prompt(lab, script=args.script)
         status = 0
     except LabError as e:
         print("mininet: %s" % e, file=sys.stderr)

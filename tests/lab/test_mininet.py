@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lab in Mininet, driven by a script at its prompt: it comes up, carries traffic, a link and a site are cut; nothing is left behind."""
+"""
+The lab in Mininet, driven by a script at its prompt: it comes up, carries traffic, scenarios are played, a link and a site are cut;
+nothing is left behind. All scenarios: check_scenarios.py.
+"""
 
 import os
 import re
@@ -20,6 +23,9 @@ PING = "client ping -n -q -c 3 -i 0.2 -W 2 10.9.1.10"
 SCRIPT = """\
 site1 vtysh -c "show dsaa"
 {ping}
+scenario nowhere
+scenario split-brain
+scenario long-distance
 path return 2
 {ping}
 link isp2 client down
@@ -62,6 +68,9 @@ def test_a_script_at_the_prompt(tmp_path):
     said = done.stdout
     assert done.returncode == 0, said
     assert "Peer 2 (lyon): up" in said, said
+    assert "There is no scenario 'nowhere'" in said, said
+    assert "== split-brain: passed" in said, said
+    assert "== long-distance: not played. This kernel has no netem" in said or "== long-distance: passed" in said, said
     assert "Return traffic goes through site 2." in said and "site1 is cut." in said, said
     assert re.findall(r"(\d+) received", said) == ["3", "3", "3"], said
     assert "'nowhere' is neither a node" in said, said

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Makes the captured screens of the manual anew, in this folder, from the daemon that is built: needs root and ./quickstart setup.
+
+usage: capture.py [mininet] [scenario] [top]      all of them without a word; also "make -C doc captures"
+
+  mininet.txt                     mininet.script, typed at Mininet's prompt
+  scenario-list.txt, scenario.txt ./quickstart mininet --scenario list, and site-death
+  dsaa-top.txt, dsaa-top-dead.txt dsaa-top at site 2, while site 1 owns what CLIENTS clients do; before and after site 1's death
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, TOP)
+
+from lab import topology as topo  # noqa: E402
+from lab.control import Lab, LabError  # noqa: E402
+from lab.stage import TRAFFIC  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+NAME = "capture"
+CLIENTS, PAUSE_S = 30, 0.025
+# dsaa-top's own functions: --once has no rates.
+SCREEN = """
+import importlib.machinery, importlib.util, time
+loader = importlib.machinery.SourceFileLoader("top", %r)
+top = importlib.util.module_from_spec(importlib.util.spec_from_loader("top", loader))
+loader.exec_module(top)
+before = top.ask("vtysh")
+time.sleep(1)
+print("\\n".join(top.screen(top.ask("vtysh"), before, 24, 80)))
+"""
+# Short connections, one after the other, each of a port of its own.
+SHORT = """
+import subprocess
+while True:
+    subprocess.run(%r, stdout=subprocess.DEVNULL)
+"""
+
+
+def keep(name, text):
+    with open(os.path.join(HERE, name), "w", encoding="utf-8") as f:
+        f.write("\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n")
+    print("%s: %d lines" % (name, len(text.splitlines())), flush=True)
+
+
+def sites(*words):
+    """What lab/mininet/sites.py printed."""
+    command = [PYTHON, os.path.join(TOP, "lab/mininet/sites.py"), "--name", NAME] + list(words)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    if done.returncode != 0:
+        sys.exit("capture: %s" % done.stdout)
+    return done.stdout
+
+
+def from_line(text, pattern):
+    """TEXT without what stands before the line that PATTERN is found in."""
+    return text[re.search("^.*" + pattern, text, re.M).start() :]
+
+
+def mininet():
+    said = sites("--script", os.path.join(HERE, "mininet.script"))
+    keep("mininet.txt", from_line(said, "sites are up") + "mininet> exit\n")
+
+
+def scenario():
+    keep("scenario-list.txt", sites("--scenario", "list"))
+    keep("scenario.txt", from_line(sites("--scenario", "site-death"), "^== site-death"))
+
+
+def screen(lab):
+    return lab.run("site2", [PYTHON, "-c", SCREEN % os.path.join(TOP, "telemetry/dsaa-top")]).stdout
+
+
+def top():
+    lab = Lab(NAME)
+    programs = []
+    lab.start(family="4")
+    try:
+        programs.append(lab.popen("server", TRAFFIC + ["serve", topo.SERVER[4]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        programs[0].stdout.readline()
+        lab.path("return", 2)
+        ends = [topo.CLIENT[4], topo.SERVER[4]]
+        for _ in range(CLIENTS):
+            words = TRAFFIC + ["udp"] + ends + ["100000", "200", str(PAUSE_S), "0"]
+            programs.append(lab.popen("client", words, stdout=subprocess.DEVNULL))
+        programs.append(lab.popen("client", [PYTHON, "-c", SHORT % (TRAFFIC + ["fetch"] + ends + ["1000", "0"])]))
+        time.sleep(20)
+        keep("dsaa-top.txt", screen(lab))
+        lab.cut("site1")
+        time.sleep(3)
+        keep("dsaa-top-dead.txt", screen(lab))
+    finally:
+        for p in programs:
+            p.kill()
+            p.wait()
+        lab.stop()
+
+
+def main():
+    all_of_them = {"mininet": mininet, "scenario": scenario, "top": top}
+    wanted = sys.argv[1:] or list(all_of_them)
+    if not set(wanted) <= set(all_of_them):
+        sys.exit(__doc__)
+    try:
+        for word in wanted:
+            all_of_them[word]()
+    except LabError as e:
+        sys.exit("capture: %s" % e)
+
+
+if __name__ == "__main__":
+    main()
