@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Which packets wait in which NFQUEUE: the rules put them there, the queue
- * thread takes them out; both know only this list. The number of a queue is
+ * threads take them out; both know only this list. The number of a queue is
  * the configured base plus one of these, so that the class of a packet and
  * the owner of its connection come with the queue and need no further look.
+ *
+ * The packets of a site's connections are many: they are spread over several
+ * queues, each with a thread of its own. The kernel chooses by a hash of both
+ * addresses, in whichever order, and the protocol (nfqueue_hash() in
+ * include/net/netfilter/nf_queue.h), so that the packets of a connection, and
+ * all fragments of a datagram, stay in one queue and in their order.
  */
 #ifndef DSAA_QUEUE_H
 #define DSAA_QUEUE_H
@@ -11,7 +17,7 @@
 #include "core/dsaa_limits.h"
 
 enum dsaa_queue {
-	/* 1..DSAA_SITES_MAX: the packet has an entry, owned by the site of that number */
+	/* 1..DSAA_SITES_MAX: the packet has an entry, owned by the site of that number; spread */
 	DSAA_QUEUE_INVALID = DSAA_SITES_MAX + 1, /* no entry, cannot open one */
 	DSAA_QUEUE_MIDSTREAM,			 /* TCP without SYN, would be picked up as new */
 	DSAA_QUEUE_POOL, /* would open a connection to another site's NAT pool */
@@ -21,8 +27,30 @@ enum dsaa_queue {
 	 * renumber
 	 */
 	DSAA_QUEUE_POLICY,
-	DSAA_QUEUES, /* numbers taken, counted from the base */
+	DSAA_QUEUE_CLASSES,
+	/* queues of one site at most; their numbers are behind those above, site by site */
+	DSAA_QUEUE_SPREAD_MAX = 8,
+	/* numbers taken, counted from the base */
+	DSAA_QUEUES = DSAA_QUEUE_CLASSES + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX,
 };
+
+/*
+ * The number, without the base, of queue TURN (from 0) of CLASS: a site number or enum dsaa_queue.
+ */
+static inline unsigned dsaa_queue_number(unsigned class, unsigned turn)
+{
+	if (class > DSAA_SITES_MAX)
+		return class;
+	return DSAA_QUEUE_CLASSES + (class - 1) * DSAA_QUEUE_SPREAD_MAX + turn;
+}
+
+/* The class of a queue by its number without the base; 0: of none. */
+static inline unsigned dsaa_queue_class(unsigned number)
+{
+	if (number < DSAA_QUEUE_CLASSES)
+		return number > DSAA_SITES_MAX ? number : 0;
+	return number < DSAA_QUEUES ? (number - DSAA_QUEUE_CLASSES) / DSAA_QUEUE_SPREAD_MAX + 1 : 0;
+}
 
 /* Where the queues begin unless the caller says otherwise. */
 #define DSAA_QUEUE_BASE_DEFAULT 37850u

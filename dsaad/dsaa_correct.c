@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Correction as the daemon runs it: makes the rules, the queue thread and the
+ * Correction as the daemon runs it: makes the rules, the queue threads and the
  * kernel's fast path out of the configuration, the interfaces and the sites'
  * state words.
  *
  * Order: the queues are opened before the rules that fill them, and the rules
  * go before the queues close, so no packet waits in a queue without a reader.
- * The fast path starts when the queue thread has closed the tunnel's port, and
+ * The fast path starts when the first queue thread has closed the tunnel's port, and
  * ends before it opens it again. Rules and queues are there in any mode but
  * "off": what the fast path leaves must not get into the wrong site's NAT.
  *
  * Threads: all functions run in the main thread, except dsaa_correct_site_word(), which the sync
- * thread calls, dsaa_correct_changed(), and the queue thread itself, which runs dsaa_nfq_run()
- * with CAP_NET_ADMIN raised for good (the kernel checks the thread that sends each verdict).
+ * thread calls, dsaa_correct_changed(), and the queue threads, which run dsaa_nfq_run() with
+ * CAP_NET_ADMIN raised for good (the kernel checks the thread that sends each verdict).
  */
 #include "dsaad/dsaa_correct.h"
 
@@ -40,7 +40,8 @@ static struct dsaa_addrset addresses;
 static bool addresses_ready;
 
 static struct dsaa_nfq *nfq;
-static struct frr_pthread *thread;
+static struct frr_pthread *thread[DSAA_QUEUE_SPREAD_MAX]; /* one for each queue of a site */
+static unsigned threads;
 static int stop_fd = -1;
 static struct dsaa_ct *find_ct;
 static _Atomic uint32_t find_mask;
@@ -126,6 +127,19 @@ static void add_links(struct dsaa_rules_config *c)
 	}
 }
 
+/*
+ * The packets of a foreign connection are spread over as many queues, each with a thread of its
+ * own, as there are processors: of those that there were at the start.
+ */
+static unsigned queues_wanted(void)
+{
+	static long n;
+
+	if (!n)
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 1 ? 1 : MIN(n, (long)DSAA_QUEUE_SPREAD_MAX);
+}
+
 static void make_rules_config(struct dsaa_rules_config *c)
 {
 	char names[DSAA_IFACES_MAX][IFNAMSIZ];
@@ -134,6 +148,7 @@ static void make_rules_config(struct dsaa_rules_config *c)
 	c->mark_mask = dsaa_conf.mark_mask;
 	c->local = dsaa_local_site();
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
+	c->queues = queues_wanted();
 	c->tunnel_port = dsaa_correction_port();
 	strlcpy(c->tun_name, DSAA_TUN_NAME, sizeof(c->tun_name));
 	add_links(c);
@@ -196,7 +211,7 @@ static void seen_elsewhere(const struct dsaa_flow *f)
 	dsaa_sync_post_elsewhere(f);
 }
 
-/* The second chance asks whether a connection is ours; runs in the queue thread. */
+/* The second chance asks whether a connection is ours; runs in the first queue thread. */
 static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
 {
 	struct dsaa_flow f;
@@ -240,6 +255,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	memset(c, 0, sizeof(*c));
 	c->local_site = dsaa_local_site();
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
+	c->queues = queues_wanted();
 	c->tunnel_port = dsaa_correction_port();
 	c->hold_ms = dsaa_conf.correction_hold_ms;
 	strlcpy(c->tun_name, DSAA_TUN_NAME, sizeof(c->tun_name));
@@ -267,20 +283,21 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	c->tell = dsaa_correct_trace;
 }
 
-/* ------------------------------------------------------------------ the queue thread */
+/* ------------------------------------------------------------------ the queue threads */
 
 static void *run_thread(void *arg)
 {
 	struct frr_pthread *fpt = arg;
+	unsigned mine = (uintptr_t)fpt->data;
 	int rc;
 
 	rcu_read_unlock();
 	frr_pthread_set_name(fpt);
 	dsaa_privs.change(ZPRIVS_RAISE);
 	frr_pthread_notify_running(fpt);
-	rc = dsaa_nfq_run(nfq, stop_fd);
+	rc = dsaa_nfq_run(nfq, mine, stop_fd);
 	if (rc < 0)
-		flog_err(EC_DSAA_QUEUE, "the queue thread ended: %s", safe_strerror(-rc));
+		flog_err(EC_DSAA_QUEUE, "queue thread %u ended: %s", mine, safe_strerror(-rc));
 	return NULL;
 }
 
@@ -288,16 +305,27 @@ static int stop_thread(struct frr_pthread *fpt, void **result)
 {
 	uint64_t one = 1;
 
+	/* nobody reads it, so that it stops all of them */
 	if (write(stop_fd, &one, sizeof(one)) != sizeof(one))
-		flog_err_sys(EC_LIB_SYSTEM_CALL, "cannot stop the queue thread: %m");
+		flog_err_sys(EC_LIB_SYSTEM_CALL, "cannot stop the queue threads: %m");
 	pthread_join(fpt->thread, result);
 	return 0;
 }
 
-static bool open_queues(const struct dsaa_nfq_config *c)
+static void start_thread(unsigned n)
 {
 	static const struct frr_pthread_attr attr = { .start = run_thread, .stop = stop_thread };
+	char name[16];
 
+	snprintf(name, sizeof(name), n ? "dsaa-nfq%u" : "dsaa-nfq", n);
+	thread[n] = frr_pthread_new(&attr, "dsaa correction", name);
+	thread[n]->data = (void *)(uintptr_t)n;
+	frr_pthread_run(thread[n], NULL);
+	frr_pthread_wait_running(thread[n]);
+}
+
+static bool open_queues(const struct dsaa_nfq_config *c)
+{
 	frr_with_privs (&dsaa_privs) {
 		find_ct = dsaa_ct_open(dsaa_conf.mark_mask, false, problem, sizeof(problem));
 		if (find_ct)
@@ -309,9 +337,8 @@ static bool open_queues(const struct dsaa_nfq_config *c)
 		return false;
 	}
 	stop_fd = eventfd(0, EFD_CLOEXEC);
-	thread = frr_pthread_new(&attr, "dsaa correction", "dsaa-nfq");
-	frr_pthread_run(thread, NULL);
-	frr_pthread_wait_running(thread);
+	for (threads = 0; threads < c->queues; threads++)
+		start_thread(threads);
 	return true;
 }
 
@@ -321,9 +348,10 @@ static void close_queues(void)
 
 	if (!nfq)
 		return;
-	frr_pthread_stop(thread, &result);
-	frr_pthread_destroy(thread);
-	thread = NULL;
+	while (threads) {
+		frr_pthread_stop(thread[--threads], &result);
+		frr_pthread_destroy(thread[threads]);
+	}
 	close(stop_fd);
 	stop_fd = -1;
 	frr_with_privs (&dsaa_privs) {
@@ -568,7 +596,7 @@ static void word_changed(struct event *t)
 void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word, bool on_demand)
 {
 	atomic_store(&adopts_on_demand[site], on_demand);
-	/* kernel and queue thread read this at their next packet; the rules only follow */
+	/* kernel and queue threads read this at their next packet; the rules only follow */
 	dsaa_correct_fast_word(site, word);
 	atomic_store(&words.word[site], (uint8_t)word);
 	event_add_event(master, word_changed, NULL, 0, &t_word);
@@ -721,6 +749,11 @@ static void tell_why(char *why, size_t whylen, const char *text,
 		strlcat(why, "; ", whylen);
 		strlcat(why, more[i], whylen);
 	}
+}
+
+unsigned dsaa_correct_queues(void)
+{
+	return threads;
 }
 
 const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * "debug dsaa correction": a line for each packet that the queue thread has
+ * "debug dsaa correction": a line for each packet that a queue thread has
  * judged, or took from a peer, of one connection if so wished. At most
  * LINES_PER_S lines a second; how many were left out is told with the next.
  *
- * The filter belongs to the main thread, which hands the queue thread a copy
- * under the lock; the thread asks for it only while debugging is on.
+ * The filter belongs to the main thread, which hands the queue threads a copy
+ * under the lock; they ask for it only while debugging is on.
  */
 #include "dsaad/dsaa_correct.h"
 
@@ -17,10 +17,9 @@
 
 #define LINES_PER_S 50
 
+/* under the lock: */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct dsaa_trace_filter filter; /* under the lock */
-
-/* the queue thread's */
+static struct dsaa_trace_filter filter;
 static int64_t second;
 static unsigned lines, left_out;
 
@@ -64,19 +63,24 @@ static bool matches(const struct dsaa_packet *p)
 static bool room(void)
 {
 	int64_t now = dsaa_mono_now().us / 1000000;
+	unsigned hidden = 0;
+	bool fits;
 
+	pthread_mutex_lock(&lock);
 	if (now != second) {
-		if (left_out)
-			zlog_debug("correction: %u more packets were not shown", left_out);
+		hidden = left_out;
 		second = now;
 		lines = left_out = 0;
 	}
-	if (lines < LINES_PER_S) {
+	fits = lines < LINES_PER_S;
+	if (fits)
 		lines++;
-		return true;
-	}
-	left_out++;
-	return false;
+	else
+		left_out++;
+	pthread_mutex_unlock(&lock);
+	if (hidden)
+		zlog_debug("correction: %u more packets were not shown", hidden);
+	return fits;
 }
 
 static void show_packet(const struct dsaa_nfq_trace *t, const struct dsaa_packet *p)

@@ -756,6 +756,7 @@ static void hold_text(struct vty *vty)
 	uint64_t waiting, no_room;
 
 	dsaa_correct_hold_view(&waiting, &no_room);
+	vty_out(vty, "Packets of foreign connections wait in %u queues\n", dsaa_correct_queues());
 	vty_out(vty, "Packets your rules would refuse get their second chance in queue %u\n",
 		dsaa_correct_policy_queue());
 	if (dsaa_conf.correction_hold_ms)
@@ -932,6 +933,7 @@ static void correction_json(struct vty *vty)
 	json_object_object_add(o, "hold", hold_json());
 	json_object_object_add(o, "warnings", warnings_json());
 	json_object_int_add(o, "policyQueue", dsaa_correct_policy_queue());
+	json_object_int_add(o, "queues", dsaa_correct_queues());
 	json_object_int_add(o, "port", dsaa_correction_port());
 	json_object_string_addf(o, "markMask", "0x%08x", dsaa_conf.mark_mask);
 	dsaa_vty_answer(vty, o);

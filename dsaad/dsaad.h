@@ -385,6 +385,8 @@ void dsaa_correct_peer_view(uint8_t site, struct dsaa_correct_peer *v);
 void dsaa_correct_reasons(uint64_t packets[DSAA_REASONS_MAX]);
 /* The queue into which the operator's rules put what they would drop. */
 unsigned dsaa_correct_policy_queue(void);
+/* Over how many queues, each with its thread, a site's packets are spread; 0: correction is off. */
+unsigned dsaa_correct_queues(void);
 /* Packets that wait for their state now ("correction hold"), and that found no room to wait. */
 void dsaa_correct_hold_view(uint64_t *waiting, uint64_t *no_room);
 /* The data path of an interface: "kernel", "nfqueue" or "off", and why. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The queue thread's object: its configuration ("plan"), its loop, its
- * counters.
+ * The queue threads' objects: their configuration ("plan"), their loop, their
+ * counters. The first one holds the others, which are of the same kind and
+ * serve one queue of each site.
  *
  * A plan is made whole by the thread that configures, and never changes
  * afterwards. It waits under the lock until the queue thread takes it over
@@ -167,7 +168,9 @@ static void plan_status(struct dsaa_nfq *nfq, const struct dsaa_nfq_plan *plan)
 	}
 }
 
-static struct dsaa_nfq_plan *plan_make(const struct dsaa_nfq_config *config, char *err,
+/* NFQ: one of several objects, which share nothing but what is sent by others. */
+static struct dsaa_nfq_plan *plan_make(const struct dsaa_nfq *nfq,
+				       const struct dsaa_nfq_config *config, char *err,
 				       size_t errlen)
 {
 	const char *wrong = config_wrong(config);
@@ -183,6 +186,8 @@ static struct dsaa_nfq_plan *plan_make(const struct dsaa_nfq_config *config, cha
 		return NULL;
 	}
 	plan->config = *config;
+	/* what peers send is read by the first thread */
+	plan->config.send_only |= nfq->is_further;
 	if (config->addresses)
 		plan->addresses = *config->addresses;
 	plan->config.addresses = &plan->addresses;
@@ -192,33 +197,19 @@ static struct dsaa_nfq_plan *plan_make(const struct dsaa_nfq_config *config, cha
 
 /* ------------------------------------------------------------------ life */
 
-static bool open_parts(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
-		       size_t errlen)
+/* Object THREAD of the NFQ that is the first of them, or that first one itself. */
+static struct dsaa_nfq *object_of(struct dsaa_nfq *nfq, unsigned thread)
 {
-	nfq->room = aligned_alloc(_Alignof(struct dsaa_nfq_room), sizeof(*nfq->room));
-	nfq->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	nfq->hold = calloc(1, sizeof(*nfq->hold));
-	if (!nfq->room || !nfq->hold || nfq->wake_fd < 0) {
-		snprintf(err, errlen, "no memory");
-		return false;
-	}
-	/* the TAP device first: a packet is never read before it can be told from a peer's */
-	if (!dsaa_nfq_tun_open(&nfq->tun, config->tun_name, config->tun_device_fd, err, errlen))
-		return false;
-	if (!dsaa_nfq_reconfigure(nfq, config, err, errlen))
-		return false;
-	return dsaa_nfq_queues_open(&nfq->queues, config->queue_base, err, errlen);
+	return thread ? nfq->further[thread - 1] : nfq;
 }
 
-struct dsaa_nfq *dsaa_nfq_open(const struct dsaa_nfq_config *config, char *err, size_t errlen)
+static struct dsaa_nfq *object_new(const struct dsaa_nfq_config *config)
 {
 	struct dsaa_nfq *nfq = calloc(1, sizeof(*nfq));
 	unsigned i;
 
-	if (!nfq) {
-		snprintf(err, errlen, "no memory");
+	if (!nfq)
 		return NULL;
-	}
 	pthread_mutex_init(&nfq->lock, NULL);
 	nfq->tun.fd = -1;
 	nfq->wake_fd = -1;
@@ -228,13 +219,67 @@ struct dsaa_nfq *dsaa_nfq_open(const struct dsaa_nfq_config *config, char *err, 
 	nfq->find = config->find;
 	nfq->find_arg = config->find_arg;
 	nfq->tell = config->tell;
+	return nfq;
+}
+
+static bool reconfigure_one(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
+			    size_t errlen);
+
+static bool open_parts(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, unsigned thread,
+		       char *err, size_t errlen)
+{
+	nfq->room = aligned_alloc(_Alignof(struct dsaa_nfq_room), sizeof(*nfq->room));
+	nfq->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	nfq->hold = calloc(1, sizeof(*nfq->hold));
+	if (!nfq->room || !nfq->hold || nfq->wake_fd < 0) {
+		snprintf(err, errlen, "no memory");
+		return false;
+	}
+	/* the TAP device first: a packet is never read before it can be told from a peer's */
+	if (!nfq->is_further &&
+	    !dsaa_nfq_tun_open(&nfq->tun, config->tun_name, config->tun_device_fd, err, errlen))
+		return false;
+	if (!reconfigure_one(nfq, config, err, errlen))
+		return false;
+	return dsaa_nfq_queues_open(&nfq->queues, config->queue_base, thread, err, errlen);
+}
+
+static bool open_further(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
+			 size_t errlen)
+{
+	struct dsaa_nfq *further;
+
+	while (nfq->furthers + 1 < config->queues) {
+		further = object_new(config);
+		if (!further) {
+			snprintf(err, errlen, "no memory");
+			return false;
+		}
+		further->is_further = true;
+		further->tun.ifindex = nfq->tun.ifindex;
+		nfq->further[nfq->furthers++] = further;
+		if (!open_parts(further, config, nfq->furthers, err, errlen))
+			return false;
+	}
+	return true;
+}
+
+struct dsaa_nfq *dsaa_nfq_open(const struct dsaa_nfq_config *config, char *err, size_t errlen)
+{
+	struct dsaa_nfq *nfq = object_new(config);
+
+	if (!nfq) {
+		snprintf(err, errlen, "no memory");
+		return NULL;
+	}
 	if (!nfq->words || memchr(config->tun_name, '\0', sizeof(config->tun_name)) == NULL ||
-	    config->queue_base > UINT16_MAX - DSAA_QUEUES) {
-		snprintf(err, errlen, "the queue thread's configuration is incomplete");
+	    config->queue_base > UINT16_MAX - DSAA_QUEUES || config->queues == 0 ||
+	    config->queues > DSAA_QUEUE_SPREAD_MAX) {
+		snprintf(err, errlen, "the queue threads' configuration is incomplete");
 		dsaa_nfq_close(nfq);
 		return NULL;
 	}
-	if (!open_parts(nfq, config, err, errlen)) {
+	if (!open_parts(nfq, config, 0, err, errlen) || !open_further(nfq, config, err, errlen)) {
 		dsaa_nfq_close(nfq);
 		return NULL;
 	}
@@ -245,8 +290,11 @@ void dsaa_nfq_close(struct dsaa_nfq *nfq)
 {
 	if (!nfq)
 		return;
+	while (nfq->furthers)
+		dsaa_nfq_close(nfq->further[--nfq->furthers]);
 	dsaa_nfq_queues_close(&nfq->queues);
-	dsaa_nfq_tun_close(&nfq->tun);
+	if (!nfq->is_further)
+		dsaa_nfq_tun_close(&nfq->tun);
 	plan_free(nfq->next);
 	plan_free(nfq->plan);
 	if (nfq->wake_fd >= 0)
@@ -259,15 +307,16 @@ void dsaa_nfq_close(struct dsaa_nfq *nfq)
 	free(nfq);
 }
 
-bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
-			  size_t errlen)
+static bool reconfigure_one(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
+			    size_t errlen)
 {
-	struct dsaa_nfq_plan *plan = plan_make(config, err, errlen);
+	struct dsaa_nfq_plan *plan = plan_make(nfq, config, err, errlen);
 	uint64_t one = 1;
 
 	if (!plan)
 		return false;
-	dsaa_nfq_steer_apply(&nfq->steer, nfq->tun.ifindex, config);
+	if (!nfq->is_further)
+		dsaa_nfq_steer_apply(&nfq->steer, nfq->tun.ifindex, config);
 	pthread_mutex_lock(&nfq->lock);
 	if (!plan_links(nfq, plan)) {
 		plan_free(plan);
@@ -283,6 +332,17 @@ bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *co
 	/* can only fail when it is set already */
 	if (write(nfq->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		snprintf(err, errlen, "the queue thread cannot be woken: %s", strerror(errno));
+	return true;
+}
+
+bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *config, char *err,
+			  size_t errlen)
+{
+	unsigned i;
+
+	for (i = 0; i <= nfq->furthers; i++)
+		if (!reconfigure_one(object_of(nfq, i), config, err, errlen))
+			return false;
 	return true;
 }
 
@@ -396,12 +456,13 @@ int dsaa_nfq_turn(struct dsaa_nfq *nfq, int stop_fd, int timeout_ms)
 	return 1;
 }
 
-int dsaa_nfq_run(struct dsaa_nfq *nfq, int stop_fd)
+int dsaa_nfq_run(struct dsaa_nfq *nfq, unsigned thread, int stop_fd)
 {
+	struct dsaa_nfq *mine = object_of(nfq, thread);
 	int rc;
 
 	do
-		rc = dsaa_nfq_turn(nfq, stop_fd, -1);
+		rc = dsaa_nfq_turn(mine, stop_fd, -1);
 	while (rc > 0);
 	return rc;
 }
@@ -413,24 +474,35 @@ static uint64_t value(_Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *out)
+/* Adds what one thread has counted. */
+static void add_tally(struct dsaa_nfq_tally *t, struct dsaa_nfq_counters *out)
 {
-	struct dsaa_nfq_tally *t = &nfq->tally;
-	uint64_t back = value(&t->taken_back), *delivered = &out->reason[DSAA_R_RX_DELIVERED];
 	unsigned i;
 
 	for (i = 0; i < DSAA_REASONS_MAX; i++)
-		out->reason[i] = value(&t->reason[i]);
+		out->reason[i] += value(&t->reason[i]);
+	out->taken_back += value(&t->taken_back);
+	out->waiting += value(&t->waiting);
+	out->hold_full += value(&t->hold_full);
+	for (i = 0; i <= DSAA_SITES_MAX; i++) {
+		out->peer[i].packets_sent += value(&t->peer[i].packets_sent);
+		out->peer[i].bytes_sent += value(&t->peer[i].bytes_sent);
+		out->peer[i].packets_received += value(&t->peer[i].packets_received);
+		out->peer[i].bytes_received += value(&t->peer[i].bytes_received);
+	}
+}
+
+void dsaa_nfq_counters(struct dsaa_nfq *nfq, struct dsaa_nfq_counters *out)
+{
+	uint64_t *delivered = &out->reason[DSAA_R_RX_DELIVERED], back;
+	unsigned i;
+
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i <= nfq->furthers; i++)
+		add_tally(&object_of(nfq, i)->tally, out);
+	back = out->taken_back;
 	out->taken_back = back > *delivered ? back - *delivered : 0;
 	*delivered = *delivered > back ? *delivered - back : 0;
-	out->waiting = value(&t->waiting);
-	out->hold_full = value(&t->hold_full);
-	for (i = 0; i <= DSAA_SITES_MAX; i++) {
-		out->peer[i].packets_sent = value(&t->peer[i].packets_sent);
-		out->peer[i].bytes_sent = value(&t->peer[i].bytes_sent);
-		out->peer[i].packets_received = value(&t->peer[i].packets_received);
-		out->peer[i].bytes_received = value(&t->peer[i].bytes_received);
-	}
 }
 
 static void clear(_Atomic uint64_t *counter)
@@ -443,6 +515,8 @@ void dsaa_nfq_counters_clear(struct dsaa_nfq *nfq)
 	struct dsaa_nfq_tally *t = &nfq->tally;
 	unsigned i;
 
+	for (i = 0; i < nfq->furthers; i++)
+		dsaa_nfq_counters_clear(nfq->further[i]);
 	for (i = 0; i < DSAA_REASONS_MAX; i++)
 		clear(&t->reason[i]);
 	clear(&t->taken_back);

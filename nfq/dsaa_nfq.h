@@ -9,9 +9,13 @@
  *	queues --> judge --> UDP to the owner, or to every living peer
  *	UDP <- peers --> check --> TAP device --> original interface --> the stack
  *
- * Threads: one thread of the caller runs dsaa_nfq_run(). dsaa_nfq_reconfigure,
- * dsaa_nfq_counters, dsaa_nfq_counters_clear and dsaa_nfq_status may be called
- * by any other thread meanwhile; open and close only while it does not run.
+ * Threads: dsaa_nfq_run() is called by as many as there are queues. The first does
+ * everything, and has one of the queues over which the packets of foreign
+ * connections are spread; each further one has another of these and does
+ * nothing else. They share no data but what is set with atomics.
+ * dsaa_nfq_reconfigure, dsaa_nfq_counters, dsaa_nfq_counters_clear and
+ * dsaa_nfq_status may be called by any other thread meanwhile; open and close
+ * only while none runs.
  *
  * Privileges: dsaa_nfq_open, dsaa_nfq_reconfigure and the thread in
  * dsaa_nfq_run need CAP_NET_ADMIN effective, the last one all the time: the
@@ -68,7 +72,7 @@ struct dsaa_nfq_iface {
 /*
  * Finds the connection of packet P, in either direction, in the kernel's
  * table. Returns 1 with its owner's number (0 = ours) in *OWNER, 0 when there
- * is none, or a negative errno. Called by the thread in dsaa_nfq_run.
+ * is none, or a negative errno. Called by thread 0.
  */
 typedef int (*dsaa_nfq_find)(void *arg, const struct dsaa_packet *p, unsigned *owner);
 
@@ -82,12 +86,13 @@ struct dsaa_nfq_trace {
 	unsigned indev;
 };
 
-/* Called for each packet while words->trace is set, by the thread in dsaa_nfq_run. */
+/* Called for each packet while words->trace is set, by any thread in dsaa_nfq_run. */
 typedef void (*dsaa_nfq_tell)(void *arg, const struct dsaa_nfq_trace *trace);
 
 struct dsaa_nfq_config {
 	dsaa_site_id local_site;
 	uint16_t queue_base;  /* fixed at open */
+	unsigned queues;      /* fixed at open: of each site, 1..DSAA_QUEUE_SPREAD_MAX */
 	uint16_t tunnel_port; /* UDP, both ends */
 	uint16_t hold_ms;     /* what a packet of unknown connection may wait for its state */
 	/*
@@ -138,12 +143,15 @@ bool dsaa_nfq_reconfigure(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *co
 			  size_t errlen);
 
 /*
- * Serves until STOP_FD becomes readable (0), or something cannot go on: a
- * negative errno.
+ * Serves as thread THREAD (0 .. queues - 1) until STOP_FD becomes readable (0), or something cannot
+ * go on: a negative errno.
  */
-int dsaa_nfq_run(struct dsaa_nfq *nfq, int stop_fd);
+int dsaa_nfq_run(struct dsaa_nfq *nfq, unsigned thread, int stop_fd);
 
-/* One turn of that loop: waits at most TIMEOUT_MS. 1: go on, 0: STOP_FD is readable, or -errno. */
+/*
+ * One turn of the loop of thread 0: waits at most TIMEOUT_MS. 1: go on, 0: STOP_FD is readable, or
+ * -errno.
+ */
 int dsaa_nfq_turn(struct dsaa_nfq *nfq, int stop_fd, int timeout_ms);
 
 struct dsaa_nfq_peer_counters {

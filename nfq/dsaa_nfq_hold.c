@@ -10,7 +10,7 @@
  * its entry, all of its connection go, in their order.
  *
  * Bounded: DSAA_NFQ_HELD_MAX packets, DSAA_NFQ_HELD_BYTES bytes; what finds no
- * room is judged at once, and counted. The queue thread.
+ * room is judged at once, and counted. The first queue thread.
  */
 #include "nfq/dsaa_nfq_private.h"
 

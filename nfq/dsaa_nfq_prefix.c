@@ -3,7 +3,7 @@
  * How much was sent for each prefix of the configuration: the longest one that
  * holds the destination. A prefix keeps its place, and so its counters, from
  * plan to plan. Places are given by the thread that configures, under the
- * lock; the queue thread counts.
+ * lock; the queue threads count, each for itself.
  */
 #include "nfq/dsaa_nfq_private.h"
 
@@ -87,17 +87,27 @@ void dsaa_nfq_prefix_clear(struct dsaa_nfq *nfq)
 		clear(&nfq->counted[i]);
 }
 
+static void add_counted(struct dsaa_nfq *nfq, const struct dsaa_prefix *prefix, uint64_t *packets,
+			uint64_t *bytes)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&nfq->lock);
+	i = prefix->addr.family ? place_of(nfq, prefix) : DSAA_COUNTED_PREFIXES_MAX;
+	if (i < DSAA_COUNTED_PREFIXES_MAX) {
+		*packets += atomic_load_explicit(&nfq->counted[i].packets, memory_order_relaxed);
+		*bytes += atomic_load_explicit(&nfq->counted[i].bytes, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&nfq->lock);
+}
+
 void dsaa_nfq_prefix_counters(struct dsaa_nfq *nfq, const struct dsaa_prefix *prefix,
 			      uint64_t *packets, uint64_t *bytes)
 {
 	unsigned i;
 
 	*packets = *bytes = 0;
-	pthread_mutex_lock(&nfq->lock);
-	i = prefix->addr.family ? place_of(nfq, prefix) : DSAA_COUNTED_PREFIXES_MAX;
-	if (i < DSAA_COUNTED_PREFIXES_MAX) {
-		*packets = atomic_load_explicit(&nfq->counted[i].packets, memory_order_relaxed);
-		*bytes = atomic_load_explicit(&nfq->counted[i].bytes, memory_order_relaxed);
-	}
-	pthread_mutex_unlock(&nfq->lock);
+	add_counted(nfq, prefix, packets, bytes);
+	for (i = 0; i < nfq->furthers; i++)
+		add_counted(nfq->further[i], prefix, packets, bytes);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of nfq/ share. Everything here belongs to the thread in
- * dsaa_nfq_run, except the counters (atomic) and what LOCK protects.
+ * What the files of nfq/ share. Everything here belongs to one thread in
+ * dsaa_nfq_run, except the counters (atomic) and what LOCK protects: each
+ * thread has an object of its own.
  */
 #ifndef DSAA_NFQ_PRIVATE_H
 #define DSAA_NFQ_PRIVATE_H
@@ -59,7 +60,7 @@ struct dsaa_nfq_packet {
 	uint32_t len;
 	uint32_t id;
 	uint32_t indev;
-	uint16_t queue; /* without the base: a site number or enum dsaa_queue */
+	uint16_t queue; /* its class: a site number or enum dsaa_queue */
 	bool forwarded; /* caught behind routing, which took one from its TTL */
 	bool from_site; /* its Ethernet source is a site: delivered on its original interface */
 	bool offered;	/* as second chance, by that source */
@@ -73,12 +74,18 @@ struct dsaa_nfq_packet {
 
 struct dsaa_nfq_queues {
 	uint16_t base;
+	unsigned thread; /* whose they are: of the queues of each site, this one */
 	int fd[DSAA_LANES];
-	uint32_t last_id[DSAA_QUEUES]; /* the kernel numbers each queue's packets one by one */
+	/* by class; the kernel numbers each queue's packets one by one */
+	uint32_t last_id[DSAA_QUEUE_CLASSES];
 };
 
-/* Opens and binds all queues; false with a sentence in ERR. */
-bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, char *err, size_t errlen);
+/*
+ * Opens and binds all queues of a thread: the first has those of which there is one alone. False
+ * with a sentence in ERR.
+ */
+bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, unsigned thread, char *err,
+			  size_t errlen);
 void dsaa_nfq_queues_close(struct dsaa_nfq_queues *q);
 /* Where packets are read to: a small place for each, and a whole slot behind one for the large. */
 struct dsaa_nfq_room {
@@ -299,6 +306,13 @@ struct dsaa_nfq {
 	struct dsaa_nfq_counted counted[DSAA_COUNTED_PREFIXES_MAX];
 	struct dsaa_nfq_hold *hold;
 	struct dsaa_nfq_room *room;
+	/*
+	 * of the first: those of the other threads, which have neither TAP device nor packets that
+	 * wait
+	 */
+	struct dsaa_nfq *further[DSAA_QUEUE_SPREAD_MAX - 1];
+	unsigned furthers;
+	bool is_further;
 	struct dsaa_nfq_packet packets[DSAA_NFQ_BATCH];
 	struct dsaa_nfq_datagram datagrams[DSAA_NFQ_IN];
 };

@@ -160,16 +160,24 @@ static void explain_bind(char *err, size_t errlen, unsigned number, int rc)
 		snprintf(err, errlen, "NFQUEUE %u cannot be bound: %s", number, strerror(-rc));
 }
 
-bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, char *err, size_t errlen)
+static uint16_t number_of(const struct dsaa_nfq_queues *q, unsigned class)
 {
-	unsigned i;
+	return q->base + dsaa_queue_number(class, q->thread);
+}
+
+bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, unsigned thread, char *err,
+			  size_t errlen)
+{
+	unsigned lanes = thread ? DSAA_LANE_FOREIGN + 1 : DSAA_LANES;
+	unsigned classes = thread ? DSAA_SITES_MAX + 1 : DSAA_QUEUE_CLASSES, i;
 	int rc;
 
 	memset(q, 0, sizeof(*q));
 	q->base = base;
+	q->thread = thread;
 	for (i = 0; i < DSAA_LANES; i++)
 		q->fd[i] = -1;
-	for (i = 0; i < DSAA_LANES; i++) {
+	for (i = 0; i < lanes; i++) {
 		q->fd[i] = open_lane();
 		if (q->fd[i] < 0) {
 			snprintf(err, errlen, "no socket for NFQUEUE: %s", strerror(-q->fd[i]));
@@ -177,10 +185,10 @@ bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, char *err, s
 			return false;
 		}
 	}
-	for (i = 1; i < DSAA_QUEUES; i++) {
-		rc = bind_queue(q->fd[lane_of(i)], base + i, i);
+	for (i = 1; i < classes; i++) {
+		rc = bind_queue(q->fd[lane_of(i)], number_of(q, i), i);
 		if (rc < 0) {
-			explain_bind(err, errlen, base + i, rc);
+			explain_bind(err, errlen, number_of(q, i), rc);
 			dsaa_nfq_queues_close(q);
 			return false;
 		}
@@ -228,8 +236,8 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 	    mnl_nlmsg_get_payload_len(msg) < sizeof(*g))
 		return false;
 	memset(p, 0, sizeof(*p));
-	p->queue = ntohs(g->res_id) - q->base;
-	if (p->queue == 0 || p->queue >= DSAA_QUEUES)
+	p->queue = dsaa_queue_class((uint16_t)(ntohs(g->res_id) - q->base));
+	if (p->queue == 0)
 		return false;
 	mnl_attr_for_each (a, msg, sizeof(*g)) {
 		uint16_t len = mnl_attr_get_payload_len(a);
@@ -323,8 +331,9 @@ static size_t put_singly(const struct dsaa_nfq_queues *q, uint8_t *buf,
 
 	for (i = 0; i < count; i++)
 		if (!packets[i].held)
-			len += put_verdict(buf + len, NFQNL_MSG_VERDICT, q->base + packets[i].queue,
-					   packets[i].id, packets[i].accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT,
+					   number_of(q, packets[i].queue), packets[i].id,
+					   packets[i].accept);
 	return len;
 }
 
@@ -337,7 +346,7 @@ static size_t put_singly(const struct dsaa_nfq_queues *q, uint8_t *buf,
 static size_t put_batches(const struct dsaa_nfq_queues *q, uint8_t *buf,
 			  const struct dsaa_nfq_packet *packets, unsigned count)
 {
-	const struct dsaa_nfq_packet *run[DSAA_QUEUES] = { NULL };
+	const struct dsaa_nfq_packet *run[DSAA_QUEUE_CLASSES] = { NULL };
 	size_t len = 0;
 	unsigned i;
 
@@ -345,13 +354,13 @@ static size_t put_batches(const struct dsaa_nfq_queues *q, uint8_t *buf,
 		const struct dsaa_nfq_packet *p = &packets[i], *before = run[p->queue];
 
 		if (before && before->accept != p->accept)
-			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, q->base + p->queue,
-					   before->id, before->accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH,
+					   number_of(q, p->queue), before->id, before->accept);
 		run[p->queue] = p;
 	}
-	for (i = 0; i < DSAA_QUEUES; i++)
+	for (i = 0; i < DSAA_QUEUE_CLASSES; i++)
 		if (run[i])
-			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, q->base + i,
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, number_of(q, i),
 					   run[i]->id, run[i]->accept);
 	return len;
 }

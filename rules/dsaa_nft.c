@@ -509,19 +509,19 @@ void dsaa_nft_event_mask(struct dsaa_nft *t, uint32_t events)
 	t->rule_feature = DSAA_NFT_EVENT_MASK;
 }
 
-static void queue_native(struct dsaa_nft *t, uint16_t number, bool bypass)
+static void queue_native(struct dsaa_nft *t, uint16_t number, uint16_t total, bool bypass)
 {
 	struct nftnl_expr *e = expr(t, "queue");
 
 	if (e) {
 		nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_NUM, number);
-		nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_TOTAL, 1);
+		nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_TOTAL, total);
 		nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_FLAGS, bypass ? NFT_QUEUE_FLAG_BYPASS : 0);
 	}
 	t->rule_feature = DSAA_NFT_QUEUE_NATIVE;
 }
 
-static void queue_xt(struct dsaa_nft *t, uint16_t number, bool bypass)
+static void queue_xt(struct dsaa_nft *t, uint16_t number, uint16_t total, bool bypass)
 {
 	struct nftnl_expr *e = expr(t, "target");
 	size_t len = XT_ALIGN(sizeof(struct xt_NFQ_info_v3));
@@ -537,7 +537,7 @@ static void queue_xt(struct dsaa_nft *t, uint16_t number, bool bypass)
 		return;
 	}
 	info->queuenum = number;
-	info->queues_total = 1;
+	info->queues_total = total;
 	info->flags = bypass ? NFQ_FLAG_BYPASS : 0;
 	nftnl_expr_set_str(e, NFTNL_EXPR_TG_NAME, "NFQUEUE");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_TG_REV, 3);
@@ -545,13 +545,18 @@ static void queue_xt(struct dsaa_nft *t, uint16_t number, bool bypass)
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the expression has it now */
 }
 
-void dsaa_nft_queue(struct dsaa_nft *t, bool native, uint16_t number, bool bypass)
+void dsaa_nft_queues(struct dsaa_nft *t, bool native, uint16_t number, uint16_t total, bool bypass)
 {
 	dsaa_nft_counter(t);
 	if (native)
-		queue_native(t, number, bypass);
+		queue_native(t, number, total, bypass);
 	else
-		queue_xt(t, number, bypass);
+		queue_xt(t, number, total, bypass);
+}
+
+void dsaa_nft_queue(struct dsaa_nft *t, bool native, uint16_t number, bool bypass)
+{
+	dsaa_nft_queues(t, native, number, 1, bypass);
 }
 
 /* ------------------------------------------------------------------ sending */

@@ -94,6 +94,8 @@ void dsaa_nft_event_mask(struct dsaa_nft *t, uint32_t events);
 void dsaa_nft_ct_mark(struct dsaa_nft *t, uint32_t keep, uint32_t set);
 /* Ends in queue NUMBER; BYPASS: goes on when nobody listens there. */
 void dsaa_nft_queue(struct dsaa_nft *t, bool native, uint16_t number, bool bypass);
+/* The same over TOTAL queues from NUMBER on, by connection. */
+void dsaa_nft_queues(struct dsaa_nft *t, bool native, uint16_t number, uint16_t total, bool bypass);
 
 /*
  * Sends all. Returns 0, or a negative errno with the feature that the kernel

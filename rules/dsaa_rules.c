@@ -388,7 +388,7 @@ static void add_goto_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c
 	dsaa_nft_rule_end(t);
 }
 
-/* One queue per foreign site; a number that is not foreign (adopted) falls through. No bypass. */
+/* Queues of each foreign site; a number that is not foreign (adopted) falls through. No bypass. */
 static void fill_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool native)
 {
 	unsigned i;
@@ -397,7 +397,8 @@ static void fill_owned(struct dsaa_nft *t, const struct dsaa_rules_config *c, bo
 		dsaa_nft_rule(t, owned);
 		dsaa_nft_ct(t, NFT_CT_MARK);
 		when_u32(t, c->mark_mask, dsaa_mark_set_owner(0, c->mark_mask, c->foreign[i]));
-		dsaa_nft_queue(t, native, c->queue_base + c->foreign[i], false);
+		dsaa_nft_queues(t, native, c->queue_base + dsaa_queue_number(c->foreign[i], 0),
+				c->queues, false);
 		dsaa_nft_rule_end(t);
 	}
 	for (i = 0; i < c->on_demands; i++) {
@@ -569,6 +570,8 @@ static const char *config_wrong(const struct dsaa_rules_config *c)
 		return "the mark mask is not one run of 4 to 16 bits";
 	if (c->queue_base > UINT16_MAX - DSAA_QUEUES)
 		return "the queue base is too high";
+	if (c->queues == 0 || c->queues > DSAA_QUEUE_SPREAD_MAX)
+		return "a site has no queue, or too many";
 	if (c->tunnel_port == 0 || !name_ok(c->tun_name))
 		return "the tunnel has no port or no name";
 	if (c->ifaces > DSAA_IFACES_MAX || c->foreigns > DSAA_SITES_MAX ||

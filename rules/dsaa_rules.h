@@ -48,6 +48,7 @@ enum dsaa_rules_limits {
 struct dsaa_rules_config {
 	uint32_t mark_mask;   /* dsaa_mark_mask_valid() */
 	uint16_t queue_base;  /* queues base .. base + DSAA_QUEUES - 1 */
+	unsigned queues;      /* over which a site's packets are spread, 1..DSAA_QUEUE_SPREAD_MAX */
 	uint16_t tunnel_port; /* UDP */
 	char tun_name[DSAA_RULES_NAME_LEN];
 	/* packets that come in here are looked at */

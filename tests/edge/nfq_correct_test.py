@@ -770,6 +770,58 @@ def test_interface(one):
     at("r2", "conntrack -F")
 
 
+def queued(node):
+    """{queue: packets that went through} of the queues of site 1 in a node."""
+    with open("/proc/net/netfilter/nfnetlink_queue") as f:
+        lines = [line.split() for line in f]
+    first = 37850 + 22
+    return {int(words[0]) - first: int(words[7]) for words in lines if first <= int(words[0]) < first + 8}
+
+
+def test_spread(two):
+    """The packets of foreign connections are spread over the queues by their addresses; each connection keeps its order."""
+    f, each, sources = FAMILIES[4], 50, ["10.9.0.%d" % n for n in range(101, 125)]
+    client = sock("cl", f, socket.SOCK_DGRAM, f["C"], 4600)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    servers, net = [], "10.9.0.96/27"
+    for node, way in (("cl", f["c1"][1]), ("r1", f["s1"][0]), ("r2", f["s2"][0])):
+        at(node, "ip route add %s via %s" % (net, way))
+    for source in sources:
+        at("srv", "ip addr add %s/32 dev lo" % source)
+        servers.append(sock("srv", f, socket.SOCK_DGRAM, source, 4601))
+        client.sendto(b"opens it at r1", (source, 4601))
+        servers[-1].recvfrom(100)
+        foreign_entry({**f, "S": source}, "udp", 4600, 4601)
+    two.clear()
+    with inside("r2"):
+        before = queued("r2")
+    for n in range(each):
+        for server in servers:
+            server.sendto(b"%d" % n, (f["P"], 4600))
+    counters = two.settled()
+    check(counters.get("foreign") == each * len(sources), "spread: counted %s" % counters)
+    with inside("r2"):
+        after = queued("r2")
+    grown = {q: after[q] - before[q] for q in after}
+    check(len(grown) == 3 and all(grown.values()), "spread: queues %s" % grown)
+    check(sum(grown.values()) == each * len(sources), "spread: queues %s" % grown)
+    got = {source: [] for source in sources}
+    try:
+        for _ in range(each * len(sources)):
+            data, source = client.recvfrom(100)
+            got[source[0]].append(int(data))
+    except socket.timeout:
+        pass
+    wrong = {source: numbers for source, numbers in got.items() if numbers != list(range(each))}
+    check(not wrong, "spread: not in order, or lost: %s" % wrong)
+    for server, source in zip(servers, sources):
+        server.close()
+        at("srv", "ip addr del %s/32 dev lo" % source)
+    for node in ("cl", "r1", "r2"):
+        at(node, "ip route del " + net)
+    client.close()
+
+
 def test_overload(two):
     """Packets that the kernel could not hand over are counted, every one."""
     f, count = FAMILIES[4], 40000
@@ -864,6 +916,7 @@ def run_all(program):
     test_words(two)
     test_reconfigure(one, two)
     test_trains(one, two)
+    test_spread(two)
     test_overload(two)
     test_interface(one)
     test_queue_gone(two)

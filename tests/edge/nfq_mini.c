@@ -24,7 +24,7 @@
  * With "fast BPFFS" among the arguments the kernel's fast path works, too; when
  * the process is killed, it stays.
  *
- * The main thread obeys, a second one runs the queue.
+ * The main thread obeys, others run the queues.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,8 +47,12 @@
 #include "nfq/dsaa_nfq.h"
 #include "rules/dsaa_rules.h"
 
+/* queues, and threads, of each site */
+enum { QUEUES = 3 };
+
 static struct dsaa_nfq_config nfq_config = {
 	.queue_base = DSAA_QUEUE_BASE_DEFAULT,
+	.queues = QUEUES,
 	.tunnel_port = 3786,
 	.tun_name = "dsaa0",
 	.tun_device_fd = -1,
@@ -56,6 +60,7 @@ static struct dsaa_nfq_config nfq_config = {
 static struct dsaa_rules_config rules_config = {
 	.mark_mask = DSAA_MARK_MASK_DEFAULT,
 	.queue_base = DSAA_QUEUE_BASE_DEFAULT,
+	.queues = QUEUES,
 	.tunnel_port = 3786,
 	.tun_name = "dsaa0",
 };
@@ -516,12 +521,19 @@ static void obey(struct dsaa_nfq *nfq, char *line)
 		printf("error command\n");
 }
 
+struct server {
+	pthread_t thread;
+	struct dsaa_nfq *nfq;
+	unsigned number;
+};
+
 static void *serve(void *arg)
 {
-	int rc = dsaa_nfq_run(arg, stop_fd);
+	const struct server *s = arg;
+	int rc = dsaa_nfq_run(s->nfq, s->number, stop_fd);
 
 	if (rc < 0)
-		fprintf(stderr, "nfq_mini: the queue thread ended: %s\n", strerror(-rc));
+		fprintf(stderr, "nfq_mini: queue thread %u ended: %s\n", s->number, strerror(-rc));
 	return NULL;
 }
 
@@ -529,9 +541,10 @@ int main(int argc, char **argv)
 {
 	struct dsaa_fast_status fast_status;
 	struct dsaa_nfq *nfq;
-	pthread_t thread;
+	struct server server[QUEUES];
 	char line[256], err[200];
 	uint64_t one = 1;
+	unsigned i;
 
 	(void)argc;
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -554,13 +567,18 @@ int main(int argc, char **argv)
 		printf("none %s\n", fast_status.why);
 		return 0;
 	}
-	pthread_create(&thread, NULL, serve, nfq);
+	for (i = 0; i < QUEUES; i++) {
+		server[i].nfq = nfq;
+		server[i].number = i;
+		pthread_create(&server[i].thread, NULL, serve, &server[i]);
+	}
 	printf("ready\n");
 	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n") != 0)
 		obey(nfq, line);
 	if (write(stop_fd, &one, sizeof(one)) < 0)
 		return 1;
-	pthread_join(thread, NULL);
+	for (i = 0; i < QUEUES; i++)
+		pthread_join(server[i].thread, NULL);
 	if (fast && !dsaa_fast_remove(fast, err, sizeof(err)))
 		fprintf(stderr, "nfq_mini: %s\n", err);
 	dsaa_fast_close(fast);

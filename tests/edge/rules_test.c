@@ -20,6 +20,7 @@ static struct dsaa_rules_config smallest(void)
 	return (struct dsaa_rules_config){
 		.mark_mask = 0xff000000,
 		.queue_base = DSAA_QUEUE_BASE_DEFAULT,
+		.queues = 1,
 		.tunnel_port = 3786,
 		.tun_name = "dsaa0",
 	};
@@ -176,6 +177,8 @@ static void test_refused(void)
 	REFUSED(c.mark_mask = 0xff00ff00);
 	REFUSED(c.mark_mask = 0x7);
 	REFUSED(c.queue_base = 65535);
+	REFUSED(c.queues = 0);
+	REFUSED(c.queues = DSAA_QUEUE_SPREAD_MAX + 1);
 	REFUSED(c.tunnel_port = 0);
 	REFUSED(c.tun_name[0] = '\0');
 	REFUSED(memset(c.tun_name, 'x', sizeof(c.tun_name)));
