@@ -74,6 +74,38 @@ void dsaa_ct_set_local(struct dsaa_ct *ct, unsigned site)
 	ct->local = site;
 }
 
+/*
+ * False when the kernel has nobody who answers for its table. The question makes it load the
+ * module, where it is one; a socket alone is to be had without it, and would stay silent.
+ */
+static bool is_answered(struct dsaa_ct *ct)
+{
+	struct nlmsghdr *nlh = dsaa_ct_message(ct, ct->batch, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK,
+					       AF_UNSPEC);
+	uint32_t seq = nlh->nlmsg_seq;
+
+	if (mnl_socket_sendto(ct->commands, nlh, nlh->nlmsg_len) < 0)
+		return true;
+	for (;;) {
+		ssize_t got = recv(mnl_socket_get_fd(ct->commands), ct->read_buf,
+				   sizeof(ct->read_buf), MSG_DONTWAIT);
+		int len = (int)got;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return true;
+		nlh = (struct nlmsghdr *)ct->read_buf;
+		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+			if (nlh->nlmsg_seq == seq && nlh->nlmsg_type == NLMSG_ERROR &&
+			    mnl_nlmsg_get_payload_len(nlh) >= sizeof(*e))
+				return e->error != -EINVAL; /* nfnetlink's word for it */
+		}
+	}
+}
+
 struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t errlen)
 {
 	struct dsaa_ct *ct = calloc(1, sizeof(*ct));
@@ -102,6 +134,13 @@ struct dsaa_ct *dsaa_ct_open(uint32_t mark_mask, bool events, char *err, size_t 
 	if ((events && (!ct->events || !ct->expects)) || !ct->commands || !ct->dumps ||
 	    !ct->inbox) {
 		snprintf(err, errlen, "netlink: %s", strerror(errno));
+		dsaa_ct_close(ct);
+		return NULL;
+	}
+	if (!is_answered(ct)) {
+		snprintf(err, errlen,
+			 "the kernel does not tell of its connections (module "
+			 "nf_conntrack_netlink)");
 		dsaa_ct_close(ct);
 		return NULL;
 	}

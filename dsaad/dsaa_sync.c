@@ -575,6 +575,10 @@ static void open_ct(struct event *t)
 	if (!ct) {
 		if (may_log(0, DSAA_R_KERNEL_ERROR))
 			flog_err(EC_DSAA_CONNTRACK, "conntrack cannot be opened: %s", err);
+		pthread_mutex_lock(&lock);
+		snprintf(kernel_view.warning, sizeof(kernel_view.warning),
+			 "conntrack cannot be opened: %s", err);
+		pthread_mutex_unlock(&lock);
 		event_add_timer_msec(thread->master, open_ct, NULL, RETRY_MS, &t_retry_ct);
 		return;
 	}

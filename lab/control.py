@@ -20,7 +20,7 @@ import time
 
 from lab import firewall, routing
 from lab import topology as topo
-from lab.node import LabError, Node, environment, find_holders, remove_holders, run_program
+from lab.node import SLOW, LabError, Node, environment, find_holders, remove_holders, run_program
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STATE_ROOT = "/run/dsaa-lab"
@@ -108,7 +108,7 @@ def need_root():
 
 def wait_for(seconds, check, pause=0.1):
     """Calls CHECK until it returns None, at most SECONDS; returns its last word."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOW
     while True:
         missing = check()
         if missing is None or time.monotonic() > deadline:
@@ -360,9 +360,13 @@ class Lab:
         )
 
     def _daemons(self, name):
+        text = routing.DAEMONS
+        if SLOW > 1:
+            # watchfrr kills a daemon that takes over 20 s to start
+            text += 'watchfrr_options="-T %d -t %d"\n' % (20 * SLOW, 10 * SLOW)
         if name in self.top.site_nodes() and not self.state["options"]["static_uips"]:
-            return routing.DAEMONS + routing.DAEMONS_DSAA
-        return routing.DAEMONS
+            text += routing.DAEMONS_DSAA
+        return text
 
     def _prepare(self, name):
         """Mounts, host name and sysctls of a node."""

@@ -13,6 +13,8 @@ import time
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 HOLDER_MARK = "DSAA_LAB_HOLDER"
+# Where everything is slow (an emulated machine, see ./quickstart kernel), programs and waiting get that much more time.
+SLOW = float(os.environ.get("DSAA_TEST_SLOW", 1))
 
 
 class LabError(Exception):
@@ -93,7 +95,7 @@ class Node:
                 env=environment({HOLDER_MARK: lab_id}),
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 10 * SLOW
         while time.monotonic() < deadline:
             for pid in _children(wrapper.pid):
                 if cls._holds(pid):
@@ -173,13 +175,13 @@ def run_program(command, where, check=True, timeout=30, text_input=None, env=Non
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            timeout=timeout,
+            timeout=timeout * SLOW,
             env=environment(env),
             cwd="/",
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise LabError("%s: %s took over %d s." % (where, _words(command), timeout))
+        raise LabError("%s: %s took over %d s." % (where, _words(command), timeout * SLOW))
     if check and done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         why = " / ".join(said[-2:]) or "status %d" % done.returncode
@@ -196,7 +198,7 @@ def _words(command):
 
 def remove_holders(lab_id, timeout=10):
     """Kills all holders of a lab and waits until they are gone. Returns True when they are."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * SLOW
     while time.monotonic() < deadline:
         left = find_holders(lab_id)
         if not left:

@@ -156,6 +156,11 @@ static void explain_bind(char *err, size_t errlen, unsigned number, int rc)
 		snprintf(err, errlen,
 			 "NFQUEUE %u: no permission (CAP_NET_ADMIN), or in use by another program",
 			 number);
+	else if (rc == -EINVAL) /* nfnetlink's word for a part of it that is not there */
+		snprintf(err, errlen,
+			 "NFQUEUE %u cannot be bound: the kernel has no NFQUEUE (module "
+			 "nfnetlink_queue)",
+			 number);
 	else
 		snprintf(err, errlen, "NFQUEUE %u cannot be bound: %s", number, strerror(-rc));
 }

@@ -186,7 +186,8 @@ bool dsaa_nfq_tun_open(struct dsaa_nfq_tun *tun, const char *name, int device_fd
 	else
 		tun->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (tun->fd < 0) {
-		snprintf(err, errlen, "/dev/net/tun cannot be opened: %s", strerror(errno));
+		snprintf(err, errlen, "/dev/net/tun cannot be opened (module tun): %s",
+			 strerror(errno));
 		return false;
 	}
 	if (!attach(tun->fd, name)) {

@@ -639,6 +639,10 @@ static void explain(struct dsaa_rules_status *status, int rc, enum dsaa_nft_feat
 			 "the kernel has neither nf_tables queue (nft_queue) nor xt NFQUEUE with "
 			 "nft_compat: %s",
 			 strerror(-rc));
+	else if (rc == -ENOENT || rc == -EOPNOTSUPP)
+		snprintf(status->why, sizeof(status->why),
+			 "the kernel lacks a part of nf_tables (modules nf_tables, nft_ct): %s",
+			 strerror(-rc));
 	else
 		snprintf(status->why, sizeof(status->why), "the kernel refused the rules: %s",
 			 strerror(-rc));

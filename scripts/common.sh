@@ -32,6 +32,11 @@ frr_libdir() {
 	dirname "$lib"
 }
 
+# mirror: where this machine takes Debian's packages from.
+mirror() {
+	apt-cache madison base-files | awk -F' *[|] *' '{ split($3, w, " "); print w[1] }' | grep -v security | head -n 1
+}
+
 # seconds SINCE: the seconds since then (an $EPOCHREALTIME), with one decimal.
 seconds() {
 	local us=$((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}))

@@ -15,11 +15,6 @@ LOGS=$BUILD/logs
 # shellcheck disable=SC2034 # step() of common.sh reads it
 START=$EPOCHREALTIME
 
-# mirror: where this machine takes Debian's packages from.
-mirror() {
-	apt-cache madison base-files | awk -F' *[|] *' '{ split($3, w, " "); print w[1] }' | grep -v security | head -n 1
-}
-
 # make_root: under another name until it is complete, so that an interrupted run leaves no half of one.
 make_root() {
 	rm -rf "$root.new"

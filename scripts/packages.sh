@@ -4,7 +4,8 @@
 # Installs the Debian packages that building, testing and the lab need, on Debian 12 and 13. Ends within a second when all are there.
 # No service of the host is started or enabled by it: a package whose unit is new to this host has that unit disabled.
 #
-# usage: packages.sh [--lint] [--list]     --lint: those of "./quickstart lint", too; --list prints the packages and installs nothing
+# usage: packages.sh [--lint | --kernel] [--list]     --lint, --kernel: those of that command of ./quickstart, too; --list prints the
+# packages and installs nothing
 
 set -eu
 . "$(dirname "$0")/common.sh"
@@ -26,12 +27,14 @@ TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-p
 DOC="python3-sphinx mininet"
 # Only for ./quickstart lint.
 LINT="clang-format clang-tidy cppcheck shellcheck pyflakes3"
+# Only for ./quickstart kernel.
+KERNEL="qemu-system-x86 busybox-static xz-utils cpio"
 
 # The units that these packages bring; whoever wants them enables them himself.
 UNITS="frr ssh conntrackd"
 
 packages() {
-	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FUZZ $FRR $TESTS $DOC $lint "$(libyang_dev)" "$(yanglint)"
+	echo $BUILD_TOOLS $LIBRARIES $FAST_PATH $FUZZ $FRR $TESTS $DOC $more "$(libyang_dev)" "$(yanglint)"
 }
 
 # libyang_dev: Debian 12 calls it libyang2-dev, later ones libyang-dev.
@@ -101,11 +104,11 @@ tmp=$(mktemp -d)
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-lint=
-if [ "${1:-}" = --lint ]; then
-	lint=$LINT
-	shift
-fi
+more=
+case ${1:-} in
+--lint) more=$LINT; shift ;;
+--kernel) more=$KERNEL; shift ;;
+esac
 if [ "${1:-}" = --list ]; then
 	packages | tr -s ' \t' '\n'
 	exit 0

@@ -25,7 +25,9 @@ import threading
 import time
 
 PREFIX = "nfqt%d" % (os.getpid() % 10000)
-TIMEOUT = 3.0
+# an emulated machine, see ./quickstart kernel, gets more time
+SLOW = float(os.environ.get("DSAA_TEST_SLOW", 1))
+TIMEOUT = 3.0 * SLOW
 MARK1 = 0x01000000
 SO_NO_CHECK = 11
 
@@ -127,6 +129,8 @@ def load(node, rules):
 
 
 def build():
+    # the NAT half of the FTP helper: a module that nothing loads by itself, where it is not built in
+    run("modprobe -q nf_nat_ftp", may_fail=True)
     for node in ("cl", "srv", "r1", "r2"):
         run("ip netns add %s-%s" % (PREFIX, node))
         at(node, "ip link set lo up")
@@ -223,7 +227,7 @@ class Site:
 
     def quit(self):
         answer = self.say("quit")
-        self.process.wait(10)
+        self.process.wait(TIMEOUT * 3)
         return answer
 
     def kill(self):
@@ -733,7 +737,9 @@ def test_trains(one, two):
             sent, got = two.settled().get("sent1", 0), one.settled()
             check(sent >= 1000 and got.get("delivered") == sent, "MTU %d: %d sent, %s" % (mtu, sent, got))
             entered = large_packets() - before
-            check(entered < sent // 2, "MTU %d: of %d segments %d entered the stack alone" % (mtu, sent, entered))
+            # segments join on their way only when they come fast
+            most = sent // 2 if SLOW == 1 else sent
+            check(entered < most, "MTU %d: of %d segments %d entered the stack alone" % (mtu, sent, entered))
         at("r2", "conntrack -D -p tcp --orig-port-dst 7101", may_fail=True)
 
 

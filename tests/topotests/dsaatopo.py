@@ -7,6 +7,9 @@ import time
 
 from lib.topogen import Topogen, TopoRouter
 
+# See ./quickstart kernel: an emulated machine gets more time.
+SLOW = float(os.environ.get("DSAA_TEST_SLOW", 1))
+
 DAEMONS = {
     "zebra": TopoRouter.RD_ZEBRA,
     "bgpd": TopoRouter.RD_BGP,
@@ -69,6 +72,7 @@ def show(router, command):
 
 def wait_for(probe, what, seconds=30, pause=0.25):
     """Waits until probe() gives something true and returns that; fails the test with a sentence and the last value otherwise."""
+    seconds *= SLOW
     deadline = time.monotonic() + seconds
     while True:
         value = probe()

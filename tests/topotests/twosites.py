@@ -21,7 +21,7 @@ import sys
 import time
 
 import dsaatopo
-from dsaatopo import show, wait_for
+from dsaatopo import SLOW, show, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAMILIES = (4, 6)
@@ -569,7 +569,7 @@ def run(router, command, text=None):
     p = router.popen(
         ["/bin/bash", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    out, _ = p.communicate(text or "", timeout=60)
+    out, _ = p.communicate(text or "", timeout=60 * SLOW)
     assert p.returncode == 0, "%s: %s: %s" % (router.name, command, out)
     return out
 
