@@ -479,6 +479,19 @@ class TwoSites:
     def load(self, site):
         self.run(site, "vtysh -b -n")
 
+    def watched(self, name):
+        """The neighbours whose BFD session is up at a router."""
+        return {p["peer"] for p in show(self.router(name), "show bfd peers") or [] if p["status"] == "up"}
+
+    def register_bfd_again(self, site):
+        """After zebra alone has begun anew: what the manual (Operation) tells to do then. FRR's bfdd forgets all sessions when it loses
+        zebra, and asks for them once it is back; bgpd does not hear that when it comes back to zebra later than bfdd. Stock FRR does
+        so without dsaad, too: stock-zebra-restart.sh. So bfdd is started again when bgpd is back.
+        """
+        wait_for(lambda: re.search(r"^bgp\s", self.router(site).vtysh_cmd("show zebra client summary"), re.M), "bgpd to find zebra", 30)
+        kill(self.router(site), "bfdd")
+        self.restart(site, "bfdd")
+
     def fill(self, site):
         """Connections of FILLING that the kernel may not drop early, until the site's table is full."""
         self.run(

@@ -11,7 +11,7 @@ import pytest
 
 import twosites
 from dsaatopo import wait_for
-from twosites import CLIENTS_NET, FAMILIES, FILLING, NATTED, PLAIN, POOL, SERVER, SERVICE_NET, SITES
+from twosites import CLIENTS_NET, FAMILIES, FILLING, IN, NATTED, OUT, PLAIN, POOL, SERVER, SERVICE_NET, SITES
 
 LENGTH, RATE = 6000000, 1000000
 DSAA_TABLE = "3785"
@@ -111,9 +111,14 @@ def test_killed_and_restarted(net, held, as_it_was, site, daemon):
     net.kill(site, daemon)
     assert net.show(site).get("localSite") == site, "dsaad goes on"
     net.restart(site, daemon)
+    if daemon == "zebra":
+        net.register_bfd_again(site)
     t.check()
     settle(net, as_it_was)
     net.prefer(forward=1, back=2)
+    # what is watched before, is watched after: else the next death is noticed by BGP's hold time only
+    for name, nets in (("outside", OUT), ("inside", IN)):
+        assert net.watched(name) == {nets[s, f] % 1 for s in SITES for f in FAMILIES}
     for source, h in held.items():
         h.say()
         assert owned_by(net, 1, source, h.port) == 0
