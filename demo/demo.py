@@ -313,12 +313,17 @@ class Demo:
         )
 
     def _check_rst(self, part):
-        lines = [line for watch in self.rst for line in watch.lines]
-        self.say("tcpdump at client and server: %d RST" % len(lines))
-        for line in lines[:3]:
+        broken = [line for watch in self.rst for line in watch.resets.broken]
+        late = [line for watch in self.rst for line in watch.resets.late]
+        self.say(
+            "tcpdump at client and server: %d RST of a connection, %d in answer to segments that"
+            " came after its end" % (len(broken), len(late))
+        )
+        for line in broken[:3] + late[:3]:
             self.say("  %s" % line)
-        part.figure("RST seen", "%d" % len(lines))
-        part.check(not lines, "%d RST seen" % len(lines))
+        part.figure("RST of a connection", "%d" % len(broken))
+        part.figure("RST after its end", "%d" % len(late))
+        part.check(not broken, "%d RST seen" % len(broken))
 
     # ------------------------------------------------------------ (b)
 

@@ -19,9 +19,8 @@ PYTHON = "/usr/bin/python3"
 HTTP_PORT = 8080
 SSH_PORT = 2222
 UDP_PORT = 5000
-RST_FILTER = (
-    "(ip and tcp[tcpflags] & tcp-rst != 0) or (ip6 and ip6[6] = 6 and ip6[53] & 4 != 0)"
-)
+# Segments that begin a connection, and those that end one: SYN, FIN and RST are the bits 2, 1 and 4.
+ENDS_FILTER = "(ip and tcp[tcpflags] & 7 != 0) or (ip6 and ip6[6] = 6 and ip6[53] & 7 != 0)"
 SSHD_CONFIG = """\
 Port %d
 HostKey %s/host_key
@@ -315,16 +314,45 @@ class Ping(threading.Thread):
         return Figures(sent, sent - len(seen), silence)
 
 
+class Resets:
+    """
+    Tells the RST that break a connection from those that answer a segment which
+    came late: a copy of what had arrived already, when both ends had said FIN.
+    Nothing is lost by these; the kernel knows the connection no more.
+    """
+
+    _LINE = re.compile(r"\bIP6? (\S+) > (\S+): Flags \[([^\]]*)\]")
+
+    def __init__(self):
+        self.broken = []  # lines of tcpdump
+        self.late = []
+        self._ended = {}  # both ends of a connection: those that have said FIN
+
+    def add(self, line):
+        """Takes the next line that tcpdump prints."""
+        found = self._LINE.search(line)
+        if not found:
+            return
+        source, to, flags = found.groups()
+        ended = self._ended.setdefault(frozenset((source, to)), set())
+        if "S" in flags:
+            ended.clear()
+        if "F" in flags:
+            ended.add(source)
+        if "R" in flags:
+            (self.late if len(ended) == 2 else self.broken).append(line)
+
+
 class RstWatch(threading.Thread):
-    """tcpdump in a node; every line it prints is a TCP segment with RST."""
+    """tcpdump in a node; what it sees is sorted by Resets."""
 
     def __init__(self, programs, node):
         super().__init__(daemon=True)
-        command = ["tcpdump", "-n", "-l", "-i", "any", RST_FILTER]
+        command = ["tcpdump", "-n", "-l", "-i", "any", ENDS_FILTER]
         self._process = programs.start(
             node, command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        self.lines = []
+        self.resets = Resets()
         for line in self._process.stderr:
             if "listening on" in line:
                 break
@@ -334,4 +362,4 @@ class RstWatch(threading.Thread):
 
     def run(self):
         for line in self._process.stdout:
-            self.lines.append(line.strip())
+            self.resets.add(line.strip())
