@@ -13,7 +13,7 @@ set -eu
 
 # enter ROOT COMMAND...: second half, already inside the namespaces.
 enter() {
-	local root=$1
+	local root=$1 old
 	shift
 	mount --bind "$root" "$root"
 	mount -t proc proc "$root/proc"
@@ -28,10 +28,11 @@ enter() {
 	# Without a network of its own (the usual way) the root still wants its loopback.
 	ip link set lo up
 	cd "$root"
-	mkdir -p .old-root
-	pivot_root . .old-root
-	umount -l /.old-root
-	rmdir /.old-root
+	# A name of its own: two may enter the same root at once.
+	old=$(mktemp -d .old-root.XXXXXX)
+	pivot_root . "$old"
+	umount -l "/$old"
+	rmdir "/$old"
 	mount --make-rshared /
 	cd /
 	exec env -i HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH="$PATH" "$@"
