@@ -318,7 +318,10 @@ class Resets:
     """
     Tells the RST that break a connection from those that answer a segment which
     came late: a copy of what had arrived already, when both ends had said FIN.
-    Nothing is lost by these; the kernel knows the connection no more.
+    Nothing is lost by these; the kernel knows the connection no more. Segments
+    are late on a busy machine: the first answers of a connection can be sooner
+    than its state, have their second chance through dsaad, and are overtaken by
+    those that take the fast path when the state has come.
     """
 
     _LINE = re.compile(r"\bIP6? (\S+) > (\S+): Flags \[([^\]]*)\]")

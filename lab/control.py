@@ -750,8 +750,9 @@ class Lab:
     def _start_wire(self, switch, ms, loss, ports):
         """The program lives as long as the switch, or until it is killed."""
         words = [sys.executable, os.path.join(TOP, "lab", "wire.py"), str(ms), str(loss)]
-        with open(self._file("switch", "log", "wire.log"), "w", encoding="utf-8") as log:
-            subprocess.Popen(
+        path = self._file("switch", "log", "wire.log")
+        with open(path, "w", encoding="utf-8") as log:
+            wire = subprocess.Popen(
                 switch.enter() + words + ports,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -760,6 +761,15 @@ class Lab:
                 cwd="/",
                 start_new_session=True,
             )
+
+        def missing():
+            with open(path, encoding="utf-8") as log:
+                said = log.read()
+            return None if said.startswith("ready") or wire.poll() is not None else said or "silent"
+
+        # Until it has its ports every packet would be lost.
+        if wait_for(10, missing) is not None or wire.poll() is not None:
+            raise LabError("The program that delays packets did not start, see %s." % path)
 
     def reboot(self, name):
         """A router is shut down and started again, as an administrator does it."""

@@ -5,7 +5,7 @@ A wire that delays and loses packets, where the kernel has no netem: joins the
 interfaces that it is given, in the namespace where it runs. What comes in by
 one leaves by all others MSEC milliseconds later; LOSS per cent of it never.
 
-usage: wire.py MSEC LOSS INTERFACE INTERFACE...      runs until it is killed
+usage: wire.py MSEC LOSS INTERFACE INTERFACE...      runs until it is killed; says "ready" when it joins them
 """
 
 import heapq
@@ -71,6 +71,7 @@ def run(ms, loss, names):
     by_fd = {p.fileno(): p for p in ports}
     for fd in by_fd:
         poll.register(fd, select.EPOLLIN)
+    print("ready", flush=True)
     waiting, number = [], 0
     while True:
         left = max(0, waiting[0][0] - time.monotonic()) if waiting else -1
