@@ -171,6 +171,8 @@ int main(int argc, char **argv)
 	dsaa_confine(kept_caps, unconfined, sizeof(unconfined));
 
 	master = frr_init();
+	/* the first event of all: what others tell the engine before it is there is lost */
+	event_add_event(master, dsaa_start, NULL, 0, &start_event);
 	dsaa_errors_init();
 	dsaa_config_init();
 	dsaa_zebra_init();
@@ -179,7 +181,6 @@ int main(int argc, char **argv)
 	dsaa_vty_init();
 	dsaa_debug_init();
 
-	event_add_event(master, dsaa_start, NULL, 0, &start_event);
 	frr_config_fork();
 	frr_run(master);
 	return 0;
