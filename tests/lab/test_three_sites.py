@@ -18,6 +18,8 @@ TRAFFIC = ["/usr/bin/python3", os.path.join(TOP, "tests", "topotests", "traffic.
 CLIENT, SERVER = topo.CLIENT[4], topo.SERVER[4]
 ECHO = 5002
 SITES = (1, 2, 3)
+# Further clients, whose addresses no site translates: routing can tell each of them its own way.
+PLAIN = {2: "203.0.112.22", 3: "203.0.112.33"}
 # An echo that takes longer than this waited for more than TCP's patience with one lost packet.
 STALL_S = 3
 
@@ -31,9 +33,9 @@ def until(seconds, check, what):
 class Held:
     """A TCP connection that stays open; say() proves that it lives."""
 
-    def __init__(self, lab):
-        self.lab = lab
-        self.program = lab.popen("client", TRAFFIC + ["hold", CLIENT, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, lab, client=CLIENT):
+        self.lab, self.client = lab, client
+        self.program = lab.popen("client", TRAFFIC + ["hold", client, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = json.loads(self.program.stdout.readline())["port"]
 
     def say(self):
@@ -45,7 +47,7 @@ class Held:
 
     def owner(self, site):
         """Whom SITE takes for its owner; None when it does not know the connection."""
-        found = self.lab.vtysh_json("site%d" % site, "show dsaa explain tcp %s %d %s %d json" % (CLIENT, self.port, SERVER, ECHO))
+        found = self.lab.vtysh_json("site%d" % site, "show dsaa explain tcp %s %d %s %d json" % (self.client, self.port, SERVER, ECHO))
         return found["owner"] if found["known"] else None
 
     def end(self):
@@ -61,6 +63,22 @@ class Net:
         self.lab.start(sites=3, family="4", nat="snat", bfd="3x100")
         self.server = self.lab.popen("server", TRAFFIC + ["serve", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert json.loads(self.server.stdout.readline()) == {"ready": True}
+
+    def add_plain_clients(self):
+        for n, address in PLAIN.items():
+            self.lab.run("client", ["ip", "addr", "add", address + "/32", "dev", "lo"])
+            for isp in topo.ISPS:
+                self.lab.run("isp%d" % isp, ["ip", "route", "add", address, "via", topo.host(topo.client_link(isp, 4), 2)])
+            for site in SITES:
+                self.lab.run("site%d" % site, ["ip", "route", "add", address, "via", topo.host(topo.out_net(site, 4), 11)])
+
+    def lead(self, site):
+        """All packets of the plain client of this number come to SITE, in both directions, whatever BGP prefers."""
+        for isp in topo.ISPS:
+            table = str(100 + site)
+            self.lab.run("isp%d" % isp, ["ip", "route", "add", "default", "via", topo.host(topo.out_net(site, 4), 1), "table", table])
+            self.lab.run("isp%d" % isp, ["ip", "rule", "add", "from", PLAIN[site], "lookup", table])
+        self.lab.run("inside", ["ip", "route", "add", PLAIN[site], "via", topo.host(topo.in_net(site, 4), 1)])
 
     def prefer(self, forward, back):
         self.lab.path("forward", forward)
@@ -202,12 +220,23 @@ def test_one_link_of_the_mesh_is_cut(net, held):
 
 
 def test_a_site_dies(net, held):
-    """Both survivors take its connections; those of which packets come to both of them, too, have one owner in the end."""
+    """
+    Both survivors take its connections, whether routing brings half of them to each or each to both: all live, and each has one owner
+    in the end.
+    """
     net.prefer(1, 1)
+    net.add_plain_clients()
+    split = {s: [Held(net.lab, PLAIN[s]) for _ in range(5)] for s in PLAIN}
     more = [Held(net.lab) for _ in range(5)]
-    for h in more:
+    for h in more + split[2] + split[3]:
         h.say()
         net.agreed(h, wanted=[1])
+    # half of them to each of the others already, which carry them to site 1
+    for s in split:
+        net.lead(s)
+        for h in split[s]:
+            h.say()
+            assert net.agreed(h) == 1
     # when site 1 has gone, the way there leads through site 2, the way back through site 3
     net.prefer(2, 3)
     for h in more:
@@ -219,6 +248,12 @@ def test_a_site_dies(net, held):
         until(5, lambda s=s: None if net.peers(s)[1] == ("dead", "all-silent") else net.peers(s), "site 1 is dead")
     for h in list(held.values()) + more:
         assert net.agreed(h, (2, 3)) in (2, 3)
+    for s in split:
+        for h in split[s]:
+            h.say()
+            assert net.agreed(h, (2, 3)) in (2, 3)
+            h.say()
+            h.end()
     fresh = Held(net.lab)
     fresh.say()
     assert net.agreed(fresh, (2, 3), wanted=[2]) == 2
