@@ -37,7 +37,8 @@
 	  "check that the file exists, belongs to user frr, and holds 16 bytes or more")          \
 	X(13, KEY_EXPOSED, "key-exposed", "others than its owner may read the key file",          \
 	  "chmod 600 the key file")                                                               \
-	X(14, PEER_STOPPING, "peer-stopping", "the peer said that it stops", "")                  \
+	X(14, PEER_STOPPING, "peer-stopping", "the peer said that it stops",                    \
+	  "see why it was stopped, if you did not stop it")                                     \
 	X(15, CONFIG_CHANGED, "configuration-changed", "the configuration of the session changed", "") \
 	X(16, CONNECT_FAILED, "connect-failed", "no connection could be made to the peer",        \
 	  "check the site-sync link, the route to the sync-address and the peer's dsaad")         \
@@ -48,8 +49,10 @@
 	X(19, RESYNC, "resync", "the operator asked for a resync", "")                            \
 	X(20, BULK_INCOMPLETE, "bulk-incomplete", "the peer could not apply the whole bulk",      \
 	  "look at flowsRejected on the peer; raise nf_conntrack_max")                            \
-	X(21, START_TIMER, "start-timer", "no peer answered before the start timer ended", "")    \
-	X(22, ALL_SILENT, "all-silent", "session, BFD and probe are all silent: the site is dead", "") \
+	X(21, START_TIMER, "start-timer", "no peer answered before the start timer ended",      \
+	  "check the site-sync link and the other sites' dsaad; this site serves alone")        \
+	X(22, ALL_SILENT, "all-silent", "session, BFD and probe are all silent: the site is dead", \
+	  "see why that site is down")                                                          \
 	X(23, PROBE_ALIVE, "probe-alive", "the site answers through the network, but its dsaad does not on the site-sync link", \
 	  "repair the site-sync link, or see why the peer's dsaad does not run")                                                            \
 	X(24, PROTOCOL_ORDER, "protocol-order", "the peer sent a message that its state does not allow", \
@@ -75,9 +78,11 @@
 	  "raise net.netfilter.nf_conntrack_max")                                                 \
 	X(36, KERNEL_ERROR, "kernel-error", "the kernel refused the entry", "see debug dsaa conntrack") \
 	X(37, ROUTER_ITSELF, "router-itself", "a connection of a router itself is never replicated", "") \
-	X(38, BAD_FLOW, "malformed-flow", "the record describes no possible connection", "")      \
+	X(38, BAD_FLOW, "malformed-flow", "the record describes no possible connection",        \
+	  "upgrade the sites to the same release; if it stays, report it")                      \
 	X(39, NOT_FOUND, "not-found", "the connection to delete is not here", "")                 \
-	X(40, FILTERED, "filtered", "'sync protocol' or 'no sync prefix' excludes it", "")        \
+	X(40, FILTERED, "filtered", "'sync protocol' or 'no sync prefix' excludes it",          \
+	  "nothing, unless it shall outlive its site")                                          \
 	X(41, BACKLOG, "not-yet-replicated", "it changed a moment ago, and no peer has confirmed that", "") \
 	X(42, NO_KEEPER, "no-keeper", "no peer is up that holds all of our connections",          \
 	  "see show dsaa site")                                                                   \
@@ -110,17 +115,20 @@
 	X(80, RX_DELIVERED, "delivered", "came from a peer and was processed here", "")           \
 	X(81, RX_STRANGER, "tunnel-stranger", "a tunnel packet from no configured peer: refused", \
 	  "filter the tunnel port on other interfaces")                                           \
-	X(82, RX_MALFORMED, "tunnel-malformed", "a tunnel packet that cannot be read: refused", "") \
+	X(82, RX_MALFORMED, "tunnel-malformed", "a tunnel packet that cannot be read: refused", \
+	  "filter the tunnel port on other interfaces; check that all sites are of the same release") \
 	X(83, RX_UNKNOWN_INTERFACE, "tunnel-unknown-interface", "a tunnel packet for an interface that is not configured", \
 	  "load the same dsaa block on all sites")                                                \
 	X(84, RX_NOT_OURS, "second-chance-not-ours", "a peer offered a packet of no connection of ours: dropped", "") \
 	X(85, RX_LOOP, "loop", "a peer sent a packet of a connection that is not ours: dropped", \
 	  "see show dsaa explain on both sites")                                                  \
 	X(86, RX_OPENS, "tunnel-opens", "a corrected packet would open a connection: dropped", "") \
-	X(87, QUEUE_OVERLOAD, "queue-overload", "the kernel dropped packets because the queue was full", "") \
+	X(87, QUEUE_OVERLOAD, "queue-overload", "the kernel dropped packets because the queue was full", \
+	  "see why correction goes through the queue in show dsaa correction; it is slower than the fast path") \
 	X(88, SEND_FAILED, "send-failed", "the tunnel packet could not be sent",                  \
 	  "check the site-sync link and its MTU")                                                 \
-	X(89, TUN_FAILED, "deliver-failed", "the packet could not be handed to the stack", "")    \
+	X(89, TUN_FAILED, "deliver-failed", "the packet could not be handed to the stack",      \
+	  "check that the interface of the packet is up")                                       \
 	X(90, UNREADABLE, "packet-unreadable", "a queued packet that cannot be read: dropped", "")
 /* clang-format on */
 

@@ -55,12 +55,18 @@ echo "== Debian $suite: setup"
 DSAA_IN_ROOT_NET=host "$TOP/scripts/in-root.sh" "$root" "/srv/$folder/quickstart" setup
 [ "$suite" != sid ] || echo "== Debian sid is best effort: what fails below may be sid's own"
 rc=0
+failed=
 [ $# -gt 0 ] || set -- check demo
 for command in "$@"; do
 	echo "== Debian $suite: $command"
 	# The package test makes a root of stock FRR with debootstrap; its daemons run in a network of their own all the same.
 	net=
 	[ "$command" != package ] || net=host
-	DSAA_IN_ROOT_NET=$net "$TOP/scripts/in-root.sh" "$root" "/srv/$folder/quickstart" "$command" || rc=1
+	DSAA_IN_ROOT_NET=$net "$TOP/scripts/in-root.sh" "$root" "/srv/$folder/quickstart" "$command" || { rc=1; failed="$failed $command"; }
 done
+frr=$("$TOP/scripts/in-root.sh" "$root" dpkg-query -W -f '${Version}' frr)
+word="no failure"
+[ -z "$failed" ] || word="failed:$failed"
+[ "$suite" != sid ] || word="$word (best effort: what fails may be sid's own)"
+echo "== Debian $suite, FRR $frr: $*: $word"
 exit $rc

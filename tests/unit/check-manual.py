@@ -72,9 +72,9 @@ def reasons():
     """(number, name, meaning, remedy) of the one list."""
     found = re.findall(r'X\((\d+), \w+, "([^"]+)",((?:\s*\\?\s*"[^"]*",?)+)\s*\)', read("core/dsaa_reason.h"))
     for number, name, rest in found:
-        parts = re.split(r'",\s*\\?\s*"', rest.strip().strip('"'))
-        meaning, remedy = parts[0], parts[1] if len(parts) > 1 else ""
-        yield int(number), name, meaning, remedy.rstrip('"')
+        parts = re.findall(r'"((?:[^"\\]|\\.)*)"', rest)
+        assert len(parts) == 2, (name, parts)
+        yield int(number), name, parts[0], parts[1]
 
 
 def errors():
@@ -91,7 +91,7 @@ def reasons_rst():
         for number, name, meaning, remedy in reasons():
             if low <= number <= high:
                 out.append("\n``%s`` (%d)\n   %s.%s\n" % (name, number, meaning[0].upper() + meaning[1:],
-                           "\n   *What to do:* %s." % remedy if remedy else ""))
+                           "\n   *What to do:* %s." % (remedy or "nothing; it is told so that you know")))
     out.append("\nNumbered errors of the log\n==========================\n")
     for code, title, description, suggestion in errors():
         out.append("\n``%s``: %s\n   %s\n   *What to do:* %s\n" % (code, title, description, suggestion))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One router with the staged FRR, in namespaces of its own (mount, network, pid), started the way a router does it: frrinit.sh."""
+"""One router with the staged FRR, in namespaces of its own (mount, network, pid, uts), started the way a router does it: frrinit.sh."""
 
 import os
 import pathlib
@@ -24,6 +24,8 @@ if [ -n "$STAGE" ]; then
     mount --bind "$STAGE/usr/bin/vtysh" /usr/bin/vtysh
 fi
 ip link set lo up
+# FRR 10.7 shows the machine's name, whatever frr.conf calls the router, and frr-reload.py then changes it each time.
+hostname router
 echo ready
 # The first process of a pid namespace has to take in orphans, as a shell does while it waits. It ends with the test, however that
 # ends: then standard input ends.
@@ -57,7 +59,7 @@ class Router:
         env = dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin", STAGE=str(STAGE) if dsaad else "")
         # When the first process of the pid namespace ends, everything in there ends.
         self.holder = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", PREPARE],
+            ["unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc", "bash", "-c", PREPARE],
             stdout=subprocess.PIPE,
             stdin=subprocess.PIPE,
             env=env,
@@ -76,7 +78,7 @@ class Router:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             # Files, not pipes: daemons that keep stderr open would hold a pipe for ever.
             done = subprocess.run(
-                ["nsenter", "-t", self.pid, "-m", "-n", "-p", *command],
+                ["nsenter", "-t", self.pid, "-m", "-n", "-p", "-u", *command],
                 input=text if text is not None else "",
                 stdout=out,
                 stderr=err,
