@@ -3,10 +3,11 @@
 """
 Makes the captured screens of the manual anew, in this folder, from the daemon that is built: needs root and ./quickstart setup.
 
-usage: capture.py [mininet] [scenario] [top]      all of them without a word; also "make -C doc captures"
+usage: capture.py [mininet] [scenario] [shows] [top]      all of them without a word; also "make -C doc captures"
 
   mininet.txt                     mininet.script, typed at Mininet's prompt
   scenario-list.txt, scenario.txt ./quickstart mininet --scenario list, and site-death
+  show-NAME.txt                   the show commands of site 2, where the answers of what site 1 owns arrive
   dsaa-top.txt, dsaa-top-dead.txt dsaa-top at site 2, while site 1 owns what CLIENTS clients do; before and after site 1's death
 """
 
@@ -22,7 +23,7 @@ sys.path.insert(0, TOP)
 
 from lab import topology as topo  # noqa: E402
 from lab.control import Lab, LabError  # noqa: E402
-from lab.stage import TRAFFIC  # noqa: E402
+from lab.stage import TRAFFIC, Connection, Download, Stage  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 NAME = "capture"
@@ -75,6 +76,38 @@ def scenario():
     keep("scenario.txt", from_line(sites("--scenario", "site-death"), "^== site-death"))
 
 
+# What is typed, by the file's name. PORT is that of a connection which site 1 owns.
+SHOWS = {
+    "dsaa": "show dsaa",
+    "site": "show dsaa site",
+    "uips": "show dsaa uips",
+    "sync": "show dsaa sync",
+    "flow": "show dsaa flow owner 1",
+    "correction": "show dsaa correction",
+    "advertise": "show dsaa advertise",
+    "explain": "show dsaa explain tcp 203.0.113.10 PORT 10.9.1.10 5002",
+    "events": "show dsaa events",
+}
+
+
+def shows():
+    lab = Lab(NAME)
+    lab.start(family="4")
+    stage = Stage(lab, print)
+    try:
+        lab.path("return", 2)
+        held = [Connection(stage, 4) for _ in range(2)]
+        Download(stage, 4, rate=0).whole()
+        lab.vtysh("site1", "dsaa audit")
+        time.sleep(2)
+        for name, command in SHOWS.items():
+            command = command.replace("PORT", str(held[0].port))
+            keep("show-%s.txt" % name, "site2# %s\n%s" % (command, lab.vtysh("site2", command)))
+    finally:
+        stage.end()
+        lab.stop()
+
+
 def screen(lab):
     return lab.run("site2", [PYTHON, "-c", SCREEN % os.path.join(TOP, "telemetry/dsaa-top")]).stdout
 
@@ -105,7 +138,7 @@ def top():
 
 
 def main():
-    all_of_them = {"mininet": mininet, "scenario": scenario, "top": top}
+    all_of_them = {"mininet": mininet, "scenario": scenario, "shows": shows, "top": top}
     wanted = sys.argv[1:] or list(all_of_them)
     if not set(wanted) <= set(all_of_them):
         sys.exit(__doc__)
