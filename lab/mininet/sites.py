@@ -8,7 +8,7 @@ The lab's network as a Mininet topology, with Mininet's prompt: type at any host
     ./quickstart mininet --scenario all             plays the scenarios (lab/scenarios.py) and ends
     mininet> site1 vtysh                            any command at any node
     mininet> client ping 10.9.1.10
-    mininet> link isp1 site1 down                   Mininet's own: both ends lose their carrier
+    mininet> link isp1 out1 down                    Mininet's own: both ends lose their carrier ("links" lists them)
     mininet> cut site1                              power cut: nobody is told anything; heal ends it
     mininet> path return 2                          by which site the inside router answers
     mininet> scenario site-death                    one of the scenarios, here and now
@@ -46,6 +46,9 @@ from lab.node import HOLDER_MARK, Node, Unable, start_time  # noqa: E402
 
 class Bridge(Switch):
     """A bridge in a namespace of its own. Mininet's LinuxBridge is one in the host's."""
+
+    # Mininet looks here for the address of a word that names a switch, as that of an interface may ("ip link show out1").
+    controlIntf = None
 
     def __init__(self, name, **params):
         params["inNamespace"] = True

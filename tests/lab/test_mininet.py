@@ -29,6 +29,8 @@ scenario long-distance
 path return 2
 {ping}
 link isp2 client down
+link isp1 out1 down
+isp1 ip -br link show dev out1
 nodes
 cut site1
 client sleep 1
@@ -73,6 +75,7 @@ def test_a_script_at_the_prompt(tmp_path):
     assert "== long-distance: not played. This kernel has no netem" in said or "== long-distance: passed" in said, said
     assert "Return traffic goes through site 2." in said and "site1 is cut." in said, said
     assert re.findall(r"(\d+) received", said) == ["3", "3", "3"], said
+    assert re.search(r"^out1@\S+ +DOWN ", said, re.M), said
     assert "'nowhere' is neither a node" in said, said
     assert "no netem" in said or "10 ms later" in said, said
     assert host() == before
