@@ -567,7 +567,7 @@ static void tell_config(void)
 
 static void open_ct(struct event *t)
 {
-	char err[160];
+	char err[sizeof(kernel_view.warning) - 32];
 
 	if (ct)
 		return;
