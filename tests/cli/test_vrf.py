@@ -135,6 +135,8 @@ class VrfWorld(World):
     def close(self):
         self.stop("bgpd")
         super().close()
+        if os.path.exists("/run/netns/" + VRF):
+            self.del_vrf()
 
 
 test_cli.PATHS["bgpd"] = BGPD
