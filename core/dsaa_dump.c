@@ -105,7 +105,8 @@ void dsaa_dump_schedule(struct dsaa_engine *e)
 	if (e->dump != DSAA_FOR_NOTHING)
 		return;
 	DSAA_FOREACH_PEER (e, p) {
-		if (p->adopting) {
+		if (p->adopting && dsaa_mono_reached(e->now, p->adopt_at)) {
+			dsaa_site_adopts_rest(e, p);
 			start(e, DSAA_FOR_ADOPT, p->site);
 			return;
 		}

@@ -272,7 +272,7 @@ struct dsaa_engine_view {
 	uint64_t overruns;
 	uint32_t log_entries, log_live;
 	uint64_t adopted;	    /* connections re-marked since the start */
-	uint64_t adopted_on_demand; /* in a split, by a packet that came here */
+	uint64_t adopted_on_demand; /* by a packet that came here: in a split, or of a dead site */
 	uint32_t delayed;	    /* connections held back now by 'sync delay' */
 	/* those that ended before they were told, were told early, or had to be for lack of room */
 	uint64_t delayed_ended, delayed_exempt, delayed_no_room;

@@ -100,6 +100,7 @@ struct dsaa_peer {
 	struct dsaa_mono refused_at; /* the last time that one of us refused the other */
 	bool left_alone;	     /* dead, but its connections may not become ours */
 	bool adopting;		     /* its connections are being re-marked as ours */
+	struct dsaa_mono adopt_at;   /* when that begins; before, the data path marks some */
 	bool adopt_again;	     /* one of them came or changed while that went on */
 	bool synced_once;	     /* we held its whole state at least once */
 	bool daemon_gone;	     /* its session was closed while the link still carried it */
@@ -512,9 +513,11 @@ void dsaa_claim_forget(struct dsaa_engine *e, struct dsaa_peer *p);
 void dsaa_site_inherit(struct dsaa_engine *e, struct dsaa_peer *p);
 /* What P says of its own drain. */
 void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool draining);
-/* True while P may have no session because it dies too often. */
+/* What is left of the dead site's connections is re-marked from now on. */
+void dsaa_site_adopts_rest(struct dsaa_engine *e, struct dsaa_peer *p);
 /* P was taken for dead, but its state is complete: it lived on, and only the links were lost. */
 void dsaa_site_lived_on(struct dsaa_peer *p);
+/* True while P may have no session because it dies too often. */
 bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p);
 
 /* dsaa_differ.c */

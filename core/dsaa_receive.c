@@ -229,7 +229,8 @@ static unsigned receive_flows(struct dsaa_engine *e, struct dsaa_peer *p, const 
 
 /*
  * Our own entry lost against P's: other peers must not keep it as ours. That the mark is P's in
- * the log tells late events of it from those of a new one.
+ * the log tells late events of it from those of a new one, and that it was adopted on demand those
+ * from events of the same entry when it is adopted so later.
  */
 static void give_up_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 			const struct dsaa_flow *own)
@@ -237,6 +238,8 @@ static void give_up_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 	struct dsaa_flow lost = *own;
 
 	dsaa_delay_forget(e, own);
+	if (dsaa_mark_owner(own->mark, e->cfg.mark_mask) == e->cfg.local)
+		lost.has |= DSAA_HAS_ON_DEMAND;
 	lost.mark = dsaa_mark_set_owner(own->mark, e->cfg.mark_mask, p->site);
 	dsaa_log_put(&e->log, DSAA_OP_DELETE, &lost, e->now);
 }

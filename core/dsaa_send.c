@@ -122,7 +122,11 @@ static void note_lost(struct dsaa_engine *e, const struct dsaa_flow *f)
 bool dsaa_send_is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, f);
+	bool on_demand = dsaa_mark_owner(f->mark, e->cfg.mark_mask) == e->cfg.local;
 
+	/* a packet has brought it back: that is no event of before */
+	if (on_demand && le && !(le->record.flow.has & DSAA_HAS_ON_DEMAND))
+		return false;
 	return le && le->record.op == DSAA_OP_DELETE && le->record.flow.id == f->id &&
 	       le->record.flow.start_ns == f->start_ns &&
 	       dsaa_mark_owner(le->record.flow.mark, e->cfg.mark_mask) &&

@@ -30,7 +30,8 @@
  *
  * A site is dead when session, BFD and probe are all silent: those of them
  * that are configured. Then its word becomes ADOPTED at once, and re-marking
- * its entries follows in the background (dsaa_dump.c). The silence of a probe
+ * its entries follows in the background (dsaa_dump.c), after a while in which
+ * packets tell who of several survivors gets what. The silence of a probe
  * that did not answer while the site spoke, for a second or more, is no
  * evidence: a wrong probe address must not make a cut link a death. (One that
  * had no such time is believed: a site may die as soon as it has come.)
@@ -41,6 +42,12 @@
 
 /* A refused peer tries every 5 s: when it has not for three times that, it is gone. */
 #define REFUSED_FORGET_US (3 * (int64_t)DSAA_REFUSED_RETRY_MS * 1000)
+
+/*
+ * For so long the packets of a dead site's connections say which survivor has them: routing takes
+ * about a second to turn, and who sends waits longer between tries than that.
+ */
+enum { ADOPT_REST_AFTER_MS = 5000 };
 
 static void tell_word(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_site_word word,
 		      bool on_demand)
@@ -138,13 +145,28 @@ static int64_t grace_us(const struct dsaa_engine *e, const struct dsaa_peer *p)
 	return (int64_t)e->cfg.hold_time_ms * 1000;
 }
 
-/* Its connections are ours from now on: at once by the word, and re-marked behind it. */
-static void take_over(struct dsaa_engine *e, struct dsaa_peer *p)
+/*
+ * Its connections are ours from now on: at once by the word, and re-marked behind it.
+ *
+ * BY_PACKETS: others take them as well, and each connection shall live where routing brings its
+ * packets: the first of them marks it (5.6 of the protocol), and that beats who only holds it. What
+ * no packet came of for a while is then taken by all, who settle it between them by 5.1.
+ */
+static void take_over(struct dsaa_engine *e, struct dsaa_peer *p, bool by_packets)
 {
 	e->epoch++; /* what we say of these connections from now on is ours to say */
 	p->adopting = true;
+	p->adopt_at = dsaa_mono_add_ms(e->now, by_packets ? ADOPT_REST_AFTER_MS : 0);
 	dsaa_expected_adopt(e, p);
-	set_word(e, p, DSAA_WORD_ADOPTED);
+	tell_word(e, p, DSAA_WORD_ADOPTED, by_packets);
+}
+
+static bool others_survive(struct dsaa_engine *e, const struct dsaa_peer *dead)
+{
+	DSAA_FOREACH_PEER (e, p)
+		if (p != dead && p->session == DSAA_SESSION_ESTABLISHED)
+			return true;
+	return false;
 }
 
 /* Each death too many doubles the time for which it may not come back. */
@@ -183,6 +205,11 @@ void dsaa_site_lived_on(struct dsaa_peer *p)
 	p->held_until.us = 0;
 }
 
+void dsaa_site_adopts_rest(struct dsaa_engine *e, struct dsaa_peer *p)
+{
+	set_word(e, p, DSAA_WORD_ADOPTED);
+}
+
 bool dsaa_site_held_back(const struct dsaa_engine *e, const struct dsaa_peer *p)
 {
 	return p->held_until.us && !dsaa_mono_reached(e->now, p->held_until);
@@ -198,7 +225,7 @@ static void die(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (p->left_alone)
 		set_word(e, p, DSAA_WORD_UNREACHABLE);
 	else
-		take_over(e, p);
+		take_over(e, p, p->sessions && others_survive(e, p));
 	if (p->sessions)
 		note_death(e, p);
 	set_state(e, p, DSAA_PEER_DEAD,
@@ -213,7 +240,7 @@ static void judge_dead(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (!p->left_alone || dsaa_differ_forbids_adoption(e, p))
 		return;
 	p->left_alone = false;
-	take_over(e, p);
+	take_over(e, p, others_survive(e, p));
 	p->reason = DSAA_R_ALL_SILENT;
 	dsaa_history_add(e, p->site, DSAA_PEER_DEAD, DSAA_PEER_DEAD, p->reason);
 }
@@ -225,7 +252,7 @@ void dsaa_site_inherit(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (dsaa_differ_forbids_adoption(e, p))
 		return; /* it knows, and chose us only because it is set up otherwise */
 	p->peer_draining = true;
-	take_over(e, p);
+	take_over(e, p, false);
 }
 
 void dsaa_site_draining(struct dsaa_engine *e, struct dsaa_peer *p, bool draining)

@@ -136,8 +136,11 @@ void sim_check_apply(struct sim_world *w, int s, const struct dsaa_apply *op)
 				 sim_flow_number(there), owner);
 		return;
 	}
-	if (dsaa_drain_yields_to(site->engine, &site->engine->peer[sender]))
-		return; /* step 0 */
+	if (dsaa_drain_yields_to(site->engine, &site->engine->peer[sender])) {
+		/* step 0: the heir has it, and whoever adopts it later does that anew */
+		w->adopted_id[s][sim_flow_number(there)] = 0;
+		return;
+	}
 	d = dsaa_owner_decide(&op->existing, &op->flow, SIM_MARK_MASK, (dsaa_site_id)sender,
 			      (dsaa_site_id)s);
 	if (d != DSAA_OWNER_TAKE && d != DSAA_OWNER_REPLACE)

@@ -8,6 +8,9 @@
 
 static struct world w;
 
+/* When survivors take what no packet came of: ADOPT_REST_AFTER_MS of core/dsaa_site.c. */
+enum { ADOPT_REST_MS = 5000 };
+
 static void begin(int sites)
 {
 	world_init(&w, sites);
@@ -24,6 +27,14 @@ static void bfd(int s, int peer, bool up)
 	world_feed(&w, s, &ev);
 }
 
+static struct dsaa_peer_view view(int s, int peer)
+{
+	struct dsaa_peer_view v = { 0 };
+
+	dsaa_engine_peer_view(w.site[s].engine, (dsaa_site_id)peer, &v);
+	return v;
+}
+
 /* Two sites adopt the same connection, one of them before the other knows of the death. */
 static void test_adopted_twice_has_one_owner(void)
 {
@@ -35,19 +46,51 @@ static void test_adopted_twice_has_one_owner(void)
 	bfd(1, 3, true);
 	world_kill(&w, 3);
 	bfd(1, 3, false);
-	world_run_ms(&w, 300);
+	world_run_ms(&w, ADOPT_REST_MS + 300);
 	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 3);
 	world_run_ms(&w, 2000);
 	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 1);
 	world_free(&w);
 }
 
-static struct dsaa_peer_view view(int s, int peer)
+/* A packet of F comes to site S, whose data path marks it if it has been told to. */
+static void packet(int s, const struct dsaa_flow *f)
 {
-	struct dsaa_peer_view v = { 0 };
+	struct dsaa_flow *there = world_find(&w.site[s], f);
+	unsigned owner = dsaa_mark_owner(there->mark, DSAA_MARK_MASK_DEFAULT);
+	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT, .flow = there };
 
-	dsaa_engine_peer_view(w.site[s].engine, (dsaa_site_id)peer, &v);
-	return v;
+	CHECK(owner && w.site[s].word[owner] == DSAA_WORD_ADOPTED && w.site[s].on_demand[owner]);
+	there->mark = dsaa_mark_set_owner(0, DSAA_MARK_MASK_DEFAULT, (unsigned)s);
+	world_feed(&w, s, &ev);
+}
+
+/* Each survivor gets the connections whose packets come to it; of the rest one gets all. */
+static void test_adopted_where_packets_come(void)
+{
+	struct dsaa_flow to1 = world_flow(1, 5, true), to2 = world_flow(2, 5, true);
+	struct dsaa_flow silent = world_flow(3, 5, true);
+
+	begin(3);
+	world_open(&w, 3, to1);
+	world_open(&w, 3, to2);
+	world_open(&w, 3, silent);
+	world_run_ms(&w, 50);
+	world_kill(&w, 3);
+	world_run_ms(&w, 3000);
+	CHECK(view(1, 3).state == DSAA_PEER_DEAD && view(2, 3).state == DSAA_PEER_DEAD);
+	packet(1, &to1);
+	packet(2, &to2);
+	world_run_ms(&w, 100);
+	CHECK(world_owner(&w, 1, &to1) == 1 && world_owner(&w, 2, &to2) == 2);
+	CHECK(world_owner(&w, 1, &silent) == 3 && world_owner(&w, 2, &silent) == 3);
+	world_run_ms(&w, ADOPT_REST_MS + 2000);
+	CHECK(!w.site[1].on_demand[3] && w.site[1].word[3] == DSAA_WORD_ADOPTED);
+	CHECK(world_owner(&w, 1, &to1) == 1 && world_owner(&w, 2, &to1) == 1);
+	CHECK(world_owner(&w, 1, &to2) == 2 && world_owner(&w, 2, &to2) == 2);
+	CHECK(world_owner(&w, 1, &silent) == world_owner(&w, 2, &silent));
+	CHECK(world_owner(&w, 1, &silent) == 1 || world_owner(&w, 1, &silent) == 2);
+	world_free(&w);
 }
 
 /* A third site hears of the winner before it hears that the loser gave up. */
@@ -252,9 +295,12 @@ static void test_changed_while_adopted(void)
 	bfd(2, 3, false);
 	world_run_ms(&w, 50);
 	bfd(1, 3, false);
+	w.site[1].dump_waits = 3;
+	world_run_ms(&w, ADOPT_REST_MS);
 	world_feed(&w, 1, &tick); /* asks for the dump, which is made here: */
 	CHECK(w.site[1].dump_at == 0 && w.site[1].dump_owner == 3);
 	w.site[1].dump_at = -1;
+	w.site[1].dump_waits = 0;
 	dumped = *world_find(&w.site[1], &f);
 	world_find(&w.site[1], &f)->status |= DSAA_FLOW_SEEN_REPLY;
 	world_feed(&w, 1, &ev);
@@ -848,6 +894,7 @@ int main(void)
 	test_third_site_asks_again();
 	test_winner_that_ends_at_once();
 	test_adopted_twice_has_one_owner();
+	test_adopted_where_packets_come();
 	test_wants_wait_for_their_turn();
 	test_drain_hands_over();
 	test_drain_ends_with_all_told();
