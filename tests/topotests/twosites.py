@@ -413,6 +413,13 @@ class TwoSites:
                 for t in targets[f]:
                     wait_for(lambda t=t, n=name, s=site: self.via(n, t) == s, "%s sends %s to site%d" % (name, t, site), 15)
 
+    def let_med_decide(self):
+        """Takes back what prefer() set: the sites' own word (MED) says where everything goes."""
+        text = "".join(preference(s, f, 100) for s in SITES for f in FAMILIES)
+        lines = "configure terminal\n" + text + "end\n" + "".join("clear bgp ipv%d unicast * soft in\n" % f for f in FAMILIES)
+        for name in ("outside", "inside"):
+            self.router(name).vtysh_multicmd(lines)
+
     # ---- power and wires
 
     # Whose interfaces see a site's frames: they drop what comes from it; its own drop what comes to it.

@@ -155,6 +155,74 @@ def test_site_2_comes_back(net, held):
     check_return(net, held, 2)
 
 
+# ------------------------------------------------------------ active/standby
+
+
+def wait_primary(net, site):
+    """Third-party routers have no preference of their own: what they hear makes them send everything through SITE."""
+    states = {site: (MED["active"], COMMUNITY["active"]), 3 - site: (MED["backup"], COMMUNITY["backup"])}
+    for f in FAMILIES:
+        wait_for(lambda: net.paths("outside", SERVICE_NET[f]) == states, "the service from the primary", 15)
+        wait_for(lambda: net.paths("inside", CLIENTS_NET[f]) == states, "the clients from the primary", 15)
+        wait_for(lambda: net.via("outside", SERVER[f]) == net.via("inside", PLAIN[f]) == site, "all through the primary", 15)
+
+
+def test_primary_takes_its_place_when_complete(net, held):
+    """ha-mode primary-up: the other site serves only while the primary is away, and keeps the connections that it took."""
+    for s in SITES:
+        type_in(net, s, "ha-mode primary-up 1")
+        type_in(net, s, "split-brain primary")
+    said = net.run(1, "cp -p /etc/frr/frr.conf /etc/frr/frr.conf.before && vtysh -c 'write memory' 2>&1")
+    assert "[OK]" in said, said
+    net.let_med_decide()
+    wait_primary(net, 1)
+    begun = {f: net.hold(PLAIN[f], SERVER[f]) for f in FAMILIES}
+    for f, h in begun.items():
+        assert entry_of(net, 1, PLAIN[f], h.port)["owner"] == 0
+        wait_for(lambda: (entry_of(net, 2, PLAIN[f], h.port) or {}).get("owner") == 1, "the copy at the standby", 5)
+    resets = net.resets()
+    net.power_off(1)
+    for f in FAMILIES:
+        wait_for(lambda: net.paths("outside", SERVICE_NET[f]) == {2: (MED["active"], COMMUNITY["active"])}, "the standby to take over", 15)
+    everybody = list(held.items()) + [(PLAIN[f], h) for f, h in begun.items()]
+    for source, h in everybody:
+        h.say()
+        wait_for(lambda: entry_of(net, 2, source, h.port)["owner"] == 0, "the connection to be adopted", 5)
+    check_return(net, held, 1)
+    assert net.show(1)["haMode"] == net.show(2)["haMode"] == "primary-up"
+    wait_primary(net, 1)
+    for source, h in everybody:
+        h.say()
+        assert entry_of(net, 1, source, h.port)["owner"] == 2, "carried to where it lives"
+    assert net.resets() == resets
+    for h in begun.values():
+        h.end()
+
+
+def test_primary_alone_goes_on_in_a_split(net, held):
+    """split-brain primary: all packets come to the primary, which goes on with the connections of the site that it has lost."""
+    resets, (sent, _, _) = net.resets(), net.correction(1)
+    net.cut_sync()
+    wait_for(lambda: all(net.peer(s) == ("isolated", "probe-alive") for s in SITES), "both to be isolated", 10)
+    words = [net.show(s, "show dsaa site")["sites"][str(3 - s)]["word"] for s in SITES]
+    assert words == ["adopted", "unreachable"]
+    for h in held.values():
+        h.say()
+    assert net.correction(1)[0] == sent, "nothing was carried"
+    net.cut_sync(on=False)
+    wait_for(lambda: all(net.peer(s)[0] == "up" for s in SITES), "the sites up", 20)
+    for source, h in held.items():
+        owners = lambda: (entry_of(net, 1, source, h.port)["owner"], entry_of(net, 2, source, h.port)["owner"])
+        wait_for(lambda: owners()[0] in (0, 1) and owners()[1] == 1, "the connection to stay with the primary", 10)
+        h.say()
+    assert net.resets() == resets
+    for s in SITES:
+        type_in(net, s, "no split-brain")
+        type_in(net, s, "no ha-mode")
+    net.run(1, "mv /etc/frr/frr.conf.before /etc/frr/frr.conf")
+    net.prefer(forward=1, back=2)
+
+
 # ------------------------------------------------------------ sites that are not set up alike
 
 EXTRA = "table inet extra {\n chain more {\n  type filter hook forward priority 5\n  tcp dport 9 drop\n }\n}\n"
