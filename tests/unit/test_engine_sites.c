@@ -249,6 +249,43 @@ static void test_dead_while_coming_anew(void)
 	world_free(&w);
 }
 
+/* A stranger comes with HELLO: REASON is what we call it, and STATE what we take it for. */
+static void refuse_hello(unsigned major, dsaa_site_id from, enum dsaa_peer_state state,
+			 unsigned reason)
+{
+	struct dsaa_event ev = { .type = DSAA_EV_CONNECTED, .site = 2, .ok = true };
+	struct dsaa_event hello = { .type = DSAA_EV_RECEIVED, .site = 2 };
+	uint8_t buf[128];
+	struct dsaa_msg m = { .type = DSAA_MSG_HELLO,
+			      .hello = { .major = (uint8_t)major,
+					 .from = from,
+					 .to = 1,
+					 .cluster_id = 7,
+					 .epoch = 9,
+					 .hold_time_ms = 1000 } };
+
+	world_init(&w, 2);
+	world_boot(&w, 1);
+	w.linked[1][2] = w.linked[2][1] = true;
+	world_feed(&w, 1, &ev);
+	hello.data = buf;
+	hello.len = dsaa_wire_encode(buf, sizeof(buf), &m);
+	world_feed(&w, 1, &hello);
+	CHECK(view(1, 2).state == state && view(1, 2).reason == reason);
+	CHECK(!view(1, 2).session && !w.linked[1][2]);
+	world_run_ms(&w, 3000); /* longer than the hold-time: it is there, so it is not dead */
+	CHECK(view(1, 2).state == state && view(1, 2).word == DSAA_WORD_ALIVE);
+	world_free(&w);
+}
+
+/* Another major version, and a router that claims to be this site. */
+static void test_mismatch_is_named(void)
+{
+	refuse_hello(DSAA_WIRE_MAJOR + 1, 2, DSAA_PEER_INCOMPATIBLE, DSAA_R_VERSION_MISMATCH);
+	refuse_hello(DSAA_WIRE_MAJOR, 1, DSAA_PEER_REFUSED, DSAA_R_SAME_SITE);
+	refuse_hello(DSAA_WIRE_MAJOR, 3, DSAA_PEER_REFUSED, DSAA_R_UNKNOWN_SITE);
+}
+
 /* Only the peer's bfdd has gone: the session knows better, and the peer keeps what is its own. */
 static void test_bfd_is_refuted(void)
 {
@@ -906,6 +943,7 @@ int main(void)
 	test_stopping_site_leaves_its_connections();
 	test_lost_links_are_no_flapping();
 	test_flapping_site_is_held_back();
+	test_mismatch_is_named();
 	test_daemon_gone_is_no_split();
 	test_primary_preempts_when_complete();
 	return TEST_END();
