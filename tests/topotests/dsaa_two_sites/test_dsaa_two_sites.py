@@ -273,6 +273,28 @@ def test_other_cluster(net, held):
     wait_up(net)
 
 
+def swap(net, site, old, new):
+    """Router SITE gets other sync-addresses of site 1 and 2; its own one says which of them it is."""
+    lines = ["site 1", "no sync-address " + old[1], "exit", "site 2", "no sync-address " + old[2], "sync-address " + new[2], "exit"]
+    type_in(net, site, *lines, "site 1", "sync-address " + new[1], "exit")
+
+
+def test_two_routers_claim_one_site(net, held):
+    """Both name the cause. Nobody is site 2 any more, and site 1 goes on with what it has."""
+    swapped = {1: SYNC[2], 2: SYNC[1]}
+    swap(net, 2, SYNC, swapped)
+    for s in SITES:
+        said = lambda: (net.show(s).get("localSite"), net.show(s).get("peers", {}).get("2", {}).get("reason"))
+        wait_for(lambda: said() in ((1, "same-site"), (1, "unknown-site")), "router %d to say so" % s, 15)
+    for h in held.values():
+        h.say()
+    swap(net, 2, swapped, SYNC)
+    wait_up(net)
+    net.wait_ready()
+    for h in held.values():
+        h.say()
+
+
 GARBAGE = r'''
 import os, socket, sys
 source, to, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
