@@ -61,7 +61,18 @@ def frr_major():
     return int(re.search(r"version (\d+)\.", text).group(1))
 
 
-def dsaa_block(more="", cluster=7):
+class Timers:
+    """How soon a neighbour counts as gone. A machine that stands still for longer makes neighbours go that are well."""
+
+    def __init__(self, bfd, hold, bgp):
+        self.bfd, self.hold, self.bgp = bfd, hold, bgp  # ms between four packets, ms, s and s
+
+
+QUICK = Timers(bfd=150, hold=1500, bgp="3 9")
+CALM = Timers(bfd=1500, hold=10000, bgp="10 60")  # for tests in which nobody has to go
+
+
+def dsaa_block(more="", cluster=7, timers=QUICK):
     """The same text for every site. MORE: further lines of the block."""
     lines = ["dsaa", " cluster-id %d" % cluster]
     for s in SITES:
@@ -76,31 +87,28 @@ def dsaa_block(more="", cluster=7):
     for f in FAMILIES:
         lines += [" advertise %s all" % SERVICE_NET[f], " advertise %s all" % CLIENTS_NET[f]]
         lines += [" advertise %s site %d" % (POOL[s, f], s) for s in SITES]
-    lines += [" bfd profile quick", " hold-time 1500"]
+    lines += [" bfd profile neighbours", " hold-time %d" % timers.hold]
     lines += [" " + line for line in more.splitlines()]
     return "\n".join(lines) + "\nexit\n"
 
 
-BFD = """bfd
- profile quick
-  detect-multiplier 4
-  transmit-interval 150
-  receive-interval 150
- exit
-exit
-"""
+def bfd(timers):
+    return "bfd\n profile neighbours\n  detect-multiplier 4\n  transmit-interval %d\n  receive-interval %d\n exit\nexit\n" % (
+        timers.bfd,
+        timers.bfd,
+    )
 
 
 def site_name(s):
     return "site%d" % s
 
 
-def bgp(asn, router_id, peers, per_family, passive):
+def bgp(asn, router_id, peers, per_family, passive, timers):
     """peers: [(family, address, asn, [lines of the address family])]; per_family(f): further lines."""
     lines = ["router bgp %d" % asn, " bgp router-id %s" % router_id, " no bgp ebgp-requires-policy"]
     lines += [" no bgp default ipv4-unicast", " bgp bestpath compare-routerid"]
     for _, address, remote, _ in peers:
-        for words in ("remote-as %d" % remote, "bfd profile quick", "timers 3 9", "timers connect 1", "advertisement-interval 0"):
+        for words in ("remote-as %d" % remote, "bfd profile neighbours", "timers " + timers.bgp, "timers connect 1", "advertisement-interval 0"):
             lines.append(" neighbor %s %s" % (address, words))
         if passive:
             lines.append(" neighbor %s passive" % address)
@@ -122,7 +130,7 @@ def addresses(interfaces):
     )
 
 
-def third_party_conf(name, asn, router_id, number, nets, own_interface, own_addresses, announced, letter):
+def third_party_conf(name, asn, router_id, number, nets, own_interface, own_addresses, announced, letter, timers):
     """outside or inside: sees both sites, prefers one by local preference."""
     interfaces = {own_interface: own_addresses}
     peers = []
@@ -135,9 +143,9 @@ def third_party_conf(name, asn, router_id, number, nets, own_interface, own_addr
     return "hostname %s\n%s%s%s%s" % (
         name,
         addresses(interfaces),
-        BFD,
+        bfd(timers),
         text,
-        bgp(asn, router_id, peers, lambda f: ["network %s" % n for n in [announced[f]] + reached(letter, nets, f)], passive=True),
+        bgp(asn, router_id, peers, lambda f: ["network %s" % n for n in [announced[f]] + reached(letter, nets, f)], True, timers),
     )
 
 
@@ -158,8 +166,8 @@ def redistribute(family):
     return "redistribute table%s route-map DSAA" % ("" if family == 6 else " 85")
 
 
-def site_conf(s, block):
-    text = "hostname site%d\n" % s + addresses({"sync": [SYNC[s] + "/24"]}) + BFD
+def site_conf(s, block, timers=QUICK):
+    text = "hostname site%d\n" % s + addresses({"sync": [SYNC[s] + "/24"]}) + bfd(timers)
     for n, state in enumerate(("active", "backup", "drain")):
         text += "route-map DSAA permit %d\n match tag %d\n set metric %d\n set community %s\nexit\n" % (
             10 * (n + 1),
@@ -175,7 +183,7 @@ def site_conf(s, block):
             text += "%s prefix-list IN-IPV%d seq %d permit %s\n" % (word, f, 5 + n, net)
         peers.append((f, OUT[s, f] % OUTSIDE, OUTSIDE_AS, ["prefix-list OUT-IPV%d out" % f]))
         peers.append((f, IN[s, f] % INSIDE, INSIDE_AS, ["prefix-list IN-IPV%d out" % f]))
-    return text + bgp(SITE_AS, "10.255.0.%d" % s, peers, lambda f: [redistribute(f)], passive=False) + block
+    return text + bgp(SITE_AS, "10.255.0.%d" % s, peers, lambda f: [redistribute(f)], False, timers) + block
 
 
 def host_conf(name, own):
@@ -223,19 +231,19 @@ WATCH = """table inet watch {
 class TwoSites:
     """A running network. Methods fail the test with a sentence."""
 
-    def __init__(self, module, more="", ready=True):
+    def __init__(self, module, more="", ready=True, timers=QUICK):
         self.tgen = None
         self.programs = []
         self.cuts = set()
-        configs = {site_name(s): (site_conf(s, dsaa_block(more)), ["bgpd", "bfdd", "dsaad"]) for s in SITES}
+        configs = {site_name(s): (site_conf(s, dsaa_block(more, timers=timers), timers), ["bgpd", "bfdd", "dsaad"]) for s in SITES}
         client_net = {4: "203.0.113.%s", 6: "2001:db8:c0::%s"}
         server_net = {4: "10.9.1.%s", 6: "2001:db8:9:1::%s"}
         gateway = {f: client_net[f] % 1 for f in FAMILIES}, {f: server_net[f] % 1 for f in FAMILIES}
         configs["outside"] = third_party_conf(
-            "outside", OUTSIDE_AS, "10.255.0.11", OUTSIDE, OUT, "client", ["%s/%d" % (gateway[0][f], LENGTH[f]) for f in FAMILIES], CLIENT_NET, "out"
+            "outside", OUTSIDE_AS, "10.255.0.11", OUTSIDE, OUT, "client", ["%s/%d" % (gateway[0][f], LENGTH[f]) for f in FAMILIES], CLIENT_NET, "out", timers
         ), ["bgpd", "bfdd"]
         configs["inside"] = third_party_conf(
-            "inside", INSIDE_AS, "10.255.0.10", INSIDE, IN, "server", ["%s/%d" % (gateway[1][f], LENGTH[f]) for f in FAMILIES], SERVER_NET, "in"
+            "inside", INSIDE_AS, "10.255.0.10", INSIDE, IN, "server", ["%s/%d" % (gateway[1][f], LENGTH[f]) for f in FAMILIES], SERVER_NET, "in", timers
         ), ["bgpd", "bfdd"]
         own = ["%s/%d" % (a[f], LENGTH[f]) for a in (NATTED, PLAIN) for f in FAMILIES]
         configs["client"] = host_conf("client", own), []

@@ -21,7 +21,7 @@ MEGABYTES = 1000 * 1000
 
 @pytest.fixture(scope="module")
 def net():
-    yield from twosites.fixture(__name__)
+    yield from twosites.fixture(__name__, timers=twosites.CALM)
 
 
 @pytest.fixture(autouse=True, scope="module", params=["auto", "nfqueue"])

@@ -44,7 +44,7 @@ table inet seen {
 @pytest.fixture(scope="module")
 def net():
     # The first test finds both sites ready, the next start from what the one before left.
-    for n in twosites.fixture(__name__):
+    for n in twosites.fixture(__name__, timers=twosites.CALM):
         for s in SITES:
             n.run(s, "nft -f -", MORE)
         n.prefer(forward=1, back=2)

@@ -16,7 +16,7 @@ PACKETS, PAUSE = 200, 0.02
 
 @pytest.fixture(scope="module")
 def net():
-    yield from twosites.fixture(__name__)
+    yield from twosites.fixture(__name__, timers=twosites.CALM)
 
 
 @pytest.fixture(autouse=True, scope="module")
