@@ -26,7 +26,13 @@ part() {
 	echo "$rc" >"$results/$name.rc"
 	word=FAILED
 	[ $rc -ne 0 ] || word="done"
-	printf ' %s in %s s\n' "$word" "$(seconds "$begin")"
+	printf ' %s in %s s%s\n' "$word" "$(seconds "$begin")" "$(stood_still "$begin")"
+}
+
+# stood_still BEGIN: how long the machine stood still since then, if it did so for longer than tests of time bear.
+stood_still() {
+	awk -v begin="$1" '$1 >= begin { n++; if ($2 > most) most = $2 }
+		END { if (n) printf " (the machine stood still %d times, %.1f s at most)", n, most }' "$results/stalls"
 }
 
 unit_tests() {
@@ -92,7 +98,9 @@ hygiene() {
 wanted=${*:-style layers unit vtysh lab topotests}
 mkdir -p "$LOGS"
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+"$TOP/scripts/stalls.py" 0.3 >"$results/stalls" &
+watcher=$!
+trap 'kill $watcher; rm -rf "$results"' EXIT
 # A test runner that takes an interrupt for itself would leave this script to go on.
 trap 'exit 130' INT TERM
 host_settings >"$results/settings.before"
@@ -106,4 +114,4 @@ part topotests topotests
 wanted="$wanted hygiene"
 part hygiene hygiene
 
-exec /usr/bin/python3 "$TOP/scripts/tally.py" "$results" "$BUILD/obj" "$LOGS"
+/usr/bin/python3 "$TOP/scripts/tally.py" "$results" "$BUILD/obj" "$LOGS"

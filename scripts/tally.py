@@ -15,6 +15,7 @@ import sys
 import xml.etree.ElementTree
 
 LINE = re.compile(r"^(?:\w+: *)?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
+LONGEST = 300  # characters of a reason
 
 
 class Tally:
@@ -25,9 +26,9 @@ class Tally:
     def add_passed(self, count=1):
         self.passed += count
 
-    def add_failed(self, what, log, count=1):
-        self.failed += count
-        print("FAILED   %s: see %s" % (what, log))
+    def add_failed(self, what, log, why=""):
+        self.failed += 1
+        print("FAILED   %s: %ssee %s" % (what, why and why + "; ", log))
 
     def add_skipped(self, what, reason, count=1):
         self.skipped += count
@@ -38,6 +39,12 @@ def skip_reason(text):
     """The line of a test's output that tells why it, or a part of it, was skipped."""
     lines = [l for l in text.splitlines() if re.search(r"skip", l, re.I) and not LINE.match(l)]
     return lines[-1].strip() if lines else ""
+
+
+def first_line(text):
+    """What a failed test says in short."""
+    line = text.split("\n", 1)[0].strip()
+    return line if len(line) <= LONGEST else line[:LONGEST] + "..."
 
 
 def count_program(tally, trs):
@@ -66,8 +73,9 @@ def count_pytest(tally, part, path):
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
         name = "%s: %s.%s" % (part, case.get("classname", ""), case.get("name", ""))
         skipped = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            tally.add_failed(name, log)
+        wrong = [e for e in (case.find("failure"), case.find("error")) if e is not None]
+        if wrong:
+            tally.add_failed(name, log, first_line(wrong[0].get("message", "")))
         elif skipped is not None:
             tally.add_skipped(name, skipped.get("message", ""))
         else:
