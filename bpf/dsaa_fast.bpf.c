@@ -29,21 +29,18 @@
 #include <linux/if_packet.h>
 #include <linux/ip.h>
 #include <linux/pkt_cls.h>
-#include <linux/udp.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/dsaa_fast_link.h"
 #include "bpf/dsaa_fast_maps.h"
 #include "bpf/dsaa_fast_packet.h"
 #include "core/dsaa_encap.h"
 #include "core/dsaa_reason.h"
 
 #define VNI_KNOWN_BITS (DSAA_VNI_SECOND_CHANCE | 0xffffu)
-#define TUNNEL_TTL     64
-/* <linux/bpf.h> of Linux 6.2 */
-#define ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
-#define IP4_DF_OFFSET	       (ETH_HLEN + __builtin_offsetof(struct iphdr, frag_off))
-#define IP4_SUM_OFFSET	       (ETH_HLEN + __builtin_offsetof(struct iphdr, check))
+#define IP4_DF_OFFSET  (ETH_HLEN + __builtin_offsetof(struct iphdr, frag_off))
+#define IP4_SUM_OFFSET (ETH_HLEN + __builtin_offsetof(struct iphdr, check))
 /* No link has less (RFC 8200 5); what fits needs no further look. */
 #define MTU_ALWAYS 1280
 
@@ -97,16 +94,23 @@ static __always_inline int carry(struct __sk_buff *skb, const struct packet *p,
 	struct dsaa_fast_site *site = bpf_map_lookup_elem(&sites, &owner);
 	__u32 ifindex = skb->ifindex;
 	struct dsaa_fast_port *port = bpf_map_lookup_elem(&ports, &ifindex);
+	const struct size size = size_of(skb);
+	__u32 to_ifindex = c->vx_ifindex;
 
 	if (!port)
 		return drop(skb, DSAA_R_RX_UNKNOWN_INTERFACE);
-	if (!site || !site->family || !c->vx_ifindex || set_tunnel(skb, site, port->iface) ||
-	    bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0))
+	if (!site || !site->family)
 		return drop(skb, DSAA_R_SEND_FAILED);
+	if (site->ifindex && wrap(skb, p, c, site, port->iface, macs)) {
+		to_ifindex = site->ifindex;
+	} else if (!c->vx_ifindex || set_tunnel(skb, site, port->iface) ||
+		   bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0)) {
+		return drop(skb, DSAA_R_SEND_FAILED);
+	}
 	bpf_set_hash(skb, flow_hash(p));
-	count(skb, DSAA_R_FOREIGN);
-	count_sent(skb, owner, to, false);
-	return bpf_redirect(c->vx_ifindex, 0);
+	count_as(&size, DSAA_R_FOREIGN);
+	count_sent(&size, owner, to, false);
+	return bpf_redirect(to_ifindex, 0);
 }
 
 /* Rules L2 to L6, and L1 for what would be touched. */
@@ -126,8 +130,10 @@ static __always_inline int judge(struct __sk_buff *skb, const struct packet *p,
 	if (to_router(p, &to))
 		return TC_ACT_UNSPEC; /* L1; the queue thread sees it, too, and counts it */
 	if (c->observe) {
-		count(skb, DSAA_R_WOULD_CORRECT);
-		count_sent(skb, owner, &to, true);
+		const struct size size = size_of(skb);
+
+		count_as(&size, DSAA_R_WOULD_CORRECT);
+		count_sent(&size, owner, &to, true);
 		return TC_ACT_UNSPEC;
 	}
 	if (word == DSAA_WORD_UNREACHABLE)
@@ -385,62 +391,11 @@ int dsaa_from_peer(struct __sk_buff *skb)
 
 /* ------------------------------------------------------------------ straight from the link */
 
-/* The outer packet's headers behind Ethernet: IPv4 without options, UDP, VXLAN, Ethernet. */
-struct outer {
-	struct iphdr ip;
-	struct udphdr udp;
-	__be32 flags, vni;
-	struct ethhdr eth;
-} __attribute__((packed));
-
-/* The header's checksum is right: what sums up to all ones. */
-static __always_inline bool ip_sum_ok(void *ip)
-{
-	__s64 sum = bpf_csum_diff(NULL, 0, ip, sizeof(struct iphdr), 0);
-
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff;
-}
-
-/*
- * The plain case: one whole IPv4 packet of the tunnel, to this router, without a checksum of UDP,
- * not marked by a congested router on the way (that has to be told to the packet inside).
- */
-static __always_inline bool is_plain(const struct __sk_buff *skb, struct outer *o)
-{
-	__u32 len = ip_bytes(skb);
-
-	return o->ip.version == 4 && o->ip.ihl == 5 &&
-	       !(o->ip.frag_off & bpf_htons(IP4_FRAGMENT)) && (o->ip.tos & 3) != 3 &&
-	       bpf_ntohs(o->ip.tot_len) == len && !o->udp.check &&
-	       bpf_ntohs(o->udp.len) == len - sizeof(o->ip) && o->flags == bpf_htonl(0x08000000) &&
-	       !(o->vni & bpf_htonl(0xff)) && ip_sum_ok(o);
-}
-
 static __always_inline void to_key(struct dsaa_fast_addr *a, __be32 ip)
 {
 	a->word[0] = a->word[1] = 0;
 	a->word[2] = bpf_htonl(0xffff);
 	a->word[3] = ip;
-}
-
-/* Takes the outer headers off, behind those of Ethernet. False: nothing was touched. */
-static __always_inline bool unwrap(struct __sk_buff *skb, __be16 inner)
-{
-	__u64 flags = BPF_F_ADJ_ROOM_NO_CSUM_RESET;
-
-	/* kernels before 6.2 cannot be told, and refuse */
-	if (inner == bpf_htons(ETH_P_IPV6))
-		flags |= ADJ_ROOM_DECAP_L3_IPV6;
-	else if (inner != bpf_htons(ETH_P_IP))
-		return false;
-	if (bpf_skb_adjust_room(skb, -(__s32)sizeof(struct outer), BPF_ADJ_ROOM_MAC, flags))
-		return false;
-	/* what a device has checked: one checksum less, that of the outer UDP */
-	bpf_csum_level(skb, BPF_CSUM_LEVEL_DEC);
-	bpf_set_hash_invalid(skb);
-	return true;
 }
 
 /*

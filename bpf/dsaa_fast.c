@@ -408,6 +408,17 @@ static void fill_peers(struct dsaa_fast *f, const struct dsaa_fast_config *c)
 		}
 }
 
+/* The program for tunnel packets hangs on the link. */
+static bool is_served(const struct dsaa_fast *f, unsigned ifindex)
+{
+	unsigned i;
+
+	for (i = 0; ifindex && i < DSAA_SITE_SYNC_ADDRESSES_MAX; i++)
+		if (f->link[i] == ifindex)
+			return true;
+	return false;
+}
+
 static void fill_sites(struct dsaa_fast *f, const struct dsaa_fast_config *c)
 {
 	struct dsaa_fast_site sites[DSAA_FAST_SITES] = { 0 };
@@ -415,13 +426,16 @@ static void fill_sites(struct dsaa_fast *f, const struct dsaa_fast_config *c)
 
 	for (i = 0; i < c->peers; i++) {
 		const struct dsaa_fast_peer *p = &c->peer[i];
+		const struct dsaa_fast_link *link = &p->link[p->send];
 		struct dsaa_fast_site *s = &sites[p->site];
 
 		if (p->links == 0)
 			continue;
-		s->family = p->link[p->send].remote.family;
-		to_tunnel(s->remote, &p->link[p->send].remote);
-		to_tunnel(s->local, &p->link[p->send].local);
+		s->family = link->remote.family;
+		to_tunnel(s->remote, &link->remote);
+		to_tunnel(s->local, &link->local);
+		if (s->family == 4 && link->local.family == 4 && is_served(f, link->ifindex))
+			s->ifindex = link->ifindex;
 	}
 	for (i = 0; i < DSAA_FAST_SITES; i++)
 		put(f->skel->maps.sites, i, &sites[i]);
@@ -638,16 +652,6 @@ static bool has_link(const struct dsaa_fast_config *c, unsigned ifindex)
 	return false;
 }
 
-static bool is_served(const struct dsaa_fast *f, unsigned ifindex)
-{
-	unsigned i;
-
-	for (i = 0; i < DSAA_SITE_SYNC_ADDRESSES_MAX; i++)
-		if (f->link[i] == ifindex)
-			return true;
-	return false;
-}
-
 /* Has the program there, if it can read the frames. */
 static void serve_link(struct dsaa_fast *f, unsigned ifindex, struct dsaa_fast_status *st)
 {
@@ -753,7 +757,7 @@ bool dsaa_fast_apply(struct dsaa_fast *f, const struct dsaa_fast_config *c,
 	pin_maps(f);
 	st->pinned = f->pinned;
 	fill_control(f, c, st->vx_ifindex);
-	fill_sites(f, c);
+	fill_sites(f, c); /* before anything is sent there */
 	fill_peers(f, c);
 	dsaa_fast_prefixes_fill(f, c);
 	if (!attach(f, st->vx_ifindex, FROM_PEER, &unused, DSAA_FAST_DEVICE, st))
@@ -770,6 +774,7 @@ bool dsaa_fast_apply(struct dsaa_fast *f, const struct dsaa_fast_config *c,
 	for (; n < DSAA_FAST_IFACES; n++)
 		put(f->skel->maps.ifaces, n, &none);
 	serve_links(f, c, st);
+	fill_sites(f, c); /* by which links is known now */
 	/* what is left then hangs where nothing is wanted any more */
 	dsaa_fast_hooks_sweep(&f->hooks);
 	if (!f->pinned)

@@ -111,35 +111,53 @@ static __always_inline __u32 wire_packets(const struct __sk_buff *skb)
 	return skb->gso_segs ? skb->gso_segs : 1;
 }
 
-static __always_inline void count(const struct __sk_buff *skb, __u32 reason)
+/* What a packet counts as; it is taken before the packet is changed. */
+struct size {
+	__u32 packets;
+	__u32 bytes;
+};
+
+static __always_inline struct size size_of(const struct __sk_buff *skb)
+{
+	return (struct size){ wire_packets(skb), ip_bytes(skb) };
+}
+
+static __always_inline void count_as(const struct size *size, __u32 reason)
 {
 	struct dsaa_fast_reason *r = bpf_map_lookup_elem(&reasons, &reason);
 
 	if (!r)
 		return;
-	r->packets += wire_packets(skb);
-	r->bytes += ip_bytes(skb);
+	r->packets += size->packets;
+	r->bytes += size->bytes;
+}
+
+static __always_inline void count(const struct __sk_buff *skb, __u32 reason)
+{
+	struct size size = size_of(skb);
+
+	count_as(&size, reason);
 }
 
 /* TO: where the packet is addressed to. OBSERVED: it was not sent, only would have been. */
-static __always_inline void count_sent(const struct __sk_buff *skb, __u32 site,
+static __always_inline void count_sent(const struct size *size, __u32 site,
 				       const struct dsaa_fast_addr *to, bool observed)
 {
 	struct dsaa_fast_peer_count *p = bpf_map_lookup_elem(&peers_seen, &site);
 	struct dsaa_fast_prefix key = { .len = 128, .addr = *to };
 	struct dsaa_fast_prefix_count *c;
-	__u32 n = wire_packets(skb), len = ip_bytes(skb), *number;
+	__u32 *number;
 
 	if (!p)
 		return;
-	*(observed ? &p->packets_observed : &p->packets_sent) += n;
-	*(observed ? &p->bytes_observed : &p->bytes_sent) += len;
+	*(observed ? &p->packets_observed : &p->packets_sent) += size->packets;
+	*(observed ? &p->bytes_observed : &p->bytes_sent) += size->bytes;
 	number = bpf_map_lookup_elem(&prefixes, &key);
 	c = number ? bpf_map_lookup_elem(&prefixes_seen, number) : NULL;
 	if (!c)
 		return;
-	*(observed ? &c->packets_observed : &c->packets) += n;
-	*(observed ? &c->bytes_observed : &c->bytes) += len;
+	*(observed ? &c->packets_observed : &c->packets) += size->packets;
+	*(observed ? &c->bytes_observed : &c->bytes) += size->bytes;
 }
 
 static __always_inline void count_received(const struct __sk_buff *skb, __u32 site)

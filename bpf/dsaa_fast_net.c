@@ -8,16 +8,22 @@
 #include <errno.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/libbpf.h>
 #include <libmnl/libmnl.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/xfrm.h>
 
 #include "bpf/dsaa_fast.h"
@@ -158,6 +164,24 @@ static void make_silent(const char *name)
 	talk(NETLINK_ROUTE, msg, NULL, NULL);
 }
 
+/*
+ * No GRO behind the tunnel: the card, or the peer, has put together what can be, and a packet would
+ * wait for another turn of the softirq. ethtool's oldest call, which all kernels know.
+ */
+static void leave_as_is(const char *name)
+{
+	struct ethtool_value off = { .cmd = ETHTOOL_SGRO };
+	struct ifreq ifr = { .ifr_data = (void *)&off };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	/* with GRO it works as well, and costs more */
+	(void)ioctl(fd, SIOCETHTOOL, &ifr);
+	close(fd);
+}
+
 int dsaa_fast_net_create(const char *name, uint16_t port, const uint8_t mac[6])
 {
 	uint8_t buf[MESSAGE_LEN];
@@ -182,6 +206,7 @@ int dsaa_fast_net_create(const char *name, uint16_t port, const uint8_t mac[6])
 	if (rc < 0)
 		return rc;
 	make_silent(name);
+	leave_as_is(name);
 	rc = dsaa_fast_net_device(name, &d);
 	/* this opens the port */
 	if (rc == 0)

@@ -14,7 +14,7 @@
 
 #include "core/dsaa_limits.h"
 
-#define DSAA_FAST_LAYOUT 3
+#define DSAA_FAST_LAYOUT 4
 
 enum dsaa_fast_limits {
 	DSAA_FAST_SITES = DSAA_SITES_MAX + 1,	/* by site number; 0 is no site */
@@ -92,6 +92,7 @@ struct dsaa_fast_site {
 	/* IPv4: one number in host order (as bpf_tunnel_key has it); IPv6: network order */
 	__u32 remote[4];
 	__u32 local[4];
+	__u32 ifindex; /* of the link that frames are put on; 0: the VXLAN device shall send */
 };
 
 /* Map "ifaces", by logical interface: where packets for it are delivered. */

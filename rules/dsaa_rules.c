@@ -321,9 +321,11 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool 
 	add_goto_port(t, raw_out, c->tunnel_port, peers_out);
 	add_bfd(t, raw_out, peers_out);
 	add_goto_port(t, ingress ? raw_in : raw, c->tunnel_port, tunnel_in);
+	/* the tunnel's first: there are the most of them */
+	if (ingress)
+		add_goto_port(t, link, c->tunnel_port, peers_in);
 	add_bfd(t, ingress ? link : raw, peers_in);
 	if (ingress) {
-		add_goto_port(t, link, c->tunnel_port, peers_in);
 		add_fragments(t);
 	} else {
 		dsaa_nft_rule(t, tunnel_in);

@@ -9,6 +9,7 @@ the path of nfq_mini.
 import ctypes
 import os
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -174,6 +175,74 @@ def test_straight(one):
         check(one.say("fast").startswith("ok") and links_served("r1") == 1, "IPsec is gone, and the link is not served")
         answer(100, 0, "plain again")
         server.close(), client.close()
+
+
+def by_device(node):
+    """Packets that the tunnel's device sent."""
+    return int(at(node, "cat /sys/class/net/dsaa-vx/statistics/tx_packets"))
+
+
+def tunnel_frame(tap):
+    """The next frame of the tunnel that comes in at the site-sync link of r1: outer IPv4 header, UDP and the rest; None: none came."""
+    while select.select([tap], [], [], 2)[0]:
+        frame = tap.recv(20000)[14:]
+        if frame[9] == 17 and frame[22:24] == struct.pack("!H", 3786):
+            return frame[:20], frame[20:28], frame[28:]
+    return None
+
+
+def test_on_link(two):
+    """Outer headers that are put on without the stack are those that the tunnel's device writes; what is not plain is left to it."""
+    if links_served("r2") is None:
+        return
+    with inside("r1"):
+        tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    tap.bind(("sync", 3))
+    for version, f in FAMILIES.items():
+        entry = (f, "udp", 24200, 24201)
+        foreign_entry(*entry)
+        server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 24201)
+        client = sock("cl", f, socket.SOCK_DGRAM, f["C"], 24200)
+        client.sendto(b"x", (f["S"], 24201))
+        server.recvfrom(100)
+
+        def answer(size, tos, device, what):
+            while select.select([tap], [], [], 0)[0]:
+                tap.recv(20000)
+            level = (socket.IPPROTO_IP, socket.IP_TOS) if version == 4 else (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+            server.setsockopt(*level, tos)
+            before = by_device("r2")
+            server.sendto(b"y" * size, (f["P"], 24200))
+            check(len(client.recvfrom(10000)[0]) == size, "IPv%d, %s: it did not come" % (version, what))
+            sent = by_device("r2") - before
+            check(sent == device, "IPv%d, %s: %d by the device" % (version, what, sent))
+            return tunnel_frame(tap)
+
+        for tos in (0, 0xb9, 0xba, 0xbb):
+            at("r2", "ip xfrm policy add src 192.0.2.77/32 dst 192.0.2.78/32 dir out tmpl proto esp mode transport")
+            check(two.say("fast").startswith("ok"), "IPsec")
+            theirs = answer(100, tos, 1, "with IPsec, tos %x" % tos)
+            at("r2", "ip xfrm policy flush")
+            check(two.say("fast").startswith("ok"), "IPsec is gone")
+            ours = answer(100, tos, 0, "tos %x" % tos)
+            check(ours and theirs, "IPv%d, tos %x: no frame" % (version, tos))
+            if not ours or not theirs:
+                continue
+            # but for what is chance: identification, checksum; source port
+            plain = lambda ip: ip[:4] + ip[6:10] + ip[12:]
+            check(plain(ours[0]) == plain(theirs[0]), "IPv%d, tos %x: outer header\n%s\n%s" % (version, tos, ours[0].hex(), theirs[0].hex()))
+            check(ours[1][2:] == theirs[1][2:], "IPv%d, tos %x: UDP %s %s" % (version, tos, ours[1].hex(), theirs[1].hex()))
+            # of the two packets inside; IPv6 has none of both
+            packet = lambda data: data[:22] + (plain(data[22:42]) + data[42:] if version == 4 else data[22:])
+            check(packet(ours[2]) == packet(theirs[2]), "IPv%d, tos %x: inside\n%s\n%s" % (version, tos, ours[2].hex(), theirs[2].hex()))
+            check(base.checksum(ours[0]) == 0, "IPv%d, tos %x: checksum" % (version, tos))
+            check(int.from_bytes(ours[1][:2], "big") >= 49152, "IPv%d: source port %s" % (version, ours[1].hex()))
+        at("r2", "ip neigh flush dev sync")
+        answer(100, 0, 1, "the neighbour is not known")
+        answer(100, 0, 0, "the neighbour is known again")
+        answer(1450, 0, 1, "longer than the link takes")
+        server.close(), client.close()
+    tap.close()
 
 
 def icmp_echo(src, dst, ident):
@@ -432,6 +501,7 @@ def run_all(program, bpffs):
     test_original_interface(two)
     test_slow_path_behind(one, two)
     test_straight(one)
+    test_on_link(two)
     test_refused(one)
     test_loop(one)
     base.test_expected(one, two, 26000)
