@@ -271,6 +271,26 @@ static __always_inline __u32 check_tunnel(struct __sk_buff *skb, const struct ds
 	return DSAA_R_NONE;
 }
 
+/* The daemon may hold the connection back ("sync delay"): the peer shall know it now. */
+static __always_inline void tell_elsewhere(const struct packet *p)
+{
+	struct dsaa_fast_elsewhere e = { .family = p->family, .proto = p->proto };
+
+	if (p->family == 4) {
+		e.src[0] = p->tuple.ipv4.saddr;
+		e.dst[0] = p->tuple.ipv4.daddr;
+		e.sport = p->tuple.ipv4.sport;
+		e.dport = p->tuple.ipv4.dport;
+	} else {
+		__builtin_memcpy(e.src, p->tuple.ipv6.saddr, sizeof(e.src));
+		__builtin_memcpy(e.dst, p->tuple.ipv6.daddr, sizeof(e.dst));
+		e.sport = p->tuple.ipv6.sport;
+		e.dport = p->tuple.ipv6.dport;
+	}
+	/* a full ring loses it: the next packet tells the same */
+	bpf_ringbuf_output(&elsewhere, &e, sizeof(e), 0);
+}
+
 /*
  * Rules P1 to P3. What cannot be looked up here, what could open a connection, and P4, is
  * delivered: behind the original interface the nft table lets through only what belongs to a
@@ -289,6 +309,8 @@ static __always_inline __u32 judge_from_peer(struct __sk_buff *skb,
 		return second_chance && !may_open(skb, &p) ? DSAA_R_RX_NOT_OURS :
 							     DSAA_R_RX_DELIVERED;
 	owner = owner_of(mark, c);
+	if (!owner && second_chance && c->elsewhere)
+		tell_elsewhere(&p);
 	if (!owner || word_of(owner) == DSAA_WORD_ADOPTED)
 		return DSAA_R_RX_DELIVERED; /* P1 */
 	return DSAA_R_RX_LOOP;		    /* P2 */

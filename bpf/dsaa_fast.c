@@ -140,6 +140,12 @@ static void pin_path(char path[PATH_LEN], const char *dir, const struct bpf_map 
 	snprintf(path, PATH_LEN, "%.200s/%.40s", dir, bpf_map__name(map));
 }
 
+/* What a restart takes over: all but what nobody read in time. */
+static bool is_kept(const struct bpf_map *map)
+{
+	return !bpf_map__is_internal(map) && bpf_map__type(map) != BPF_MAP_TYPE_RINGBUF;
+}
+
 /* A pinned map of the right form, or -1. */
 static int pinned_map(const char *path, const struct bpf_map *map)
 {
@@ -168,7 +174,7 @@ static void reuse_maps(struct dsaa_fast *f)
 
 	bpf_object__for_each_map(map, f->skel->obj)
 	{
-		if (!all || bpf_map__is_internal(map) || n == 32)
+		if (!all || !is_kept(map) || n == 32)
 			continue;
 		pin_path(path, f->dir, map);
 		fd[n] = pinned_map(path, map);
@@ -177,7 +183,7 @@ static void reuse_maps(struct dsaa_fast *f)
 	}
 	bpf_object__for_each_map(map, f->skel->obj)
 	{
-		if (!all || bpf_map__is_internal(map) || i == n)
+		if (!all || !is_kept(map) || i == n)
 			continue;
 		bpf_map__reuse_fd(map, fd[i++]);
 	}
@@ -212,7 +218,7 @@ static void pin_maps(struct dsaa_fast *f)
 	f->pinned = true;
 	bpf_object__for_each_map(map, f->skel->obj)
 	{
-		if (bpf_map__is_internal(map))
+		if (!is_kept(map))
 			continue;
 		pin_path(path, f->dir, map);
 		if (bpf_obj_pin(bpf_map__fd(map), path) < 0) {
@@ -312,6 +318,38 @@ static bool load(struct dsaa_fast *f, char *err, size_t errlen)
 	return true;
 }
 
+/* ------------------------------------------------------------------ seen elsewhere */
+
+static int on_elsewhere(void *arg, void *data, size_t len)
+{
+	const struct dsaa_fast *f = arg;
+	const struct dsaa_fast_elsewhere *e = data;
+	struct dsaa_tuple t = { .sport = ntohs(e->sport), .dport = ntohs(e->dport) };
+
+	if (len < sizeof(*e))
+		return 0;
+	memcpy(t.src, e->src, e->family == 4 ? 4 : 16);
+	memcpy(t.dst, e->dst, e->family == 4 ? 4 : 16);
+	f->on_elsewhere(e->family, e->proto, &t);
+	return 0;
+}
+
+int dsaa_fast_elsewhere_fd(const struct dsaa_fast *f)
+{
+	return f->elsewhere ? ring_buffer__epoll_fd(f->elsewhere) : -1;
+}
+
+void dsaa_fast_elsewhere_read(struct dsaa_fast *f,
+			      void (*cb)(uint8_t family, uint8_t proto, const struct dsaa_tuple *t))
+{
+	f->on_elsewhere = cb;
+	/* what goes wrong with one turn, the next one reads */
+	if (f->elsewhere)
+		(void)ring_buffer__consume(f->elsewhere);
+}
+
+/* ------------------------------------------------------------------ load and close */
+
 struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *err, size_t errlen)
 {
 	struct dsaa_fast *f = calloc(1, sizeof(*f));
@@ -334,6 +372,8 @@ struct dsaa_fast *dsaa_fast_load(const char *bpffs, uid_t uid, gid_t gid, char *
 		dsaa_fast_close(f);
 		return NULL;
 	}
+	f->elsewhere = ring_buffer__new(bpf_map__fd(f->skel->maps.elsewhere), on_elsewhere, f,
+					NULL);
 	dsaa_fast_hooks_open(&f->hooks);
 	read_maps(f);
 	set_gate(f);
@@ -348,6 +388,7 @@ void dsaa_fast_close(struct dsaa_fast *f)
 	if (f->filter)
 		munmap(f->filter, DSAA_FAST_FILTER_WORDS * sizeof(uint64_t));
 	dsaa_fast_hooks_close(&f->hooks);
+	ring_buffer__free(f->elsewhere);
 	dsaa_fast_bpf__destroy(f->skel);
 	if (f->dir_fd >= 0)
 		close(f->dir_fd);
@@ -454,6 +495,7 @@ static void fill_control(struct dsaa_fast *f, const struct dsaa_fast_config *c, 
 	f->control.vx_ifindex = vx;
 	f->control.tun_ifindex = if_nametoindex(c->tun_name);
 	f->control.observe = c->observe;
+	f->control.elsewhere = c->elsewhere;
 	f->control.tunnel_port = htons(c->tunnel_port);
 	put_control(f);
 }

@@ -67,6 +67,7 @@ struct dsaa_fast_config {
 	uint32_t mark_mask;		   /* dsaa_mark_mask_valid() */
 	uint16_t tunnel_port;		   /* UDP, both ends */
 	bool observe;			   /* count, touch nothing */
+	bool elsewhere;			   /* tell what dsaa_fast_elsewhere_read() reads */
 	char tun_name[DSAA_FAST_NAME_LEN]; /* the slow path's TAP device */
 
 	unsigned peers;
@@ -117,6 +118,15 @@ bool dsaa_fast_remove(struct dsaa_fast *fast, char *err, size_t errlen);
 
 /* The same without a loaded object: for leftovers in this network namespace. */
 bool dsaa_fast_sweep(const char *bpffs, char *err, size_t errlen);
+
+/*
+ * Packets of connections of ours that came from a peer that knew nothing of them. The descriptor is
+ * readable when there is one to be read; -1: there will be none.
+ */
+int dsaa_fast_elsewhere_fd(const struct dsaa_fast *fast);
+/* Hands all that there is to CB: family, protocol, and the tuple of the packet. */
+void dsaa_fast_elsewhere_read(struct dsaa_fast *fast, void (*cb)(uint8_t family, uint8_t proto,
+								 const struct dsaa_tuple *t));
 
 /* The state word of a site: the programs see it with the next packet. */
 void dsaa_fast_set_word(struct dsaa_fast *fast, dsaa_site_id site, enum dsaa_site_word word);

@@ -111,6 +111,12 @@ static __always_inline __u32 wire_packets(const struct __sk_buff *skb)
 	return skb->gso_segs ? skb->gso_segs : 1;
 }
 
+/* Read by the daemon; not pinned, for what nobody read is not worth to be kept. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, DSAA_FAST_ELSEWHERE_LEN);
+} elsewhere SEC(".maps");
+
 /* What a packet counts as; it is taken before the packet is changed. */
 struct size {
 	__u32 packets;

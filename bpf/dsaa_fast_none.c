@@ -47,6 +47,19 @@ bool dsaa_fast_sweep(const char *bpffs, char *err, size_t errlen)
 	return true;
 }
 
+int dsaa_fast_elsewhere_fd(const struct dsaa_fast *fast)
+{
+	(void)fast;
+	return -1;
+}
+
+void dsaa_fast_elsewhere_read(struct dsaa_fast *fast,
+			      void (*cb)(uint8_t family, uint8_t proto, const struct dsaa_tuple *t))
+{
+	(void)fast;
+	(void)cb;
+}
+
 void dsaa_fast_set_word(struct dsaa_fast *fast, dsaa_site_id site, enum dsaa_site_word word)
 {
 	(void)fast;

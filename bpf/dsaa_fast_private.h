@@ -29,6 +29,8 @@ struct dsaa_fast {
 	bool applied;			  /* since loading */
 	struct dsaa_fast_control control; /* what the map has */
 	uint64_t *filter;		  /* the map's memory */
+	struct ring_buffer *elsewhere;	  /* NULL: it could not be had */
+	void (*on_elsewhere)(uint8_t family, uint8_t proto, const struct dsaa_tuple *t);
 
 	pthread_mutex_t lock; /* words and gate, cleared */
 	bool foreign, open;

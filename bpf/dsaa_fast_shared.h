@@ -24,6 +24,7 @@ enum dsaa_fast_limits {
 	DSAA_FAST_LOCALS = DSAA_LOCAL_ADDRESSES_MAX,
 	DSAA_FAST_REASONS = 128, /* DSAA_REASONS_MAX */
 	DSAA_FAST_PREFIXES = DSAA_COUNTED_PREFIXES_MAX,
+	DSAA_FAST_ELSEWHERE_LEN = 1 << 16, /* bytes of the ring: some thousand packets */
 	/* 8 Mbit: for 400000 connections of other sites one in ten others is looked up in vain */
 	DSAA_FAST_FILTER_SHIFT = 17, /* words of the filter, as a power of two */
 	DSAA_FAST_FILTER_WORDS = 1 << DSAA_FAST_FILTER_SHIFT,
@@ -46,6 +47,16 @@ struct dsaa_fast_control {
 	__u32 observe;	   /* count what would be carried, touch nothing */
 	__u32 filter;	   /* the filter knows all connections of other sites: use it */
 	__u32 tunnel_port; /* UDP, network order; 0: nothing is taken straight from the link */
+	__u32 elsewhere; /* tell of connections that a peer knows nothing of, by ring "elsewhere" */
+};
+
+/* Ring "elsewhere": a packet of a connection of ours that came from a peer as second chance. */
+struct dsaa_fast_elsewhere {
+	__u32 src[4], dst[4]; /* network order; IPv4: the first word */
+	__u16 sport, dport;   /* network order */
+	__u8 family;	      /* 4, 6 */
+	__u8 proto;
+	__u8 unused[2];
 };
 
 /*

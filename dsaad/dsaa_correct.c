@@ -31,9 +31,6 @@
 #define CHECK_S 2
 /* How long a start may take to be configured; until then what the last process left works on. */
 #define START_S 10
-/* packets that came from elsewhere: how many connections are remembered, and for how long */
-#define ELSEWHERE_TOLD	   256
-#define ELSEWHERE_AGAIN_US 500000
 
 static struct dsaa_nfq_words words;
 static struct dsaa_addrset addresses;
@@ -190,27 +187,6 @@ static void make_links(struct dsaa_nfq_peer *p, const struct dsaa_site *here,
 	}
 }
 
-/*
- * A packet of our connection F came from a peer that knows nothing of it. If 'sync delay' is why,
- * the peer shall know it now. Once is enough, so packets that follow at once are not told again.
- */
-static void seen_elsewhere(const struct dsaa_flow *f)
-{
-	static struct {
-		uint64_t hash;
-		int64_t at_us;
-	} told[ELSEWHERE_TOLD];
-	uint64_t hash = dsaa_flow_key_hash(f, DSAA_DIGEST_SEED);
-	int64_t now_us = dsaa_mono_now().us;
-	unsigned at = hash % ELSEWHERE_TOLD;
-
-	if (told[at].hash == hash && now_us - told[at].at_us < ELSEWHERE_AGAIN_US)
-		return;
-	told[at].hash = hash;
-	told[at].at_us = now_us;
-	dsaa_sync_post_elsewhere(f);
-}
-
 /* The second chance asks whether a connection is ours; runs in the first queue thread. */
 static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
 {
@@ -222,7 +198,7 @@ static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
 		return rc;
 	*owner = dsaa_mark_owner(f.mark, atomic_load(&find_mask));
 	if (!*owner && atomic_load(&find_delayed))
-		seen_elsewhere(&f);
+		dsaa_correct_elsewhere(&f);
 	return rc;
 }
 
@@ -238,20 +214,12 @@ static unsigned advertised_prefixes(struct dsaa_prefix prefix[DSAA_COUNTED_PREFI
 	return n;
 }
 
-static bool any_delay(void)
-{
-	for (unsigned i = 0; i < array_size(dsaa_conf.delay_s); i++)
-		if (dsaa_conf.delay_s[i])
-			return true;
-	return false;
-}
-
 static void make_nfq_config(struct dsaa_nfq_config *c)
 {
 	char names[DSAA_IFACES_MAX][IFNAMSIZ];
 
 	atomic_store(&find_mask, dsaa_conf.mark_mask);
-	atomic_store(&find_delayed, any_delay());
+	atomic_store(&find_delayed, dsaa_correct_elsewhere_wanted());
 	memset(c, 0, sizeof(*c));
 	c->local_site = dsaa_local_site();
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
@@ -583,6 +551,11 @@ void dsaa_correct_load(void)
 	/* after a restart the kernel knows better than we, who know nothing yet */
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		atomic_store(&words.word[s], (uint8_t)dsaa_correct_fast_get_word(s));
+}
+
+void dsaa_correct_start(void)
+{
+	dsaa_correct_elsewhere_start();
 }
 
 /* ------------------------------------------------------------------ what changes meanwhile */

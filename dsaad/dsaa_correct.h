@@ -71,6 +71,13 @@ unsigned dsaa_correct_warnings(char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN]);
 /* Logs what is new among them; from time to time. */
 void dsaa_correct_say_warnings(void);
 
+/* dsaa_correct_elsewhere.c: main thread, once, when the programs are loaded. */
+void dsaa_correct_elsewhere_start(void);
+/* Whether the peers may not know of a connection that is ours ("sync delay"). Main thread. */
+bool dsaa_correct_elsewhere_wanted(void);
+/* A packet of our connection F came from a peer that knows nothing of it. First queue thread. */
+void dsaa_correct_elsewhere(const struct dsaa_flow *f);
+
 /* dsaa_correct_trace.c: what "debug dsaa correction" shows. */
 struct dsaa_trace_filter {
 	bool set;		   /* else everything */

@@ -80,6 +80,7 @@ static void make_config(struct dsaa_fast_config *c, const struct dsaa_nfq_config
 		c->iface[i].caught = dsaa_correct_is_caught(nfq->iface[i].name);
 	}
 	c->observe = dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE;
+	c->elsewhere = dsaa_correct_elsewhere_wanted();
 	c->prefixes = nfq->prefixes;
 	memcpy(c->prefix, nfq->prefix, sizeof(c->prefix));
 }

@@ -134,6 +134,7 @@ static void dsaa_start(struct event *e)
 		flog_warn(EC_DSAA_CONFINE, "dsaad could do more than it needs to: %s", unconfined);
 	dsaa_sync_start();
 	dsaa_probe_init();
+	dsaa_correct_start();
 	dsaa_config_changed();
 }
 

@@ -92,6 +92,7 @@ enum post_kind {
 	POST_RESYNC,
 	POST_AUDIT,
 	POST_ELSEWHERE,
+	POST_PACKET_ELSEWHERE,
 	POST_DRAIN,
 	POST_ROUTES,
 	POST_ROUTES_AWAITED,
@@ -813,6 +814,18 @@ static void handle_stop(void)
 	EVENT_OFF(t_tick);
 }
 
+/* WHAT: family, protocol and tuple of a packet that a peer sent here as second chance. */
+static void packet_elsewhere(const struct dsaa_flow *what)
+{
+	struct dsaa_flow f;
+	struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE, .flow = &f };
+	bool reply;
+
+	if (ct && dsaa_ct_find(ct, what->family, what->proto, &what->orig, &f, &reply) == 1 &&
+	    !dsaa_mark_owner(f.mark, ct_mask))
+		locked_step(&ev);
+}
+
 static void handle_post(struct event *t)
 {
 	struct post *p = EVENT_ARG(t);
@@ -855,6 +868,9 @@ static void handle_post(struct event *t)
 		ev.type = DSAA_EV_ELSEWHERE;
 		ev.flow = &p->flow;
 		locked_step(&ev);
+		break;
+	case POST_PACKET_ELSEWHERE:
+		packet_elsewhere(&p->flow);
 		break;
 	case POST_ROUTES:
 		ev.type = DSAA_EV_ROUTES;
@@ -1106,6 +1122,16 @@ void dsaa_sync_post_elsewhere(const struct dsaa_flow *f)
 	struct post *p = new_post(POST_ELSEWHERE);
 
 	p->flow = *f;
+	send_post(p);
+}
+
+void dsaa_sync_post_packet_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t)
+{
+	struct post *p = new_post(POST_PACKET_ELSEWHERE);
+
+	p->flow.family = family;
+	p->flow.proto = proto;
+	p->flow.orig = *t;
 	send_post(p);
 }
 

@@ -275,6 +275,8 @@ void dsaa_sync_post_resync(uint8_t site);
 void dsaa_sync_post_audit(void);
 /* Any thread: a packet of our connection F was seen at another site. */
 void dsaa_sync_post_elsewhere(const struct dsaa_flow *f);
+/* The same of a packet, whose connection is looked up; nothing follows when it is not ours. */
+void dsaa_sync_post_packet_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t);
 void dsaa_sync_post_drain(bool on);
 /* Are all tracked routes there? */
 void dsaa_sync_post_routes(bool all_there);
@@ -345,6 +347,8 @@ bool dsaa_flow_find(uint8_t family, uint8_t proto, const struct dsaa_tuple *t,
  */
 /* Loads the fast path's programs, if there are any; before privileges are dropped. */
 void dsaa_correct_load(void);
+/* Begins to read what the programs tell; once the event loop and the sync thread are there. */
+void dsaa_correct_start(void);
 void dsaa_correct_reconcile(void);
 void dsaa_correct_stop(void); /* removes rules, tunnel and fast path */
 void dsaa_correct_clear(void);

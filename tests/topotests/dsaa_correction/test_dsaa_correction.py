@@ -397,6 +397,24 @@ def test_answers_that_wait(net, family):
             configure(net, s, "no correction hold")
 
 
+@EVERY
+def test_seen_elsewhere_ends_the_delay(net, family):
+    """A connection that 'sync delay' holds back is told at once when one of its packets comes in at the other site."""
+    for s in SITES:
+        configure(net, s, "sync delay 60 protocol udp")
+    refuse_by_queue(net, True)
+    try:
+        before = net.show(1, "show dsaa sync")["delay"]["exempt"]
+        found = net.udp(PLAIN[family], SERVER[family], count=10, size=100, pause=0.1)
+        assert (found["answered"], found["wrong"]) == (10, 0), found
+        wait_for(lambda: net.entries(2, PLAIN[family], "udp"), "the connection to be told", 5)
+        assert net.show(1, "show dsaa sync")["delay"]["exempt"] > before
+    finally:
+        refuse_by_queue(net, False)
+        for s in SITES:
+            configure(net, s, "no sync delay protocol udp")
+
+
 def test_explain_says_hold(net):
     for s in SITES:
         configure(net, s, "correction hold 300")
