@@ -474,7 +474,6 @@ static void add_second_chance(struct dsaa_nft *t, const struct dsaa_rules_config
  */
 static void add_not_ours(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 {
-	static const uint32_t none;
 	const uint32_t established = STATE_ESTABLISHED;
 
 	dsaa_nft_rule(t, correct);
@@ -484,9 +483,9 @@ static void add_not_ours(struct dsaa_nft *t, const struct dsaa_rules_config *c)
 	dsaa_nft_rule_end(t);
 
 	dsaa_nft_rule(t, correct);
+	/* a packet has one state: no need to mask it */
 	dsaa_nft_ct(t, NFT_CT_STATE);
-	dsaa_nft_and(t, &established, sizeof(established));
-	dsaa_nft_is(t, &none, sizeof(none));
+	dsaa_nft_is_not(t, &established, sizeof(established));
 	dsaa_nft_goto(t, others);
 	dsaa_nft_rule_end(t);
 }
