@@ -365,6 +365,22 @@ void dsaa_dump_applied(struct dsaa_engine *e)
 		finish(e);
 }
 
+void dsaa_dump_overtaken(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	unsigned kept = 0;
+
+	if (e->dump != DSAA_FOR_ADOPT)
+		return;
+	for (unsigned i = 0; i < e->dump_op_count; i++) {
+		if (dsaa_flow_key_equal(&e->dump_ops[i].flow, f))
+			continue;
+		if (kept != i)
+			e->dump_ops[kept] = e->dump_ops[i];
+		kept++;
+	}
+	e->dump_op_count = kept;
+}
+
 void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	bool running = false;

@@ -573,6 +573,11 @@ void dsaa_dump_flush(struct dsaa_engine *e);
 void dsaa_dump_done(struct dsaa_engine *e, bool ok);
 /* The batch of a sweep or an adoption came back from the kernel. */
 void dsaa_dump_applied(struct dsaa_engine *e);
+/*
+ * A record of a peer has just made, or taken, the entry of F: what a dump saw there before, and was
+ * to be re-marked as ours, is not there any more.
+ */
+void dsaa_dump_overtaken(struct dsaa_engine *e, const struct dsaa_flow *f);
 /* P must take no further part in a running dump. */
 void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p);
 

@@ -361,6 +361,7 @@ static int judge_result(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_
 	if (op->result == DSAA_APPLIED_ABSENT)
 		return DSAA_APPLY_CREATE;
 	dsaa_claim_settled(e, p, &op->flow);
+	dsaa_dump_overtaken(e, &op->flow);
 	applied(p);
 	if (e->apply == DSAA_FOR_AUDIT_FLOWS)
 		p->audit_repaired++;

@@ -316,11 +316,22 @@ static void test_bfd_is_refuted(void)
 	world_free(&w);
 }
 
+/* Site 1 asks for the dump of dead site 3, which the test makes: F as it says it. */
+static struct dsaa_flow asked_dump(const struct dsaa_flow *f)
+{
+	struct dsaa_event tick = { .type = DSAA_EV_TICK };
+
+	world_feed(&w, 1, &tick);
+	CHECK(w.site[1].dump_at == 0 && w.site[1].dump_owner == 3);
+	w.site[1].dump_at = -1;
+	w.site[1].dump_waits = 0;
+	return *world_find(&w.site[1], f);
+}
+
 /* A packet changes a dead site's connection between the dump and its re-marking. */
 static void test_changed_while_adopted(void)
 {
 	struct dsaa_flow f = world_flow(1, 5, false), dumped;
-	struct dsaa_event tick = { .type = DSAA_EV_TICK };
 	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = &dumped };
 	struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE, .ok = true };
 
@@ -334,17 +345,48 @@ static void test_changed_while_adopted(void)
 	bfd(1, 3, false);
 	w.site[1].dump_waits = 3;
 	world_run_ms(&w, ADOPT_REST_MS);
-	world_feed(&w, 1, &tick); /* asks for the dump, which is made here: */
-	CHECK(w.site[1].dump_at == 0 && w.site[1].dump_owner == 3);
-	w.site[1].dump_at = -1;
-	w.site[1].dump_waits = 0;
-	dumped = *world_find(&w.site[1], &f);
+	dumped = asked_dump(&f);
 	world_find(&w.site[1], &f)->status |= DSAA_FLOW_SEEN_REPLY;
 	world_feed(&w, 1, &ev);
 	world_feed(&w, 1, &done);
 	world_run_ms(&w, 50);
 	CHECK(world_owner(&w, 1, &f) == 1 && world_owner(&w, 2, &f) == 1);
 	CHECK(world_find(&w.site[2], &f)->status & DSAA_FLOW_SEEN_REPLY);
+	world_free(&w);
+}
+
+static void forget_entry(int s, const struct dsaa_flow *f)
+{
+	*world_find(&w.site[s], f) = w.site[s].table[w.site[s].used - 1];
+	w.site[s].used--;
+}
+
+/* A dead site's connection ends and begins anew at another site between dump and re-marking. */
+static void test_begins_elsewhere_while_adopted(void)
+{
+	struct dsaa_flow f = world_flow(1, 5, true), dumped;
+	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = &dumped };
+	struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE, .ok = true };
+
+	begin(3);
+	world_open(&w, 3, f);
+	world_run_ms(&w, 50);
+	world_kill(&w, 3);
+	world_run_ms(&w, 150);
+	bfd(1, 3, false);
+	world_run_ms(&w, 200);
+	bfd(2, 3, false);
+	w.site[1].dump_waits = 3;
+	world_run_ms(&w, ADOPT_REST_MS - 100);
+	dumped = asked_dump(&f);
+	world_feed(&w, 1, &ev);
+	forget_entry(1, &f);
+	forget_entry(2, &f);
+	world_open(&w, 2, f);
+	world_run_ms(&w, 100);
+	CHECK(world_owner(&w, 1, &f) == 2);
+	world_feed(&w, 1, &done);
+	CHECK(world_owner(&w, 1, &f) == 2 && world_owner(&w, 2, &f) == 2);
 	world_free(&w);
 }
 
@@ -921,6 +963,7 @@ int main(void)
 	test_unconfigured_while_adopted();
 	test_begins_anew_while_swept();
 	test_changed_while_adopted();
+	test_begins_elsewhere_while_adopted();
 	test_bfd_is_refuted();
 	test_dead_while_connecting();
 	test_dead_while_coming_anew();
