@@ -265,8 +265,8 @@ static void announce(struct dsaa_advert *a, const struct place *place)
 static void reconcile_one(struct dsaa_advert *a)
 {
 	enum dsaa_advertise_state was = a->state;
+	struct place place = { 0 };
 	const char *nowhere;
-	struct place place;
 
 	a->state = dsaa_sync_advertise(a->site, &a->reason);
 	nowhere = find_place(a, &place);

@@ -55,6 +55,7 @@ static struct event *t_check;
 static struct event *t_word;
 static struct event *t_changed;
 static bool was_wanted; /* since the start */
+static unsigned thread_number[DSAA_QUEUE_SPREAD_MAX];
 
 /* ------------------------------------------------------------------ from core to edges */
 
@@ -256,7 +257,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 static void *run_thread(void *arg)
 {
 	struct frr_pthread *fpt = arg;
-	unsigned mine = (uintptr_t)fpt->data;
+	unsigned mine = *(const unsigned *)fpt->data;
 	int rc;
 
 	rcu_read_unlock();
@@ -287,7 +288,8 @@ static void start_thread(unsigned n)
 
 	snprintf(name, sizeof(name), n ? "dsaa-nfq%u" : "dsaa-nfq", n);
 	thread[n] = frr_pthread_new(&attr, "dsaa correction", name);
-	thread[n]->data = (void *)(uintptr_t)n;
+	thread_number[n] = n;
+	thread[n]->data = &thread_number[n];
 	frr_pthread_run(thread[n], NULL);
 	frr_pthread_wait_running(thread[n]);
 }

@@ -292,15 +292,21 @@ static void sweep_interface(struct interface *ifp)
 	}
 }
 
-/* The connection to zebra that told last of a VRF is in its "info", which libfrr leaves to us. */
-static uintptr_t connection;
+/* A VRF that zebra told of by this connection says so in its "info", which libfrr leaves to us. */
+static void forget_told_vrfs(void)
+{
+	struct vrf *vrf;
+
+	RB_FOREACH (vrf, vrf_name_head, &vrfs_by_name)
+		vrf->info = NULL;
+}
 
 static int vrf_told(ZAPI_CALLBACK_ARGS)
 {
 	struct vrf *vrf = vrf_lookup_by_id(vrf_id);
 
 	if (vrf)
-		vrf->info = (void *)connection;
+		vrf->info = vrf;
 	return 0;
 }
 
@@ -309,8 +315,7 @@ static void sweep_vrfs(void)
 	struct vrf *vrf, *next;
 
 	RB_FOREACH_SAFE (vrf, vrf_name_head, &vrfs_by_name, next) {
-		if (vrf->vrf_id == VRF_DEFAULT || !vrf_is_enabled(vrf) ||
-		    (uintptr_t)vrf->info == connection)
+		if (vrf->vrf_id == VRF_DEFAULT || !vrf_is_enabled(vrf) || vrf->info)
 			continue;
 		zlog_info("the VRF %s went while zebra was away", vrf->name);
 		vrf_delete(vrf);
@@ -339,7 +344,7 @@ static void schedule_sweep(void)
 {
 	EVENT_OFF(t_sweep);
 	seen_count = 0;
-	connection++;
+	forget_told_vrfs();
 	event_add_timer(master, sweep, NULL, SWEEP_S, &t_sweep);
 }
 
