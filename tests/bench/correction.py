@@ -12,6 +12,10 @@ The sender's congestion control is the machine's own. One that paces (BBR) leave
 what the detour costs, so the kernel's path is shown with Reno, too; there sender, receiver and both routers share all processors
 without a pause.
 
+A card spreads what comes in over its queues, and so over the processors. A veth has one queue and does not, so the routers spread
+what comes in at the site-sync link by RPS, as the manual's chapter on sizing says for a link of one queue; without it, unwrapping
+waits for whatever else the one processor does. What it costs not to do so is shown in a row of its own.
+
 Small packets: processor time of all that works on them (sender, softirq threads, queue thread), in each of several rounds, one row
 after the other; medians are shown, and ratios to the row they are compared with.
 
@@ -35,7 +39,7 @@ from nfq_correct_test import FAMILIES, Site, at, foreign_entry, inside, sock  # 
 F = FAMILIES[4]
 base.THREADS = 0
 # corrected samples of TCP by path, one more symmetric; what counts of each sample is what comes after its start
-PAIRS = {"kernel": 16, "reno": 8, "queue": 6}
+PAIRS = {"kernel": 16, "one": 8, "reno": 8, "queue": 6}
 SECONDS = 1.7
 START = 0.3
 # quartiles of the noise further apart than this, or others' share of the processors: the machine is too loud for the ratios of TCP
@@ -48,6 +52,9 @@ TURNS = 4
 # connections of the other site, beside those that are measured
 FOREIGN = 10000
 PROBES = 300
+# of one's own packets: name, what is compared, and with what
+OWN_RATIOS = (("own-no-foreign", "cpu-stopped", "cpu-own-kernel-closed"), ("own-foreign", "cpu-stopped", "cpu-own-kernel"),
+              ("own-to-own", "cpu-own-kernel-closed", "cpu-own-kernel"))
 SO_TIMESTAMPNS = 35
 
 MUST = {"tcp-kernel": (">=", 0.80), "cpu-kernel": ("<=", 2.3), "own-no-foreign": (">=", 0.98), "own-foreign": (">=", 0.93),
@@ -88,6 +95,14 @@ class Sites:
 def returns_by(router):
     for target in (F["C"], F["pool"]):
         at("srv", "ip route replace %s via %s" % (target, F["s%d" % router][1]))
+
+
+def spread(on):
+    """RPS over all processors, or none, of what comes in at the routers' site-sync link."""
+    mask = "%x" % ((1 << min(os.cpu_count(), 32)) - 1 if on else 0)
+    for router in ("r1", "r2"):
+        words = "ip netns exec %s-%s tee /sys/class/net/sync/queues/rx-0/rps_cpus" % (base.PREFIX, router)
+        subprocess.run(words.split(), input=mask, stdout=subprocess.DEVNULL, text=True, check=True)
 
 
 # ---------------------------------------------------------------- TCP
@@ -267,24 +282,24 @@ def own_ns(blast, port):
 
 
 def own_rows(program, blast, bpffs, port, add):
-    """Stopped, without and with foreign flows, in turns: what the machine does meanwhile troubles all three alike. The least of all
-    turns counts, as many runs for each.
+    """Stopped, without and with foreign flows, in turns: what the machine does meanwhile troubles all three alike. The ratios are
+    those of one turn, to the state before or behind it.
     """
     states = {"cpu-stopped": None, "cpu-own-kernel-closed": 0, "cpu-own-kernel": 1}
-    least = {}
     for turn in range(TURNS):
+        ns = {}
         for name, gate in list(states.items())[::1 if turn % 2 else -1]:
             sites = None if gate is None else Sites(program, bpffs, gate)
             try:
-                ns = own_ns(blast, port + turn)
+                ns[name] = own_ns(blast, port + turn)
             finally:
                 if sites:
                     sites.quit()
-            least[name] = min(ns, least.get(name, ns))
+            add(name, ns[name])
             for router in ("r1", "r2"):
                 at(router, "conntrack -F")
-    for name, ns in least.items():
-        add(name, ns)
+        for name, to, of in OWN_RATIOS:
+            add(name, ns[to] / ns[of])
 
 
 def one_round(program, blast, bpffs, number, rows):
@@ -310,9 +325,13 @@ def one_round(program, blast, bpffs, number, rows):
                 s.close()
             returns_by(1)
             if number == 0:
+                spread(True)
                 tcp_samples(name, sites, 50000 if name == "kernel" else 51000, rows)
+                if name == "kernel":
+                    tcp_samples("reno", sites, 52000, rows, "reno")
+                spread(False)
             if number == 0 and name == "kernel":
-                tcp_samples("reno", sites, 52000, rows, "reno")
+                tcp_samples("one", sites, 53000, rows)
             if number == 0:
                 rows["latency-" + name] = latency(port + 5, "eth1" if name == "kernel" else "dsaa0")
         finally:
@@ -334,7 +353,8 @@ def show_tcp(rows):
     with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
         own = f.read().strip()
     print("%-42s %10s %7s  must" % ("TCP, Mbit/s: medians, ratio of neighbours", "", "ratio"))
-    for name, text in (("kernel", "in the kernel, " + own), ("reno", "in the kernel, reno"), ("queue", "by the queue, " + own)):
+    for name, text in (("kernel", "in the kernel, " + own), ("one", "the same, link not spread"),
+                       ("reno", "in the kernel, reno"), ("queue", "by the queue, " + own)):
         symmetric, corrected = rows["tcp-symmetric-" + name], rows["tcp-" + name]
         middle, low, high = quartiles(ratios(symmetric, corrected, 1))
         reached, must = verdict("tcp-" + name, middle) if "tcp-" + name in MUST else (True, "")
@@ -359,9 +379,9 @@ def show_packets(rows):
     table = (
         ("sending alone, ns a packet", m["send"], None, None),
         ("forwarded locally, dsaad stopped", stopped, None, None),
-        ("own, no foreign flow (rate to stopped)", own, "own-no-foreign", stopped / own),
-        ("own, foreign flows exist (rate to stopped)", m["cpu-own-kernel"], "own-foreign", stopped / m["cpu-own-kernel"]),
-        ("own, foreign flows exist (to no foreign)", m["cpu-own-kernel"], None, own / m["cpu-own-kernel"]),
+        ("own, no foreign flow (rate to stopped)", own, "own-no-foreign", m["own-no-foreign"]),
+        ("own, foreign flows exist (rate to stopped)", m["cpu-own-kernel"], "own-foreign", m["own-foreign"]),
+        ("own, foreign flows exist (to no foreign)", m["cpu-own-kernel"], None, m["own-to-own"]),
         ("corrected in the kernel (to own)", m["cpu-corrected-kernel"], "cpu-kernel",
          m["cpu-corrected-kernel"] / m["cpu-own-kernel"]),
         ("  the same, less sending", net("cpu-corrected-kernel"), None, net("cpu-corrected-kernel") / net("cpu-own-kernel")),
@@ -370,12 +390,14 @@ def show_packets(rows):
     good = True
     print("%-42s %10s %7s  must" % ("small packets, medians of %d rounds" % len(rows["send"]), "", "ratio"))
     for text, value, must, ratio in table:
-        line = "%-42s %10.0f %7s" % (text, value, "" if ratio is None else "%.2f" % ratio)
+        line = "%-42s %10.0f %7s" % (text, value, "" if ratio is None else "%.3f" % ratio)
         if must:
             reached, more = verdict(must, ratio)
             good &= reached
             line += more
         print(line)
+    for text, name in (("no foreign flow", "own-no-foreign"), ("foreign flows exist", "own-foreign")):
+        print("  own, %s: quartiles of %d ratios %.3f to %.3f" % ((text, len(rows[name])) + quartiles(rows[name])[1:]))
     print("arrived at the client: kernel %.3f, queue %.3f" % (m["arrived-kernel"], m["arrived-queue"]))
     for name in ("kernel", "queue"):
         if rows.get("latency-" + name):
