@@ -3,14 +3,16 @@
 """
 Makes the captured screens of the manual anew, in this folder, from the daemon that is built: needs root and ./quickstart setup.
 
-usage: capture.py [mininet] [scenario] [shows] [top]      all of them without a word; also "make -C doc captures"
+usage: capture.py [mininet] [scenario] [shows] [top] [dashboard]     all of them without a word; also "make -C doc captures"
 
   mininet.txt                     mininet.script, typed at Mininet's prompt
   scenario-list.txt, scenario.txt ./quickstart mininet --scenario list, and site-death
   show-NAME.txt                   the show commands of site 2, where the answers of what site 1 owns arrive
   dsaa-top.txt, dsaa-top-dead.txt dsaa-top at site 2, while site 1 owns what CLIENTS clients do; before and after site 1's death
+  dashboard.svg                   the dashboard while the same clients are at work, WATCHED_S seconds before and after site 1's death
 """
 
+import contextlib
 import os
 import re
 import subprocess
@@ -20,7 +22,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, TOP)
+sys.dont_write_bytecode = True
 
+import dashboard as picture  # noqa: E402
 from lab import topology as topo  # noqa: E402
 from lab.control import Lab, LabError  # noqa: E402
 from lab.stage import TRAFFIC, Connection, Download, Stage  # noqa: E402
@@ -28,6 +32,7 @@ from lab.stage import TRAFFIC, Connection, Download, Stage  # noqa: E402
 PYTHON = "/usr/bin/python3"
 NAME = "capture"
 CLIENTS, PAUSE_S = 30, 0.025
+WATCHED_S = 90
 # dsaa-top's own functions: --once has no rates.
 SCREEN = """
 import importlib.machinery, importlib.util, time
@@ -112,7 +117,9 @@ def screen(lab):
     return lab.run("site2", [PYTHON, "-c", SCREEN % os.path.join(TOP, "telemetry/dsaa-top")]).stdout
 
 
-def top():
+@contextlib.contextmanager
+def clients_at_work():
+    """The lab, with return traffic through site 2, and programs whose connections site 1 owns."""
     lab = Lab(NAME)
     programs = []
     lab.start(family="4")
@@ -125,11 +132,7 @@ def top():
             words = TRAFFIC + ["udp"] + ends + ["100000", "200", str(PAUSE_S), "0"]
             programs.append(lab.popen("client", words, stdout=subprocess.DEVNULL))
         programs.append(lab.popen("client", [PYTHON, "-c", SHORT % (TRAFFIC + ["fetch"] + ends + ["1000", "0"])]))
-        time.sleep(20)
-        keep("dsaa-top.txt", screen(lab))
-        lab.cut("site1")
-        time.sleep(3)
-        keep("dsaa-top-dead.txt", screen(lab))
+        yield lab
     finally:
         for p in programs:
             p.kill()
@@ -137,8 +140,38 @@ def top():
         lab.stop()
 
 
+def top():
+    with clients_at_work() as lab:
+        time.sleep(20)
+        keep("dsaa-top.txt", screen(lab))
+        lab.cut("site1")
+        time.sleep(3)
+        keep("dsaa-top-dead.txt", screen(lab))
+
+
+def watch(lab, samples, sites_alive):
+    """Asks the exporters for WATCHED_S seconds."""
+    end = time.monotonic() + WATCHED_S
+    while time.monotonic() < end:
+        values = {}
+        for site in sites_alive:
+            said = lab.run(site, [PYTHON, os.path.join(TOP, "telemetry/dsaa-exporter")]).stdout
+            values.update(picture.read(said, site))
+        samples.append((time.monotonic(), values))
+        time.sleep(2)
+
+
+def dashboard():
+    samples = []
+    with clients_at_work() as lab:
+        watch(lab, samples, ("site1", "site2"))
+        lab.cut("site1")
+        watch(lab, samples, ("site2",))
+    keep("dashboard.svg", picture.draw(os.path.join(TOP, "telemetry/grafana/dsaa.json"), samples))
+
+
 def main():
-    all_of_them = {"mininet": mininet, "scenario": scenario, "shows": shows, "top": top}
+    all_of_them = {"mininet": mininet, "scenario": scenario, "shows": shows, "top": top, "dashboard": dashboard}
     wanted = sys.argv[1:] or list(all_of_them)
     if not set(wanted) <= set(all_of_them):
         sys.exit(__doc__)
