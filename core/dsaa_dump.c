@@ -151,27 +151,46 @@ bool dsaa_engine_dump_ready(const struct dsaa_engine *e)
 	return true;
 }
 
-/* Takes from the batch what its owner has named since the dump told it: that is alive again. */
-static void keep_named(struct dsaa_engine *e)
+/* Thins out the batch: what KEEP says no to goes. ARG is KEEP's own. */
+static void keep_some(struct dsaa_engine *e,
+		      bool (*keep)(struct dsaa_engine *e, const struct dsaa_flow *f,
+				   const struct dsaa_flow *arg),
+		      const struct dsaa_flow *arg)
 {
 	unsigned kept = 0;
 
-	if (e->dump != DSAA_FOR_SWEEP && e->dump != DSAA_FOR_AUDIT_SWEEP)
-		return;
 	for (unsigned i = 0; i < e->dump_op_count; i++) {
-		uint64_t hash = dsaa_receive_seen_hash(e->dump_site, &e->dump_ops[i].flow);
-
-		if (!e->seen.overflow && !dsaa_seen_mark(&e->seen, hash))
-			e->dump_ops[kept++] = e->dump_ops[i];
+		if (!keep(e, &e->dump_ops[i].flow, arg))
+			continue;
+		if (kept != i)
+			e->dump_ops[kept] = e->dump_ops[i];
+		kept++;
 	}
 	e->dump_op_count = kept;
+}
+
+/* Not what its owner has named since the dump told it: that is alive again. */
+static bool is_unnamed(struct dsaa_engine *e, const struct dsaa_flow *f,
+		       const struct dsaa_flow *unused)
+{
+	(void)unused;
+	return !e->seen.overflow &&
+	       !dsaa_seen_mark(&e->seen, dsaa_receive_seen_hash(e->dump_site, f));
+}
+
+static bool is_untouched(struct dsaa_engine *e, const struct dsaa_flow *f,
+			 const struct dsaa_flow *made)
+{
+	(void)e;
+	return !dsaa_flow_found_by(made, f);
 }
 
 static void apply_batch(struct dsaa_engine *e)
 {
 	struct dsaa_action *a;
 
-	keep_named(e);
+	if (e->dump == DSAA_FOR_SWEEP || e->dump == DSAA_FOR_AUDIT_SWEEP)
+		keep_some(e, is_unnamed, NULL);
 	if (!e->dump_op_count)
 		return;
 	e->apply = e->dump;
@@ -367,18 +386,8 @@ void dsaa_dump_applied(struct dsaa_engine *e)
 
 void dsaa_dump_overtaken(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
-	unsigned kept = 0;
-
-	if (e->dump != DSAA_FOR_ADOPT)
-		return;
-	for (unsigned i = 0; i < e->dump_op_count; i++) {
-		if (dsaa_flow_key_equal(&e->dump_ops[i].flow, f))
-			continue;
-		if (kept != i)
-			e->dump_ops[kept] = e->dump_ops[i];
-		kept++;
-	}
-	e->dump_op_count = kept;
+	if (e->dump == DSAA_FOR_ADOPT)
+		keep_some(e, is_untouched, f);
 }
 
 void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)

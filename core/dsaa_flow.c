@@ -111,6 +111,12 @@ bool dsaa_flow_key_equal(const struct dsaa_flow *a, const struct dsaa_flow *b)
 	       tuple_equal(&a->orig, &b->orig);
 }
 
+bool dsaa_flow_found_by(const struct dsaa_flow *f, const struct dsaa_flow *key)
+{
+	return f->family == key->family && f->proto == key->proto && f->zone == key->zone &&
+	       (tuple_equal(&f->orig, &key->orig) || tuple_equal(&f->reply, &key->orig));
+}
+
 /* ------------------------------------------------------------------ reversing */
 
 /* The ICMP type that answers TYPE, or -1: RFC 792, 950, 4443, 4620. */

@@ -114,6 +114,11 @@ static inline uint16_t dsaa_flow_reply_zone(const struct dsaa_flow *f)
 
 /* True when the keys are equal. */
 bool dsaa_flow_key_equal(const struct dsaa_flow *a, const struct dsaa_flow *b);
+/*
+ * Would the kernel take F for the entry that KEY's original tuple names? It looks that up in both
+ * directions (net/netfilter/nf_conntrack_netlink.c, ctnetlink_new_conntrack).
+ */
+bool dsaa_flow_found_by(const struct dsaa_flow *f, const struct dsaa_flow *key);
 
 /*
  * The tuple of an answer to IN of protocol PROTO, when no NAT is done, into

@@ -361,13 +361,20 @@ static void forget_entry(int s, const struct dsaa_flow *f)
 	w.site[s].used--;
 }
 
-/* A dead site's connection ends and begins anew at another site between dump and re-marking. */
-static void test_begins_elsewhere_while_adopted(void)
+/*
+ * A dead site's connection ends between dump and re-marking, and begins anew at another site, as it
+ * was or the other way round.
+ */
+static void test_begins_elsewhere_while_adopted(bool reversed)
 {
-	struct dsaa_flow f = world_flow(1, 5, true), dumped;
+	struct dsaa_flow f = world_flow(1, 5, true), again = f, dumped;
 	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = &dumped };
 	struct dsaa_event done = { .type = DSAA_EV_DUMP_DONE, .ok = true };
 
+	if (reversed) {
+		again.orig = f.reply;
+		again.reply = f.orig;
+	}
 	begin(3);
 	world_open(&w, 3, f);
 	world_run_ms(&w, 50);
@@ -382,11 +389,11 @@ static void test_begins_elsewhere_while_adopted(void)
 	world_feed(&w, 1, &ev);
 	forget_entry(1, &f);
 	forget_entry(2, &f);
-	world_open(&w, 2, f);
+	world_open(&w, 2, again);
 	world_run_ms(&w, 100);
-	CHECK(world_owner(&w, 1, &f) == 2);
+	CHECK(world_owner(&w, 1, &again) == 2);
 	world_feed(&w, 1, &done);
-	CHECK(world_owner(&w, 1, &f) == 2 && world_owner(&w, 2, &f) == 2);
+	CHECK(world_owner(&w, 1, &again) == 2 && world_owner(&w, 2, &again) == 2);
 	world_free(&w);
 }
 
@@ -963,7 +970,8 @@ int main(void)
 	test_unconfigured_while_adopted();
 	test_begins_anew_while_swept();
 	test_changed_while_adopted();
-	test_begins_elsewhere_while_adopted();
+	test_begins_elsewhere_while_adopted(false);
+	test_begins_elsewhere_while_adopted(true);
 	test_bfd_is_refuted();
 	test_dead_while_connecting();
 	test_dead_while_coming_anew();

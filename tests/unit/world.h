@@ -59,6 +59,15 @@ static inline struct dsaa_flow *world_find(struct world_site *s, const struct ds
 	return NULL;
 }
 
+/* As the kernel looks an entry up that is to be changed: by one tuple, in both directions. */
+static inline struct dsaa_flow *world_find_both(struct world_site *s, const struct dsaa_flow *f)
+{
+	for (unsigned i = 0; i < s->used; i++)
+		if (dsaa_flow_found_by(&s->table[i], f))
+			return &s->table[i];
+	return NULL;
+}
+
 /* An entry whose original tuple is F's reply tuple would collide in a kernel. */
 static inline struct dsaa_flow *world_find_reversed(struct world_site *s, const struct dsaa_flow *f)
 {
@@ -105,16 +114,19 @@ static inline void world_apply(struct world_site *s, struct dsaa_apply *op)
 		world_insert(s, op);
 		break;
 	case DSAA_APPLY_UPDATE:
+		there = world_find_both(s, &op->flow);
 		if (!there) {
 			op->result = DSAA_APPLIED_ABSENT;
 		} else {
-			uint32_t id = there->id, status = there->status;
+			struct dsaa_flow old = *there;
 
 			*there = op->flow;
 			there->has &= (uint8_t)~DSAA_HAS_ON_DEMAND;
-			there->id = id;
+			there->id = old.id;
+			there->orig = old.orig;
+			there->reply = old.reply;
 			/* as the kernel does: it takes none of these back */
-			there->status |= status & (DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED);
+			there->status |= old.status & (DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED);
 		}
 		break;
 	case DSAA_APPLY_REPLACE:
