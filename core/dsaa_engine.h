@@ -109,6 +109,7 @@ enum dsaa_apply_result {
 	DSAA_APPLIED_ABSENT, /* LOOKUP, UPDATE, DELETE: nothing there */
 	DSAA_APPLIED_FULL,   /* the kernel's table is full */
 	DSAA_APPLIED_ERROR,  /* anything else; error is the errno */
+	DSAA_APPLIED_NOWHERE /* its zone does not exist here; the kernel was not asked */
 };
 struct dsaa_apply {
 	enum dsaa_apply_kind kind;

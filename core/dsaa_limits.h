@@ -16,7 +16,9 @@ enum dsaa_limits {
 	DSAA_TRACKED_ROUTES_MAX = 16,
 	DSAA_NAT_POOLS_MAX = 64,
 	DSAA_VRFS_MAX = 64,
-	DSAA_IFACES_MAX = 64, /* logical interfaces, see dsaa_encap.h */
+	DSAA_ZONES_MAX = 64,	 /* that a site has names for */
+	DSAA_ZONE_NAME_MAX = 16, /* bytes with the final NUL: as long as a VRF's */
+	DSAA_IFACES_MAX = 64,	 /* logical interfaces, see dsaa_encap.h */
 
 	/* sync protocol, see doc/protocol */
 	DSAA_MSG_HEADER_LEN = 8,

@@ -344,6 +344,10 @@ static int judge_result(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_
 		reject_for_now(p, DSAA_R_KERNEL_ERROR);
 		return -1;
 	}
+	if (op->result == DSAA_APPLIED_NOWHERE) {
+		reject_for_now(p, DSAA_R_BLOCK_DIFFERS);
+		return -1;
+	}
 	switch (op->kind) {
 	case DSAA_APPLY_LOOKUP:
 		return judge_delete(e, p, op);

@@ -779,6 +779,28 @@ static void test_no_resume_with_holes(void)
 	world_free(&w);
 }
 
+/* Records of a zone that a site does not know are refused; when it knows it, they are there. */
+static void test_zone_that_is_not_here(void)
+{
+	begin(2);
+	boot_all();
+	w.site[2].no_zone = 7;
+	for (unsigned n = 0; n < 20; n++) {
+		struct dsaa_flow f = world_flow(n * 2, 1, true);
+
+		f.zone = n % 2 ? 7 : 0;
+		world_open(&w, 1, f);
+	}
+	world_run_ms(&w, 100);
+	CHECK(w.site[2].used == 10);
+	CHECK(view(2, 1).flows_rejected[DSAA_R_BLOCK_DIFFERS] >= 10);
+	CHECK(!view(2, 1).theirs_complete);
+	w.site[2].no_zone = 0;
+	world_run_ms(&w, 20000);
+	CHECK(w.site[2].used == 20 && view(2, 1).theirs_complete && world_agrees(&w));
+	world_free(&w);
+}
+
 /* Whatever happens between and during sessions, a resumed one ends in step. */
 static void test_random_resumes_agree(void)
 {
@@ -1123,6 +1145,7 @@ int main(void)
 	test_no_resume_after_lost_events();
 	test_no_resume_after_adoption();
 	test_no_resume_with_holes();
+	test_zone_that_is_not_here();
 	test_random_resumes_agree();
 	test_lag_of_a_stopped_peer();
 	test_lag_over_a_lost_session();

@@ -28,6 +28,7 @@ struct world_site {
 	bool alive;
 	struct dsaa_flow table[WORLD_TABLE];
 	unsigned used, limit;
+	uint16_t no_zone; /* does not exist here; 0: all do */
 	uint32_t next_id;
 	/* running dump: position, owner, or -1 */
 	int dump_at;
@@ -108,6 +109,10 @@ static inline void world_apply(struct world_site *s, struct dsaa_apply *op)
 {
 	struct dsaa_flow *there = world_find(s, &op->flow);
 
+	if (s->no_zone && op->flow.zone == s->no_zone) {
+		op->result = DSAA_APPLIED_NOWHERE;
+		return;
+	}
 	op->result = DSAA_APPLIED_OK;
 	switch (op->kind) {
 	case DSAA_APPLY_CREATE:
