@@ -442,6 +442,81 @@ void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool 
 	vty_out(vty, "  nat-pool %s\n", yang_dnode_get_string(dnode, NULL));
 }
 
+/* A zone that shall have a number, and the other one of the site that has it. */
+struct zone_use {
+	const char *name, *number, *by;
+	unsigned count; /* of the others */
+};
+
+static int note_zone_use(const struct lyd_node *dnode, void *arg)
+{
+	const char *name = yang_dnode_get_string(dnode, "./name");
+	struct zone_use *u = arg;
+
+	if (!strcmp(name, u->name))
+		return YANG_ITER_CONTINUE;
+	u->count++;
+	if (!strcmp(yang_dnode_get_string(dnode, "./number"), u->number))
+		u->by = name;
+	return YANG_ITER_CONTINUE;
+}
+
+/* The rules of YANG for all zones of the site, in a sentence with the values. */
+static bool zone_is_free(struct vty *vty, const char *name, const char *number)
+{
+	const struct lyd_node *at = yang_dnode_get(vty->candidate_config->dnode, VTY_CURR_XPATH);
+	struct zone_use u = { .name = name, .number = number };
+
+	if (at)
+		yang_dnode_iterate(note_zone_use, &u, at, "./zone");
+	if (u.by)
+		refuse(vty, "zone %s %s: this is the number of the zone %s", name, number, u.by);
+	else if (u.count == DSAA_ZONES_MAX)
+		refuse(vty, "zone %s %s is one too many, a site has at most %u", name, number,
+		       DSAA_ZONES_MAX);
+	return !u.by && u.count < DSAA_ZONES_MAX;
+}
+
+DEFPY_YANG(dsaa_zone, dsaa_zone_cmd, "zone NAME$name (0-4294967295)$number",
+	   "A conntrack zone of the router of this site\n"
+	   "Name, alike on all sites, such as that of the VRF\n"
+	   "Number on this site, 1 to 65535\n")
+{
+	char path[XPATH_MAXLEN], words[8 + DSAA_ZONE_NAME_MAX];
+
+	if (!fits(vty, "zone", "/site/zone/name", name))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(words, sizeof(words), "zone %s", name);
+	if (!fits(vty, words, "/site/zone/number", number_str) ||
+	    !zone_is_free(vty, name, number_str))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(path, sizeof(path), "./zone[name='%s']", name);
+	nb_cli_enqueue_change(vty, path, NB_OP_CREATE, NULL);
+	strlcat(path, "/number", sizeof(path));
+	nb_cli_enqueue_change(vty, path, NB_OP_MODIFY, number_str);
+	return apply(vty);
+}
+
+DEFPY_YANG(no_dsaa_zone, no_dsaa_zone_cmd, "no zone NAME$name [(0-4294967295)]",
+	   NO_STR "A conntrack zone of the router of this site\n"
+		  "Name\n"
+		  "Number\n")
+{
+	char path[XPATH_MAXLEN];
+
+	if (!fits(vty, "zone", "/site/zone/name", name))
+		return CMD_WARNING_CONFIG_FAILED;
+	snprintf(path, sizeof(path), "./zone[name='%s']", name);
+	nb_cli_enqueue_change(vty, path, NB_OP_DESTROY, NULL);
+	return apply(vty);
+}
+
+void dsaa_cli_show_zone(struct vty *vty, const struct lyd_node *dnode, bool defaults)
+{
+	vty_out(vty, "  zone %s %s\n", yang_dnode_get_string(dnode, "./name"),
+		yang_dnode_get_string(dnode, "./number"));
+}
+
 /* ------------------------------------------------------------------ sync */
 
 /*
@@ -1136,6 +1211,8 @@ void dsaa_cli_init(void)
 	install_element(DSAA_SITE_NODE, &dsaa_probe_cmd);
 	install_element(DSAA_SITE_NODE, &no_dsaa_probe_cmd);
 	install_element(DSAA_SITE_NODE, &dsaa_nat_pool_cmd);
+	install_element(DSAA_SITE_NODE, &dsaa_zone_cmd);
+	install_element(DSAA_SITE_NODE, &no_dsaa_zone_cmd);
 
 	install_element(DSAA_NODE, &dsaa_sync_port_cmd);
 	install_element(DSAA_NODE, &no_dsaa_sync_port_cmd);

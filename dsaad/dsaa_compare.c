@@ -54,6 +54,9 @@ static void site_lines(struct dsaa_lines *l, unsigned s)
 		line(l, "site %u probe %pIA", s, &site->probe);
 	for (unsigned i = 0; i < site->nat_pools; i++)
 		line(l, "site %u nat-pool %pFX", s, &site->nat_pool[i]);
+	for (unsigned i = 0; i < site->zones.count; i++)
+		line(l, "site %u zone %s %u", s, site->zones.zone[i].name,
+		     site->zones.zone[i].number);
 }
 
 static const char *protocol_text(uint8_t protocol, char number[8])

@@ -215,6 +215,12 @@ static int name_order(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+static int zone_order(const void *va, const void *vb)
+{
+	/* what is compared first is the name */
+	return strcmp(va, vb);
+}
+
 static int vrf_table_order(const void *va, const void *vb)
 {
 	const struct dsaa_vrf_table *a = va, *b = vb;
@@ -230,6 +236,7 @@ void dsaa_config_sort(struct dsaa_config *c)
 		qsort(site->sync_address, site->sync_addresses, sizeof(site->sync_address[0]),
 		      ipaddr_order);
 		qsort(site->nat_pool, site->nat_pools, sizeof(site->nat_pool[0]), prefix_order);
+		qsort(site->zones.zone, site->zones.count, sizeof(site->zones.zone[0]), zone_order);
 	}
 	qsort(c->no_sync, c->no_syncs, sizeof(c->no_sync[0]), prefix_order);
 	qsort(c->track, c->tracks, sizeof(c->track[0]), prefix_order);

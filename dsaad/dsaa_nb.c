@@ -102,6 +102,20 @@ const struct frr_yang_module_info frr_dsaad_info = {
 			},
 		},
 		{
+			.xpath = DSAA_XPATH "/site/zone",
+			.cbs = {
+				.create = dsaa_nb_create,
+				.destroy = dsaa_nb_destroy,
+				.cli_show = dsaa_cli_show_zone,
+			},
+		},
+		{
+			.xpath = DSAA_XPATH "/site/zone/number",
+			.cbs = {
+				.modify = dsaa_nb_modify,
+			},
+		},
+		{
 			.xpath = DSAA_XPATH "/sync/port",
 			.cbs = {
 				.modify = dsaa_nb_modify,

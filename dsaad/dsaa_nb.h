@@ -89,6 +89,7 @@ void dsaa_cli_show_sync_address(struct vty *vty, const struct lyd_node *dnode, b
 void dsaa_cli_show_uips(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_probe(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_nat_pool(struct vty *vty, const struct lyd_node *dnode, bool defaults);
+void dsaa_cli_show_zone(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_sync_port(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_key_file(struct vty *vty, const struct lyd_node *dnode, bool defaults);
 void dsaa_cli_show_insecure(struct vty *vty, const struct lyd_node *dnode, bool defaults);

@@ -87,6 +87,22 @@ static int load_nat_pool(const struct lyd_node *dnode, void *arg)
 	return YANG_ITER_CONTINUE;
 }
 
+static int load_zone(const struct lyd_node *dnode, void *arg)
+{
+	const char *name = yang_dnode_get_string(dnode, "./name");
+	struct load *l = arg;
+	struct dsaa_zone_names *zones = &l->c->site[site_of(dnode)].zones;
+
+	if (zones->count == array_size(zones->zone)) {
+		load_failed(l, "site %u: zone %s is one too many, a site has at most %u",
+			    site_of(dnode), name, DSAA_ZONES_MAX);
+		return YANG_ITER_CONTINUE;
+	}
+	strlcpy(zones->zone[zones->count].name, name, DSAA_ZONE_NAME_MAX);
+	zones->zone[zones->count++].number = yang_dnode_get_uint16(dnode, "./number");
+	return YANG_ITER_CONTINUE;
+}
+
 static int load_site(const struct lyd_node *dnode, void *arg)
 {
 	struct load *l = arg;
@@ -102,6 +118,7 @@ static int load_site(const struct lyd_node *dnode, void *arg)
 	yang_dnode_iterate(load_sync_address, l, dnode, "./sync-address");
 	yang_dnode_iterate(load_uips, l, dnode, "./uips");
 	yang_dnode_iterate(load_nat_pool, l, dnode, "./nat-pool");
+	yang_dnode_iterate(load_zone, l, dnode, "./zone");
 	return YANG_ITER_CONTINUE;
 }
 

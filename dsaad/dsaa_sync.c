@@ -29,6 +29,7 @@
 #include "conntrack/dsaa_conntrack.h"
 #include "dsaad/dsaa_errors.h"
 #include "dsaad/dsaa_nb.h"
+#include "dsaad/dsaa_zones.h"
 #include "sync/dsaa_key.h"
 #include "sync/dsaa_transport.h"
 
@@ -110,6 +111,7 @@ struct post {
 	struct dsaa_engine_config engine;
 	struct dsaa_transport_config transport;
 	struct dsaa_lines lines;
+	struct dsaa_zone_map zones;
 	uint8_t key[DSAA_KEY_LEN_MAX];
 };
 
@@ -287,15 +289,13 @@ static void step(struct dsaa_event *ev)
 					   .ops = apply.ops,
 					   .count = apply.count };
 
-		dsaa_correct_foreign(apply.ops, apply.count);
-		dsaa_ct_apply(ct, apply.ops, apply.count);
-		dsaa_correct_foreign(apply.ops, apply.count);
+		dsaa_zones_apply(ct, apply.ops, apply.count);
 		step(&done);
 	}
 	if (expect.count) {
 		struct dsaa_event done = { .type = DSAA_EV_EXPECTED };
 
-		dsaa_ct_expect_apply(ct, expect.expects, expect.count);
+		dsaa_zones_expect_apply(ct, expect.expects, expect.count);
 		step(&done);
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -476,8 +476,11 @@ static void configure_transport(struct post *p)
 
 static void on_ct_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .flow = f };
+	struct dsaa_flow copy;
+	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .flow = dsaa_zones_told(f, &copy) };
 
+	if (!ev.flow)
+		return;
 	ev.op = kind == DSAA_CT_EVENT_DESTROY ? DSAA_OP_DELETE : DSAA_OP_UPSERT;
 	ev.begins = kind == DSAA_CT_EVENT_NEW;
 	step(&ev);
@@ -500,8 +503,14 @@ static int read_ct(void)
 static void on_expect(void *arg, bool gone, const struct dsaa_expect *x,
 		      const struct dsaa_flow *master)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_EXPECT, .expect = x, .flow = master };
+	struct dsaa_expect copy;
+	struct dsaa_flow its;
+	struct dsaa_event ev = { .type = DSAA_EV_EXPECT,
+				 .expect = dsaa_zones_expect_told(x, &copy) };
 
+	ev.flow = master ? dsaa_zones_told(master, &its) : NULL;
+	if (!ev.expect || (master && !ev.flow))
+		return;
 	ev.op = gone ? DSAA_OP_DELETE : DSAA_OP_UPSERT;
 	step(&ev);
 }
@@ -522,9 +531,13 @@ static void expect_ready(struct event *t)
 
 static void on_dump_flow(void *arg, const struct dsaa_flow *f)
 {
-	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = f };
+	struct dsaa_flow copy;
+	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = dsaa_zones_told(f, &copy) };
 
-	step(&ev);
+	if (ev.flow)
+		step(&ev);
+	else if (dsaa_mark_owner(f->mark, ct_mask))
+		dsaa_zones_strand(ct, f);
 }
 
 static bool dump_due(void)
@@ -784,10 +797,14 @@ static void hot_ready(struct event *t)
 
 static void handle_config(struct post *p)
 {
+	struct dsaa_event anew = { .type = DSAA_EV_RESYNC };
+	bool zones_changed;
+
 	if (ct && ct_mask != p->engine.mark_mask)
 		close_ct();
 	ct_mask = p->engine.mark_mask;
 	wanted_config = p->engine;
+	zones_changed = dsaa_zones_configure(&p->zones);
 	configure_transport(p);
 	/* a daemon without a dsaa block leaves the kernel alone */
 	if (p->engine.local && !ct)
@@ -798,6 +815,9 @@ static void handle_config(struct post *p)
 		close_ct();
 	if (!transport)
 		open_transport();
+	/* what is in the log, and what the peers' entries stand for here, has the old numbers */
+	if (zones_changed)
+		locked_step(&anew);
 }
 
 static void handle_stop(void)
@@ -814,16 +834,24 @@ static void handle_stop(void)
 	EVENT_OFF(t_tick);
 }
 
+static void flow_elsewhere(const struct dsaa_flow *f)
+{
+	struct dsaa_flow copy;
+	struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE, .flow = dsaa_zones_told(f, &copy) };
+
+	if (ev.flow)
+		locked_step(&ev);
+}
+
 /* WHAT: family, protocol and tuple of a packet that a peer sent here as second chance. */
 static void packet_elsewhere(const struct dsaa_flow *what)
 {
 	struct dsaa_flow f;
-	struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE, .flow = &f };
 	bool reply;
 
 	if (ct && dsaa_ct_find(ct, what->family, what->proto, &what->orig, &f, &reply) == 1 &&
 	    !dsaa_mark_owner(f.mark, ct_mask))
-		locked_step(&ev);
+		flow_elsewhere(&f);
 }
 
 static void handle_post(struct event *t)
@@ -865,9 +893,7 @@ static void handle_post(struct event *t)
 		locked_step(&ev);
 		break;
 	case POST_ELSEWHERE:
-		ev.type = DSAA_EV_ELSEWHERE;
-		ev.flow = &p->flow;
-		locked_step(&ev);
+		flow_elsewhere(&p->flow);
 		break;
 	case POST_PACKET_ELSEWHERE:
 		packet_elsewhere(&p->flow);
@@ -1072,6 +1098,7 @@ void dsaa_sync_configure(void)
 	if (dsaa_conf.enabled) {
 		fill_engine_config(&p->engine);
 		fill_transport_config(&p->transport);
+		dsaa_zones_read(&p->zones);
 		fill_key(p);
 	} else {
 		p->engine.mark_mask = dsaa_conf.mark_mask;

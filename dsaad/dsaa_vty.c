@@ -299,6 +299,37 @@ static const char *word_name(const struct dsaa_peer_view *v)
 	return "unknown";
 }
 
+static struct json_object *zones_json(const struct dsaa_site *site)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (unsigned i = 0; i < site->zones.count; i++) {
+		const char *name = site->zones.zone[i].name;
+		struct json_object *zone = json_object_new_object();
+		unsigned missing = dsaa_zone_missing_at(name);
+
+		json_object_int_add(zone, "number", site->zones.zone[i].number);
+		json_object_boolean_add(zone, "replicated", !missing);
+		if (missing)
+			json_object_int_add(zone, "missingAtSite", missing);
+		json_object_object_add(o, name, zone);
+	}
+	return o;
+}
+
+static void zones_text(struct vty *vty, const struct dsaa_site *site)
+{
+	for (unsigned i = 0; i < site->zones.count; i++) {
+		const char *name = site->zones.zone[i].name;
+		unsigned missing = dsaa_zone_missing_at(name);
+
+		vty_out(vty, "      zone %s %u", name, site->zones.zone[i].number);
+		if (missing)
+			vty_out(vty, " (not replicated: site %u has none)", missing);
+		vty_out(vty, "\n");
+	}
+}
+
 static void show_site_json(struct json_object *sites, unsigned s)
 {
 	const struct dsaa_site *site = &dsaa_conf.site[s];
@@ -320,6 +351,7 @@ static void show_site_json(struct json_object *sites, unsigned s)
 		json_object_array_add(pools, json_object_new_string(text));
 	}
 	json_object_object_add(o, "natPools", pools);
+	json_object_object_add(o, "zones", zones_json(site));
 	if (site->has_probe)
 		json_object_string_addf(o, "probeAddress", "%pIA", &site->probe);
 	if (s == dsaa_local_site())
@@ -373,6 +405,7 @@ static void show_site_text(struct vty *vty, unsigned s)
 	if (!local && pv.held_back_ms)
 		vty_out(vty, ", held back for %" PRId64 " s", pv.held_back_ms / 1000);
 	vty_out(vty, "\n");
+	zones_text(vty, site);
 }
 
 DEFPY(show_dsaa_site, show_dsaa_site_cmd, "show dsaa site [json]$json",

@@ -72,8 +72,20 @@ static void tuple_text(struct vty *vty, const struct dsaa_flow *f, const struct 
 		vty_out(vty, " sport=%u dport=%u", t->sport, t->dport);
 }
 
+/* The name that this site gives the zone, or NULL. */
+static const char *zone_name(uint16_t zone)
+{
+	const struct dsaa_zone_names *names = &dsaa_conf.site[dsaa_local_site()].zones;
+
+	for (unsigned i = 0; i < names->count; i++)
+		if (names->zone[i].number == zone)
+			return names->zone[i].name;
+	return NULL;
+}
+
 static void flow_text(struct vty *vty, const struct dsaa_flow *f)
 {
+	const char *zone = zone_name(f->zone);
 	char proto[8];
 
 	vty_out(vty, "%-8s %u %u", protocol_text(f->proto, proto), f->proto, f->timeout_s);
@@ -88,6 +100,8 @@ static void flow_text(struct vty *vty, const struct dsaa_flow *f)
 	vty_out(vty, " mark=%u", f->mark);
 	if (f->zone)
 		vty_out(vty, " zone=%u", f->zone);
+	if (zone)
+		vty_out(vty, "(%s)", zone);
 	vty_out(vty, " owner=%u\n", owner_of(f));
 }
 
@@ -127,6 +141,8 @@ static struct json_object *flow_json(const struct dsaa_flow *f)
 	json_object_boolean_add(o, "dnat", f->status & DSAA_FLOW_DNAT);
 	json_object_int_add(o, "mark", f->mark);
 	json_object_int_add(o, "zone", f->zone);
+	if (zone_name(f->zone))
+		json_object_string_add(o, "zoneName", zone_name(f->zone));
 	json_object_int_add(o, "timeout", f->timeout_s);
 	return o;
 }

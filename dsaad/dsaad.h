@@ -27,6 +27,7 @@
 #include "zclient.h"
 
 #include "core/dsaa_engine.h"
+#include "core/dsaa_zone.h"
 
 DECLARE_MGROUP(DSAAD);
 
@@ -75,6 +76,7 @@ struct dsaa_site {
 	struct ipaddr probe;
 	struct prefix nat_pool[DSAA_NAT_POOLS_MAX];
 	uint8_t nat_pools;
+	struct dsaa_zone_names zones;
 	struct dsaa_uips_list_head uips;
 };
 
@@ -334,6 +336,12 @@ struct dsaa_rehearsal {
 };
 /* False, with *ERR a sentence, when the kernel does not tell. */
 bool dsaa_rehearse(struct dsaa_rehearsal *r, const char **err);
+
+/*
+ * dsaa_zones.c: the lowest site that has no zone of this name, so that connections in it are not
+ * replicated; 0: all have one. Main thread.
+ */
+unsigned dsaa_zone_missing_at(const char name[DSAA_ZONE_NAME_MAX]);
 
 /* Finds the entry of a packet with this tuple in either direction. */
 bool dsaa_flow_find(uint8_t family, uint8_t proto, const struct dsaa_tuple *t,

@@ -182,6 +182,8 @@ dsaa
   uips eth1 10.1.0.1/24
   probe 192.0.2.1
   nat-pool 203.0.113.0/29
+  zone blue 20
+  zone red 10
  exit
  site 2
   name lyon
@@ -191,6 +193,7 @@ dsaa
   uips eth1 10.2.0.1/24
   probe 198.51.100.1
   nat-pool 203.0.113.8/29
+  zone red 20
  exit
  sync port 4000
  sync key-file /nonexistent/dsaa.key
@@ -239,6 +242,8 @@ no uips eth0 2001:db8:1::1/64
 no uips eth1 10.1.0.1/24
 no probe
 no nat-pool 203.0.113.0/29
+no zone red
+no zone blue 20
 exit
 no site 1
 no site 2
@@ -322,6 +327,11 @@ WRONG = [
     (TOP, "hold-time 299", ["hold-time 299", "300 to 60000"]),
     (TOP, "hold-time 60001", ["hold-time 60001", "300 to 60000"]),
     (TOP, "bfd profile " + "x" * 64, ["1 to 63"]),
+    (SITE2, "zone red 0", ["zone red 0", "1 to 65535"]),
+    (SITE2, "zone red 65536", ["65536", "1 to 65535"]),
+    (SITE2, "zone green 20", ["zone green 20", "the zone red"]),
+    (SITE2, "zone a-name-that-is-too-long 3", ["a-name-that-is-too-long", "1 to 15"]),
+    (SITE2, "zone a/b 3", ["a/b", "letters"]),
     (SITE2, "name -lyon", ["-lyon", "letter or digit"]),
     (SITE2, "name " + "x" * 32, ["1 to 31"]),
     (SITE2, "sync-address 172.16.0.1", ["172.16.0.1", "site 1", "site 2"]),

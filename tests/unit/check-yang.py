@@ -27,6 +27,7 @@ LIMITS = [
     (CONFIG + "/correction/interface", "max-elements", "DSAA_IFACES_MAX"),
     (CONFIG + "/track/route", "max-elements", "DSAA_TRACKED_ROUTES_MAX"),
     (CONFIG + "/vrf-advertise-table", "max-elements", "DSAA_VRFS_MAX"),
+    (CONFIG + "/site/zone", "max-elements", "DSAA_ZONES_MAX"),
 ]
 NODES = ("container", "list", "leaf", "leaf-list")
 # A unit is told by each number whose name does not say what is counted.
@@ -270,7 +271,8 @@ RIGHT = {
     "primary-site": 1,
     "site": [
         {"id": 1, "sync-address": ["172.16.0.1", "fd00::1"], "uips": [{"interface": "eth0", "address": "192.0.2.1/24"}, {"interface": "eth0", "address": "2001:db8::1/64"}]},
-        {"id": 2, "name": "lyon", "nat-pool": ["10.202.0.0/24"], "probe": "2001:db8:2::1"},
+        {"id": 2, "name": "lyon", "nat-pool": ["10.202.0.0/24"], "probe": "2001:db8:2::1",
+         "zone": [{"name": "red", "number": 10}, {"name": "blue", "number": 20}]},
     ],
     "sync": {"port": 4000, "key-file": "/etc/frr/dsaa.key", "excluded-protocol": ["gre", "99"], "protocol-delay": [{"protocol": "udp", "delay": 3}]},
     "correction": {"interface": ["eth0"], "mode": "observe", "mark-mask": 267386880, "hold": 20, "port": 4001},
@@ -286,6 +288,10 @@ WRONG = {
     "a primary site with active-active": {"primary-site": 1},
     "site 17": {"site": [{"id": 17}]},
     "the name of a site that starts with a dot": {"site": [{"id": 1, "name": ".x"}]},
+    "two zones of one number": {"site": [{"id": 1, "zone": [{"name": "red", "number": 10}, {"name": "blue", "number": 10}]}]},
+    "a zone without a number": {"site": [{"id": 1, "zone": [{"name": "red"}]}]},
+    "a zone of number 0": {"site": [{"id": 1, "zone": [{"name": "red", "number": 0}]}]},
+    "the name of a zone with 16 letters": {"site": [{"id": 1, "zone": [{"name": "a" * 16, "number": 1}]}]},
     "five sync-addresses": {"site": [{"id": 1, "sync-address": ["10.0.0.%d" % n for n in range(1, 6)]}]},
     "a uips without the length of its prefix": {"site": [{"id": 1, "uips": [{"interface": "a", "address": "10.0.0.1"}]}]},
     "a uips with a length of 33": {"site": [{"id": 1, "uips": [{"interface": "a", "address": "10.0.0.1/33"}]}]},

@@ -274,6 +274,81 @@ def test_the_router_itself(net, family):
     assert [net.correction(s)[0] for s in SITES] == before
 
 
+# ------------------------------------------------------------ zones
+
+# What is forwarded between the two hosts' networks is tracked in a zone of its own.
+ZONES = """
+table inet zones {
+	chain prerouting {
+		type filter hook prerouting priority raw;
+		iifname "out" ip saddr 203.0.113.0/24 ct zone set %(number)d
+		iifname "out" ip6 saddr 2001:db8:c0::/64 ct zone set %(number)d
+		iifname "in" ip saddr 10.9.0.0/16 ct zone set %(number)d
+		iifname "in" ip6 saddr 2001:db8:9::/48 ct zone set %(number)d
+	}
+}
+"""
+ZONE = {1: 10, 2: 20}
+
+
+def name_zones(net, no=""):
+    for s in SITES:
+        text = "".join("site %d\n%szone red %s\nexit\n" % (at, no, ZONE[at]) for at in SITES)
+        configure(net, s, text)
+    wait_for(lambda: all(net.complete(s) for s in SITES), "the state to be complete again", 20)
+
+
+@pytest.fixture
+def zones(net):
+    for s in SITES:
+        net.run(s, "nft -f -", ZONES % {"number": ZONE[s]})
+    name_zones(net)
+    yield
+    for s in SITES:
+        net.run(s, "nft delete table inet zones")
+    name_zones(net, "no ")
+
+
+def flows(net, site, source, port):
+    found = net.show(site, "show dsaa flow %s" % source)["flows"]
+    return [f for f in found if f["original"].get("sport") == port]
+
+
+@EVERY
+@BOTH
+def test_zone_has_another_number_there(net, zones, source, family):
+    """Zone 10 of site 1 is zone 20 of site 2: answers that come in there find the connection, and go to its owner."""
+    before = sent(net)
+    h = net.hold(source[family], SERVER[family])
+    h.say()
+    there = wait_for(lambda: flows(net, 2, source[family], h.port), "the connection at site 2", 5)
+    here = flows(net, 1, source[family], h.port)
+    assert [(f["zone"], f["zoneName"], f["owner"]) for f in here] == [(10, "red", 1)], here
+    assert [(f["zone"], f["zoneName"], f["owner"]) for f in there] == [(20, "red", 1)], there
+    fetch(net, source[family], SERVER[family])
+    assert sent(net) > before + 10
+    h.end()
+    wait_for(lambda: not [f for f in flows(net, 2, source[family], h.port) if f["tcpState"] == "ESTABLISHED"], "its end at site 2", 5)
+
+
+def test_zone_that_a_site_lacks(net, zones):
+    """It is not replicated, and show dsaa site says why; what was replicated before goes. With the line it is back."""
+    h = net.hold(PLAIN[4], SERVER[4])
+    h.say()
+    wait_for(lambda: flows(net, 2, PLAIN[4], h.port), "the connection at site 2", 5)
+    for s in SITES:
+        configure(net, s, "site 2\nno zone red\nexit\n")
+    wait_for(lambda: not flows(net, 2, PLAIN[4], h.port), "its end at site 2", 20)
+    wait_for(lambda: all(net.complete(s) for s in SITES), "the state to be complete", 20)
+    told = net.show(1, "show dsaa site")["sites"]["1"]["zones"]
+    assert told == {"red": {"number": 10, "replicated": False, "missingAtSite": 2}}, told
+    assert "not replicated: site 2 has none" in net.router(1).vtysh_cmd("show dsaa site")
+    name_zones(net)
+    wait_for(lambda: flows(net, 2, PLAIN[4], h.port), "the connection at site 2", 20)
+    h.say()
+    h.end()
+
+
 # ------------------------------------------------------------ FTP
 
 HELPER = """
