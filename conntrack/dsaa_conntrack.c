@@ -397,7 +397,12 @@ int dsaa_ct_dump_start(struct dsaa_ct *ct, int owner)
 
 	dsaa_ct_dump_cancel(ct);
 	nlh = dsaa_ct_message(ct, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, 0);
-	if (owner >= 0) {
+	if (owner > 0 && (unsigned)owner == ct->local) {
+		/* the bits of our number may be set or not: with one such bit these are the two */
+		mnl_attr_put_u32(nlh, CTA_MARK, 0);
+		mnl_attr_put_u32(nlh, CTA_MARK_MASK,
+				 htonl(ct->mark_mask & ~owner_mark(ct, ct->local)));
+	} else if (owner >= 0) {
 		mnl_attr_put_u32(nlh, CTA_MARK, htonl(owner_mark(ct, (unsigned)owner)));
 		mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(ct->mark_mask));
 	}

@@ -66,7 +66,11 @@ int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
 			void (*cb)(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f),
 			void *arg);
 
-/* Starts a dump of the entries of OWNER (0 = ours; -1 = all). 0 or a negative errno. */
+/*
+ * Starts a dump of the entries of OWNER (0 = ours; -1 = all). With the number that
+ * dsaa_ct_set_local() has set: of those with 0 or that number, and perhaps of others. 0 or a
+ * negative errno.
+ */
 int dsaa_ct_dump_start(struct dsaa_ct *ct, int owner);
 /* Reads about MAX entries of it. The kernel fills the next piece only when one is read. */
 enum dsaa_ct_dump dsaa_ct_dump_read(struct dsaa_ct *ct, unsigned max,

@@ -11,8 +11,8 @@
  *	       peer has been told so: until then our own number in the mark says it
  *	audit  tell, compare and answer (dsaa_audit.c), when nothing else waits
  *
- * What is ours has 0 in its mark, or our own number: that are two dumps of the
- * kernel, one after the other, while there may be any of the second kind.
+ * What is ours has 0 in its mark, or our own number: while there may be any of
+ * the second kind, the kernel is asked for both.
  *
  * A dump is read only as fast as what it feeds takes it. Deletions and
  * re-markings go to the kernel in batches, each while the dump pauses.
@@ -39,7 +39,6 @@ static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id
 	e->dump_op_count = 0;
 	e->dump_finished = false;
 	e->dump_log_seq = dsaa_log_last(&e->log);
-	e->dump_second = !e->on_demand;
 	if (dumps_ours(purpose))
 		site = e->on_demand ? e->cfg.local : 0;
 	dsaa_act(e, DSAA_ACT_DUMP, site);
@@ -311,11 +310,6 @@ void dsaa_dump_done(struct dsaa_engine *e, bool ok)
 		e->on_demand |= e->dump == DSAA_FOR_ADOPT && e->dump_site == e->cfg.local;
 		e->dump_op_count = 0;
 		e->dump = DSAA_FOR_NOTHING;
-		return;
-	}
-	if (dumps_ours(e->dump) && !e->dump_second) {
-		e->dump_second = true;
-		dsaa_act(e, DSAA_ACT_DUMP, 0);
 		return;
 	}
 	if (dumps_ours(e->dump)) {

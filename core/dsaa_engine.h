@@ -162,8 +162,9 @@ enum dsaa_action_type {
 				event; at most one per step */
 	DSAA_ACT_EXPECT,     /* expects/count: after APPLY, perform, fill results, give back as
 				DSAA_EV_EXPECTED before any other event; at most one per step */
-	DSAA_ACT_DUMP,	     /* site: dump entries with this owner (0 = ours), as
-				DSAA_EV_DUMP_FLOW while dsaa_engine_dump_ready() */
+	DSAA_ACT_DUMP,	     /* site: dump entries with this owner (0: ours; our own number: those
+				of ours that have it, too), as DSAA_EV_DUMP_FLOW while
+				dsaa_engine_dump_ready(); others among them do no harm */
 	DSAA_ACT_DUMP_CANCEL,
 	DSAA_ACT_SITE_WORD, /* site, word: for the data path, at once; up: ADOPTED on demand only,
 			       so the first packet puts our own number into its entry's mark */

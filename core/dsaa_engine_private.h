@@ -32,7 +32,7 @@ enum {
 	DSAA_ROOM_RESERVE = 4096,
 	DSAA_INFLIGHT_MAX = 256,
 	DSAA_RECONNECT_MIN_MS = 200,
-	DSAA_RECONNECT_MAX_MS = 2000,
+	DSAA_RECONNECT_MAX_MS = 500,
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
@@ -313,7 +313,6 @@ struct dsaa_engine {
 	struct dsaa_mono bulk_last;	  /* when the last dump for a bulk began: a pace */
 	struct dsaa_apply dump_ops[DSAA_FLOWS_PER_MSG_MAX];
 	unsigned dump_op_count;
-	bool dump_second;   /* of what is ours the kernel has told those adopted on demand */
 	bool on_demand;	    /* some entry of ours may have been adopted on demand */
 	bool dump_finished; /* the kernel has told all; the last batch is on its way */
 

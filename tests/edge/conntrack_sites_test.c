@@ -294,6 +294,7 @@ static bool start_site(unsigned i)
 		printf("%s\n", text);
 		return false;
 	}
+	dsaa_ct_set_local(s->ct, (unsigned)s->id);
 	dsaa_ct_sysctl_setup(s->ct, text, sizeof(text));
 	s->engine = dsaa_engine_init(calloc(1, dsaa_engine_size(LOG_ENTRIES, SEEN_ENTRIES)),
 				     LOG_ENTRIES, SEEN_ENTRIES, ++epoch, 99 + i, now());

@@ -281,11 +281,18 @@ enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, bool *begins, s
 
 /* ------------------------------------------------------------------ dump */
 
-void sim_kernel_dump_start(struct sim_kernel *k, int owner)
+void sim_kernel_dump_start(struct sim_kernel *k, int owner, bool ours)
 {
 	k->dumping = true;
 	k->dump_owner = owner;
+	k->dump_ours = ours;
 	k->dump_at = k->aheads = k->ahead_at = 0;
+}
+
+/* As dsaa_ct_dump_start() filters. */
+static bool is_dumped(const struct sim_kernel *k, int owner)
+{
+	return k->dump_ours ? !(owner & ~k->dump_owner) : owner == k->dump_owner;
 }
 
 /* The kernel fills the next piece. */
@@ -299,7 +306,7 @@ static void read_ahead(struct sim_kernel *k)
 
 		if (!f)
 			return;
-		if ((int)dsaa_mark_owner(f->mark, k->mark_mask) == k->dump_owner)
+		if (is_dumped(k, (int)dsaa_mark_owner(f->mark, k->mark_mask)))
 			k->ahead[k->aheads++] = *f;
 	}
 }

@@ -52,6 +52,7 @@ struct sim_kernel {
 
 	bool dumping;
 	int dump_owner; /* what the daemon asked for */
+	bool dump_ours; /* that is its own number */
 	unsigned dump_at;
 	struct dsaa_flow ahead[SIM_KERNEL_AHEAD];
 	unsigned ahead_at, aheads;
@@ -85,7 +86,7 @@ enum sim_read { SIM_READ_NOTHING, SIM_READ_FLOW, SIM_READ_OVERRUN, SIM_READ_SKIP
 /* Reads one event; what is not told (vanished) is SKIPPED. */
 enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, bool *begins, struct dsaa_flow *f);
 
-void sim_kernel_dump_start(struct sim_kernel *k, int owner);
+void sim_kernel_dump_start(struct sim_kernel *k, int owner, bool ours);
 /* The next entry of the dump; false at its end. */
 bool sim_kernel_dump_read(struct sim_kernel *k, struct dsaa_flow *f);
 

@@ -80,7 +80,7 @@ static void act(struct sim_world *w, int s, const struct dsaa_action *a)
 		sim_net_drop(&w->net, s, a->site);
 		break;
 	case DSAA_ACT_DUMP:
-		sim_kernel_dump_start(&site->kernel, a->site);
+		sim_kernel_dump_start(&site->kernel, a->site, a->site == s);
 		break;
 	case DSAA_ACT_DUMP_CANCEL:
 		site->kernel.dumping = false;

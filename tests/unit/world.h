@@ -286,6 +286,12 @@ static inline void world_receive(struct world *w, int from, int to)
 	}
 }
 
+/* As dsaa_ct_dump_start() filters. */
+static inline bool world_is_dumped(int s, unsigned owner, unsigned wanted)
+{
+	return wanted == (unsigned)s ? !(owner & ~wanted) : owner == wanted;
+}
+
 static inline void world_dump(struct world *w, int s)
 {
 	struct world_site *site = &w->site[s];
@@ -299,8 +305,8 @@ static inline void world_dump(struct world *w, int s)
 
 		while (site->dump_at < (int)site->used && !found) {
 			copy = site->table[site->dump_at++];
-			found = dsaa_mark_owner(copy.mark, DSAA_MARK_MASK_DEFAULT) ==
-				site->dump_owner;
+			found = world_is_dumped(s, dsaa_mark_owner(copy.mark, DSAA_MARK_MASK_DEFAULT),
+						site->dump_owner);
 		}
 		if (found) {
 			ev.type = DSAA_EV_DUMP_FLOW;
