@@ -61,7 +61,9 @@ enum {
 
 /* ------------------------------------------------------------------ state */
 
+/* of the engine and the views; taken by take() only */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct dsaa_engine *engine;
 static struct frr_pthread *thread;
 
@@ -120,6 +122,23 @@ static struct dsaa_sync_kernel kernel_view;
 /* sync thread: what could not be set when conntrack was opened; empty: nothing */
 static char setup_warning[sizeof(kernel_view.warning)];
 static struct dsaa_sync_links links_view[DSAA_SITES_MAX + 1];
+
+/*
+ * Who waits for the lock has the turn: the sync thread, which takes the lock again as soon as it
+ * gave it back, does not get it before one who waits. A mutex alone would keep show commands
+ * waiting as long as there is something to do, where both threads share a processor.
+ */
+static void take(void)
+{
+	pthread_mutex_lock(&turn);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&turn);
+}
+
+static void release(void)
+{
+	pthread_mutex_unlock(&lock);
+}
 
 struct dsaa_mono dsaa_mono_now(void)
 {
@@ -304,9 +323,9 @@ static void step(struct dsaa_event *ev)
 
 static void locked_step(struct dsaa_event *ev)
 {
-	pthread_mutex_lock(&lock);
+	take();
 	step(ev);
-	pthread_mutex_unlock(&lock);
+	release();
 }
 
 static void tell_room(dsaa_site_id site)
@@ -344,10 +363,10 @@ static void on_connected(void *arg, dsaa_site_id site, bool secure)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_CONNECTED, .site = site, .ok = secure };
 
-	pthread_mutex_lock(&lock);
+	take();
 	tell_room(site);
 	step(&ev);
-	pthread_mutex_unlock(&lock);
+	release();
 }
 
 static void on_disconnected(void *arg, dsaa_site_id site, unsigned reason, const char *detail)
@@ -366,7 +385,7 @@ static void on_received(void *arg, dsaa_site_id site)
 	const uint8_t *buf;
 	size_t len;
 
-	pthread_mutex_lock(&lock);
+	take();
 	while (transport && dsaa_transport_peek(transport, site, &buf, &len)) {
 		struct dsaa_event ev = {
 			.type = DSAA_EV_RECEIVED, .site = site, .data = buf, .len = len
@@ -377,18 +396,20 @@ static void on_received(void *arg, dsaa_site_id site)
 		if (!ev.consumed)
 			break;
 		dsaa_transport_consume(transport, site, ev.consumed);
+		release();
+		take();
 	}
-	pthread_mutex_unlock(&lock);
+	release();
 }
 
 static void on_writable(void *arg, dsaa_site_id site, size_t room)
 {
 	struct dsaa_event tick = { .type = DSAA_EV_TICK };
 
-	pthread_mutex_lock(&lock);
+	take();
 	tell_room(site);
 	step(&tick);
-	pthread_mutex_unlock(&lock);
+	release();
 	arm();
 }
 
@@ -492,11 +513,11 @@ static int read_ct(void)
 	struct dsaa_event ev = { .type = DSAA_EV_OVERRUN };
 	int rc;
 
-	pthread_mutex_lock(&lock);
+	take();
 	rc = dsaa_ct_read_events(ct, EVENTS_PER_TURN, on_ct_event, NULL);
 	if (rc == -ENOBUFS)
 		step(&ev);
-	pthread_mutex_unlock(&lock);
+	release();
 	return rc;
 }
 
@@ -520,12 +541,12 @@ static void expect_ready(struct event *t)
 	struct dsaa_event ev = { .type = DSAA_EV_TICK };
 
 	event_add_read(thread->master, expect_ready, NULL, dsaa_ct_expect_fd(ct), &t_expect);
-	pthread_mutex_lock(&lock);
+	take();
 	/* those that were lost are told by the table, or end by themselves */
 	if (dsaa_ct_read_expects(ct, EXPECTS_PER_TURN, on_expect, NULL) == -ENOBUFS)
 		dsaa_ct_dump_expects(ct, on_expect, NULL);
 	step(&ev);
-	pthread_mutex_unlock(&lock);
+	release();
 	arm();
 }
 
@@ -550,7 +571,7 @@ static void read_dump(void)
 {
 	enum dsaa_ct_dump rc;
 
-	pthread_mutex_lock(&lock);
+	take();
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		tell_room(s);
 	if (dump_due()) {
@@ -563,7 +584,7 @@ static void read_dump(void)
 			step(&done);
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	release();
 }
 
 /* The engine runs only while the kernel's table can be read and changed. */
@@ -589,26 +610,26 @@ static void open_ct(struct event *t)
 	if (!ct) {
 		if (may_log(0, DSAA_R_KERNEL_ERROR))
 			flog_err(EC_DSAA_CONNTRACK, "conntrack cannot be opened: %s", err);
-		pthread_mutex_lock(&lock);
+		take();
 		snprintf(kernel_view.warning, sizeof(kernel_view.warning),
 			 "conntrack cannot be opened: %s", err);
-		pthread_mutex_unlock(&lock);
+		release();
 		event_add_timer_msec(thread->master, open_ct, NULL, RETRY_MS, &t_retry_ct);
 		return;
 	}
-	pthread_mutex_lock(&lock);
+	take();
 	dsaa_ct_sysctl_setup(ct, setup_warning, sizeof(setup_warning));
 	strlcpy(kernel_view.warning, setup_warning, sizeof(kernel_view.warning));
 	if (setup_warning[0])
 		flog_warn(EC_DSAA_KERNEL_LIMITS, "%s", setup_warning);
-	pthread_mutex_unlock(&lock);
+	release();
 	hot_add(dsaa_ct_event_fd(ct));
 	event_add_read(thread->master, expect_ready, NULL, dsaa_ct_expect_fd(ct), &t_expect);
 	tell_config();
 	/* what is expected already, ours and what an earlier run put here */
-	pthread_mutex_lock(&lock);
+	take();
 	dsaa_ct_dump_expects(ct, on_expect, NULL);
-	pthread_mutex_unlock(&lock);
+	release();
 }
 
 static void close_ct(void)
@@ -705,7 +726,7 @@ static void tick(struct event *t)
 
 	if (transport)
 		dsaa_transport_tick(transport, dsaa_mono_now());
-	pthread_mutex_lock(&lock);
+	take();
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		tell_room(s);
 	step(&ev);
@@ -714,7 +735,7 @@ static void tick(struct event *t)
 		copy_kernel_view();
 		copy_links_view();
 	}
-	pthread_mutex_unlock(&lock);
+	release();
 	t_tick = NULL;
 	if (dump_due() || !dsaa_engine_tick_ms(engine)) {
 		EVENT_OFF(t_hot);
@@ -1188,25 +1209,25 @@ void dsaa_sync_post_lines(enum dsaa_lines_kind kind, const struct dsaa_lines *l)
 
 void dsaa_sync_clear(void)
 {
-	frr_with_mutex (&lock) {
-		dsaa_engine_clear(engine);
-	}
+	take();
+	dsaa_engine_clear(engine);
+	release();
 }
 
 void dsaa_sync_view(struct dsaa_engine_view *v)
 {
-	frr_with_mutex (&lock) {
-		dsaa_engine_view(engine, v);
-	}
+	take();
+	dsaa_engine_view(engine, v);
+	release();
 }
 
 bool dsaa_sync_peer_view(uint8_t site, struct dsaa_peer_view *v)
 {
 	bool found = false;
 
-	frr_with_mutex (&lock) {
-		found = dsaa_engine_peer_view(engine, site, v);
-	}
+	take();
+	found = dsaa_engine_peer_view(engine, site, v);
+	release();
 	return found;
 }
 
@@ -1214,9 +1235,9 @@ unsigned dsaa_sync_history(struct dsaa_history *h, unsigned max)
 {
 	unsigned n = 0;
 
-	frr_with_mutex (&lock) {
-		n = dsaa_engine_history(engine, h, max);
-	}
+	take();
+	n = dsaa_engine_history(engine, h, max);
+	release();
 	return n;
 }
 
@@ -1224,9 +1245,9 @@ bool dsaa_sync_lines(uint8_t site, enum dsaa_lines_kind kind, struct dsaa_lines 
 {
 	bool known = false;
 
-	frr_with_mutex (&lock) {
-		known = dsaa_engine_lines(engine, site, kind, l);
-	}
+	take();
+	known = dsaa_engine_lines(engine, site, kind, l);
+	release();
 	return known;
 }
 
@@ -1234,9 +1255,9 @@ bool dsaa_sync_replicates(const struct dsaa_flow *f, unsigned *reason)
 {
 	bool yes = false;
 
-	frr_with_mutex (&lock) {
-		yes = dsaa_engine_replicates(engine, f, reason);
-	}
+	take();
+	yes = dsaa_engine_replicates(engine, f, reason);
+	release();
 	return yes;
 }
 
@@ -1244,22 +1265,22 @@ enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason)
 {
 	enum dsaa_advertise_state s = DSAA_ADV_WITHHELD;
 
-	frr_with_mutex (&lock) {
-		s = dsaa_engine_advertise(engine, site, reason);
-	}
+	take();
+	s = dsaa_engine_advertise(engine, site, reason);
+	release();
 	return s;
 }
 
 void dsaa_sync_links_view(uint8_t site, struct dsaa_sync_links *l)
 {
-	frr_with_mutex (&lock) {
-		*l = links_view[site];
-	}
+	take();
+	*l = links_view[site];
+	release();
 }
 
 void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k)
 {
-	frr_with_mutex (&lock) {
-		*k = kernel_view;
-	}
+	take();
+	*k = kernel_view;
+	release();
 }
