@@ -38,7 +38,8 @@ static void say_missing(const struct dsaa_zone_names *names)
 		while (k < said.count && strcmp(said.zone[k].name, name))
 			k++;
 		if (k == said.count)
-			zlog_info("connections in the zone %s are not replicated while site %u has no zone of that name",
+			zlog_info("connections in the zone %s are not replicated while site %u has "
+				  "no zone of that name",
 				  name, missing);
 	}
 	said = now;

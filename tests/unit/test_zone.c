@@ -123,7 +123,7 @@ static void test_all_of_them(void)
 			for (unsigned n = 0; n < DSAA_ZONES_MAX; n++) {
 				snprintf(name, sizeof(name), "z%u", n);
 				if (test_random() % 16)
-					name_it(s, name, (uint16_t)(1 + (n * 7 + s * (round % 9)) % 97));
+					name_it(s, name, 1 + (n * 7 + s * (round % 9)) % 97);
 			}
 		}
 		make();

@@ -305,7 +305,8 @@ static inline void world_dump(struct world *w, int s)
 
 		while (site->dump_at < (int)site->used && !found) {
 			copy = site->table[site->dump_at++];
-			found = world_is_dumped(s, dsaa_mark_owner(copy.mark, DSAA_MARK_MASK_DEFAULT),
+			found = world_is_dumped(s,
+						dsaa_mark_owner(copy.mark, DSAA_MARK_MASK_DEFAULT),
 						site->dump_owner);
 		}
 		if (found) {
