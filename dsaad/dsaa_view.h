@@ -32,16 +32,4 @@ int64_t dsaa_view_age_ms(struct dsaa_mono t);
 /* The name of SITE, or "-" when it has none. */
 const char *dsaa_view_site_name(unsigned site);
 
-/* dsaa_vty.c: what every answer begins with; see there. */
-struct json_object;
-struct vty;
-struct json_object *dsaa_vty_answer_new(void);
-int dsaa_vty_answer(struct vty *vty, struct json_object *o);
-bool dsaa_vty_head(struct vty *vty);
-
-/* dsaa_vty_differ.c: installs "show dsaa differences". */
-void dsaa_vty_differ_init(void);
-/* dsaa_vty_flow.c: installs "show dsaa flow" and "show dsaa explain". */
-void dsaa_vty_flow_init(void);
-
 #endif

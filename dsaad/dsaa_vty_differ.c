@@ -9,12 +9,10 @@
 #include "json.h"
 #include "vty.h"
 
-#include "dsaad/dsaa_view.h"
+#include "dsaad/dsaa_vty.h"
 #include "dsaad/dsaad.h"
 
 #include "dsaad/dsaa_vty_differ_clippy.c"
-
-#define DSAA_STR "Dual-site active/active\n"
 
 struct comparison {
 	struct dsaa_lines here, there;

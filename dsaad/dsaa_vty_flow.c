@@ -12,12 +12,11 @@
 #include "vty.h"
 
 #include "dsaad/dsaa_config.h"
-#include "dsaad/dsaa_view.h"
+#include "dsaad/dsaa_vty.h"
 #include "dsaad/dsaad.h"
 
 #include "dsaad/dsaa_vty_flow_clippy.c"
 
-#define DSAA_STR	"Dual-site active/active\n"
 #define FLOWS_SHOWN_MAX 10000
 
 /* ------------------------------------------------------------------ a connection as text */
