@@ -215,12 +215,13 @@ FIREWALL = """table inet firewall {
 }
 """
 
-# Counts the resets that a host receives.
+# Counts the resets that a host receives, and remembers of which connection they were.
 WATCH = """table inet watch {
 	counter rst { }
+	set ports { type inet_service . inet_service; flags dynamic; size 64; }
 	chain in {
 		type filter hook input priority filter;
-		tcp flags & rst == rst counter name rst
+		tcp flags & rst == rst counter name rst add @ports { tcp sport . tcp dport }
 	}
 }
 """
@@ -374,6 +375,10 @@ class TwoSites:
         """Resets that client and server have received."""
         shown = [json.loads(self.run(n, "nft -j list counter inet watch rst")) for n in ("client", "server")]
         return sum(o["counter"]["packets"] for s in shown for o in s["nftables"] if "counter" in o)
+
+    def resets_told(self):
+        """Of which ports they were, at client and server."""
+        return [self.run(n, "nft list set inet watch ports") for n in ("client", "server")]
 
     # ---- waiting
 

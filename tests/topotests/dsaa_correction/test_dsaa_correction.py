@@ -71,13 +71,18 @@ def mode(net, request):
 def nothing_wrong(net, mode):
     """No test leaves anything behind that would tell of an error; looked at once per data path."""
     before = [net.correction(s)[2] for s in SITES]
-    resets = net.resets()
     yield
-    assert net.resets() == resets
     for s in SITES:
         after = net.correction(s)[2]
         for reason in ("tunnel-malformed", "tunnel-stranger", "send-failed", "deliver-failed", "queue-overload", "packet-unreadable"):
             assert after.get(reason, 0) == before[s - 1].get(reason, 0), (s, reason)
+
+
+@pytest.fixture(autouse=True)
+def no_reset(net):
+    resets = net.resets()
+    yield
+    assert net.resets() == resets, net.resets_told()
 
 
 def configure(net, site, *lines):
