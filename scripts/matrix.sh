@@ -6,7 +6,7 @@
 #
 # Debian sid is best effort: what it holds today may not build tomorrow, and an index past its validity date is taken all the same.
 #
-# usage: matrix.sh 12|13|sid [check|demo|package]...
+# usage: matrix.sh 12|13|sid [check|demo|package]...      exits 77 when there is no root and none can be made here
 
 set -eu
 . "$(dirname "$(readlink -f "$0")")/common.sh"
@@ -18,7 +18,7 @@ START=$EPOCHREALTIME
 # make_root: under another name until it is complete, so that an interrupted run leaves no half of one.
 make_root() {
 	rm -rf "$root.new"
-	debootstrap --variant=minbase --include=ca-certificates,git "$suite" "$root.new" "$(mirror)"
+	debootstrap --variant=minbase --include=ca-certificates,git "$suite" "$root.new" "$(mirror)" || return 1
 	[ "$suite" != sid ] || echo 'Acquire::Check-Valid-Until "false";' >"$root.new/etc/apt/apt.conf.d/80dsaad-sid"
 	mkdir -p "$(dirname "$root")"
 	mv "$root.new" "$root"
@@ -48,7 +48,11 @@ folder=${DSAA_ROOT_CLONE:-dsaad}
 need_root "the matrix"
 command -v debootstrap >/dev/null || "$TOP/scripts/packages.sh"
 mkdir -p "$LOGS"
-[ -e "$root" ] || step "root-$suite" make_root
+# In a subshell, which step() ends when it fails.
+[ -e "$root" ] || (step "root-$suite" make_root) || {
+	echo "skipped: no root of Debian $suite can be made here, see $LOGS/root-$suite.log"
+	exit 77
+}
 step clone clone
 
 echo "== Debian $suite: setup"
