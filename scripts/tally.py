@@ -15,7 +15,7 @@ import sys
 import xml.etree.ElementTree
 
 LINE = re.compile(r"^(?:\w+: *)?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
-LONGEST = 300  # characters of a reason
+LONGEST = 1500  # characters of a reason
 
 
 class Tally:

@@ -4,8 +4,10 @@
 
     probe.py echo ADDRESS PORT TOS                   UDP: every datagram goes back with that TOS or traffic class
     probe.py ask FROM TO PORT TOS COUNT SIZE         sends datagrams, one after the other; tells answers, hops left and TOS of these
-    probe.py raw-echo ADDRESS PROTOCOL               packets of an IP protocol go back as they came (SCTP: INIT is acknowledged)
-    probe.py raw-ask FROM TO PROTOCOL COUNT SIZE     sends such packets and counts the answers
+    probe.py raw-echo ADDRESS PROTOCOL               packets of an IP protocol go back as they came (SCTP: INIT is acknowledged);
+                                                     at the end tells how many
+    probe.py raw-ask FROM TO PROTOCOL COUNT SIZE     sends such packets, one after the other; tells which had no answer, and how long
+                                                     the slowest took
     probe.py trace FROM TO udp|icmp                  who answers for each number of hops
     probe.py mtu FROM TO SIZE                        datagrams that may not be cut; tells the path MTU that the errors give
 """
@@ -19,7 +21,7 @@ import sys
 import threading
 import time
 
-PATIENCE = 2.0
+PATIENCE = 5.0  # a packet is lost or not: how long it takes is for the benchmarks
 SCTP = 132
 # of <linux/in.h> and <linux/in6.h>
 V4 = dict(af=socket.AF_INET, level=socket.IPPROTO_IP, ttl=2, recvttl=12, tos=1, recvtos=13, mtu_discover=10, mtu=14,
@@ -42,10 +44,11 @@ def bound(f, kind, address, port=0, proto=0):
     return s
 
 
-def until_told(job, *arguments):
+def until_told(job, *arguments, then=lambda: None):
     threading.Thread(target=job, args=arguments, daemon=True).start()
     say({"ready": True})
     sys.stdin.read()
+    then()
     os._exit(0)
 
 
@@ -115,23 +118,34 @@ def payload(f, data):
 def raw_echo(address, protocol):
     f = family(address)
     s = bound(f, socket.SOCK_RAW, address, proto=int(protocol))
+    answered = [0]
 
     def answer():
         while True:
             data, peer = s.recvfrom(65535)
+            answered[0] += 1
             data = payload(f, data)
             if int(protocol) == SCTP:
                 sport, dport = struct.unpack("!HH", data[:4])
                 data = sctp(dport, sport, 77, 2)
             s.sendto(data, (peer[0], 0))
 
-    until_told(answer)
+    until_told(answer, then=lambda: say({"answered": answered[0]}))
+
+
+def has_come(f, s, want):
+    """True when WANT comes within a patient time, whatever else does."""
+    end = time.monotonic() + PATIENCE
+    while select.select([s], [], [], max(0, end - time.monotonic()))[0]:
+        if payload(f, s.recvfrom(65535)[0]) == want:
+            return True
+    return False
 
 
 def raw_ask(source, to, protocol, count, size):
     f = family(source)
     s = bound(f, socket.SOCK_RAW, source, proto=int(protocol))
-    answers = 0
+    lost, slowest = [], 0
     for n in range(int(count)):
         if int(protocol) == SCTP:
             data, want = sctp(5000 + n, 6000, 0, 1), sctp(6000, 5000 + n, 77, 2)
@@ -139,13 +153,13 @@ def raw_ask(source, to, protocol, count, size):
             data = want = struct.pack("!HH", 0, 0x0800) + b"%08d" % n + os.urandom(int(size))
         else:
             data = want = struct.pack("!II", 4711, n) + os.urandom(int(size))
+        begin = time.monotonic()
         s.sendto(data, (to, 0))
-        end = time.monotonic() + PATIENCE
-        while select.select([s], [], [], max(0, end - time.monotonic()))[0]:
-            if payload(f, s.recvfrom(65535)[0]) == want:
-                answers += 1
-                break
-    say({"answers": answers})
+        if has_come(f, s, want):
+            slowest = max(slowest, time.monotonic() - begin)
+        else:
+            lost.append(n)
+    say({"lost": lost, "slowest_ms": round(1000 * slowest)})
 
 
 # ------------------------------------------------------------ traceroute, path MTU
