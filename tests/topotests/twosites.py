@@ -215,16 +215,8 @@ FIREWALL = """table inet firewall {
 }
 """
 
-# Counts the resets that a host receives, and remembers of which connection they were.
-WATCH = """table inet watch {
-	counter rst { }
-	set ports { type inet_service . inet_service; flags dynamic; size 64; }
-	chain in {
-		type filter hook input priority filter;
-		tcp flags & rst == rst counter name rst add @ports { tcp sport . tcp dport }
-	}
-}
-"""
+# Counts the resets that a host receives.
+WATCH = os.path.join(HERE, "watch.nft")
 
 # ------------------------------------------------------------ the network
 
@@ -285,7 +277,7 @@ class TwoSites:
             rules = FIREWALL % (NATTED[4], POOL_RANGE[s, 4], NATTED[6], POOL_RANGE[s, 6])
             run(router, "nft -f -", rules)
         for name in ("client", "server"):
-            run(tgen.gears[name], "nft -f -", WATCH)
+            run(tgen.gears[name], "nft -f %s" % shlex.quote(WATCH))
 
     def router(self, name):
         return self.tgen.gears[site_name(name) if isinstance(name, int) else name]
@@ -372,8 +364,15 @@ class TwoSites:
         time.sleep(0.3)
 
     def resets(self):
-        """Resets that client and server have received."""
-        shown = [json.loads(self.run(n, "nft -j list counter inet watch rst")) for n in ("client", "server")]
+        """Resets of a living connection that client and server have received."""
+        return self._watched("rst")
+
+    def late_resets(self):
+        """Resets that they have received after both ends of the connection had said FIN."""
+        return self._watched("late")
+
+    def _watched(self, counter):
+        shown = [json.loads(self.run(n, "nft -j list counter inet watch %s" % counter)) for n in ("client", "server")]
         return sum(o["counter"]["packets"] for s in shown for o in s["nftables"] if "counter" in o)
 
     def resets_told(self):

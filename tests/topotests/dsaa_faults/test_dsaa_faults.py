@@ -87,8 +87,8 @@ class Transfer:
 
     def check(self):
         found = twosites.check_fetched(self.program, LENGTH)
-        print(found)
-        assert self.net.resets() == self.resets, "somebody saw a reset"
+        print(found, "resets after the end of a connection: %d" % self.net.late_resets())
+        assert self.net.resets() == self.resets, "somebody saw a reset: %s; the download: %s" % (self.net.resets_told(), self.program.port)
 
 
 def announced(net, site):
