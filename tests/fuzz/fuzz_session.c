@@ -9,6 +9,9 @@
  * entry of ours goes but by the ownership rule, no entry of a third site at
  * all.
  */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "core/dsaa_engine_private.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -259,14 +262,31 @@ static void feed(struct dsaa_event *ev)
 	feed(&done);
 }
 
+/*
+ * The engine's memory, all zero, with a page behind it that may not be touched.
+ * Of its 18 MB an input touches a few pages; giving those back to the kernel
+ * instead of writing all of them doubles the inputs per second.
+ */
+static void clear_memory(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = (dsaa_engine_size(LOG, SEEN) + page - 1) / page * page;
+
+	if (!w.mem) {
+		w.mem = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
+		if (w.mem == MAP_FAILED || mprotect((uint8_t *)w.mem + size, page, PROT_NONE))
+			abort();
+	} else if (madvise(w.mem, size, MADV_DONTNEED)) {
+		abort();
+	}
+}
+
 static void set_up(void)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &w.cfg };
-	size_t size = dsaa_engine_size(LOG, SEEN);
 
-	if (!w.mem)
-		w.mem = aligned_alloc(16, (size + 15) & ~(size_t)15);
-	memset(w.mem, 0, size);
+	clear_memory();
 	w.used = w.next_id = 0;
 	w.limit = SLOTS;
 	w.dump_at = -1;
