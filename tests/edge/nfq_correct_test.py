@@ -584,6 +584,53 @@ def test_own_untouched(one, two):
         at("srv", "ip route replace %s via %s" % (f["pool"], f["s2"][1]))
 
 
+def reported(node, sport, traffic, last):
+    """What the kernel of NODE says of the connections from SPORT during TRAFFIC, until LAST is said: "NEW SYN_SENT", ..."""
+    command = ["ip", "netns", "exec", "%s-%s" % (PREFIX, node), "conntrack", "-E", "-b", "1048576"]
+    with subprocess.Popen(["stdbuf", "-oL"] + command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as listener:
+        said = []
+
+        def listen():
+            for line in listener.stdout:
+                words = line.split()
+                if any(w in words for w in ("sport=%d" % sport, "dport=%d" % sport)):
+                    said.append(" ".join([words[0].strip("[]")] + [w for w in words if w.isupper() and "_" in w or w == "ESTABLISHED"]))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        time.sleep(0.3 * SLOW)
+        traffic()
+        end = time.monotonic() + TIMEOUT
+        while not any(last in s for s in said) and time.monotonic() < end:
+            time.sleep(0.02)
+        listener.kill()
+        thread.join()
+    return said
+
+
+def test_events():
+    """What peers must know is reported, once, and of a handshake no more than that; once TCP closes, its states are."""
+    f = FAMILIES[4]
+    at("srv", "ip route replace %s via %s" % (f["pool"], f["s1"][1]))
+    said = reported("r1", 30100, lambda: tcp_transfer(f, 30100, 20000, False), "TIME_WAIT")
+    check(said[:2] == ["NEW SYN_SENT", "UPDATE ESTABLISHED"], "events of a handshake: %s" % said)
+    check(len(said) >= 4 and said[2].endswith("_WAIT") and said[-1] == "UPDATE TIME_WAIT", "events of the end: %s" % said)
+    server = sock("srv", f, socket.SOCK_DGRAM, f["S"], 7100)
+    # bits in the place of TCP's flags, and nothing in that place
+    for sport, body in ((30101, b"\xff" * 64), (30102, b"\x00" * 64), (30103, b"x")):
+        def exchange():
+            client = sock("cl", f, socket.SOCK_DGRAM, f["C"], sport)
+            for _ in range(3):
+                client.sendto(body, (f["S"], 7100))
+                server.sendto(body, server.recvfrom(100)[1])
+                client.recvfrom(100)
+            client.close()
+        said = reported("r1", sport, exchange, "UPDATE")
+        check(said == ["NEW", "UPDATE"], "events of UDP, %d bytes: %s" % (len(body), said))
+    server.close()
+    at("srv", "ip route replace %s via %s" % (f["pool"], f["s2"][1]))
+
+
 def test_hold(two):
     """A packet of unknown connection waits for its state, as long as it may; memory is bounded."""
     f, bound = FAMILIES[4], 2048
@@ -923,6 +970,7 @@ def test_unprivileged(program):
 def run_all(program):
     one, two = Site(1, program), Site(2, program)
     test_own_untouched(one, two)
+    test_events()
     test_corrected(one, two, True, 20000)
     test_corrected(one, two, False, 21000)
     test_nothing_left(one, two)
