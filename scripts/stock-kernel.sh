@@ -124,7 +124,8 @@ mkdir -p "$here/out"
 	printf 'top=%q release=%q\n' "$top" "$release"
 	printf 'export DSAA_TEST_SLOW=%q PARTS=%q\n' "$SLOW" "$parts"
 	printf 'set --'
-	printf ' %q' "$@"
+	# without arguments printf would write one empty word
+	[ $# = 0 ] || printf ' %q' "$@"
 	echo
 } >"$here/out/order"
 
