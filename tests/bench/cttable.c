@@ -5,6 +5,8 @@
  *	cttable fill NETNS COUNT MARK    creates COUNT established connections
  *	cttable compare NETNS-A NETNS-B  what of A's connections is in B
  *	cttable await NETNS COUNT QUIET  waits for COUNT entries, until none came for QUIET seconds
+ *	cttable dump NETNS               reads the table, and looks at nothing
+ *	cttable deaf NETNS               asks for all events, and reads none, until its input ends
  *
  * compare needs no probe that would disturb the load: with
  * nf_conntrack_timestamp each kernel notes when an entry came into its table,
@@ -12,7 +14,8 @@
  * entry in B is the difference of the two.
  *
  * fill uses batches without acknowledgements, the quickest way in that there
- * is; its time is what a transfer cannot be quicker than. One thread.
+ * is; its time is what a transfer cannot be quicker than. dump, and fill beside
+ * a deaf listener, are what the kernel itself does of a transfer. One thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -229,13 +232,13 @@ static void take(const struct nlmsghdr *nlh, struct entry *table)
 		table[number] = e;
 }
 
-static struct entry *dump(const char *netns)
+/* Reads the whole table, into TABLE or into nothing. */
+static void dump_into(const char *netns, struct entry *table)
 {
-	struct entry *table = calloc(FLOWS_MAX, sizeof(*table));
 	struct mnl_socket *s = open_in(netns);
 	struct nlmsghdr *nlh = message(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 
-	if (!table || mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
+	if (mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
 		die("dump");
 	for (;;) {
 		int len = (int)recv(mnl_socket_get_fd(s), buffer, sizeof(buffer), 0);
@@ -246,11 +249,50 @@ static struct entry *dump(const char *netns)
 		     nlh = mnl_nlmsg_next(nlh, &len)) {
 			if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR) {
 				mnl_socket_close(s);
-				return table;
+				return;
 			}
-			take(nlh, table);
+			if (table)
+				take(nlh, table);
 		}
 	}
+}
+
+static struct entry *dump(const char *netns)
+{
+	struct entry *table = calloc(FLOWS_MAX, sizeof(*table));
+
+	if (!table)
+		die("dump");
+	dump_into(netns, table);
+	return table;
+}
+
+static int dump_only(const char *netns)
+{
+	double begin = now();
+
+	dump_into(netns, NULL);
+	printf("{\"seconds\": %.4f}\n", now() - begin);
+	return 0;
+}
+
+/* The kernel makes each event's message for it, and then has nowhere to put it. */
+static int deaf(const char *netns)
+{
+	const unsigned groups[] = { NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
+				    NFNLGRP_CONNTRACK_DESTROY };
+	struct mnl_socket *s = open_in(netns);
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		if (mnl_socket_setsockopt(s, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i],
+					  sizeof(groups[i])))
+			die("membership");
+	puts("listening");
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+	mnl_socket_close(s);
+	return 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -346,5 +388,9 @@ int main(int argc, char **argv)
 			    (uint32_t)strtoul(argv[4], NULL, 0));
 	if (argc == 4 && !strcmp(argv[1], "compare"))
 		return compare(argv[2], argv[3]);
+	if (argc == 3 && !strcmp(argv[1], "dump"))
+		return dump_only(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "deaf"))
+		return deaf(argv[2]);
 	return 2;
 }

@@ -15,6 +15,10 @@ does not confirm: cttable compares the two tables, entry by entry, with the time
   loss      5,000 per second while the site-sync link takes 20 ms and loses 5 % of the packets in each direction
   memory    resident, both daemons, after the longest restart
 
+What of this is the kernel's own work, which no daemon can do without, is measured beside it: the highest rate of the load with
+somebody who asks for the events and reads none; and the time to read so many entries at the first router and to create them at the
+second, beside such a listener. "Apart": the same restart with each end on a core of its own, as two routers have them.
+
 usage: sync.py TOOLS DSAAD [--zebra ZEBRA] [--quick] [--rounds N] [--only PART,...] [--kinds KIND,...] [--keep FILE]
 --keep FILE  what is measured is written there after each part, and not measured again when the file has it
 
@@ -33,7 +37,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-from synclab import DAEMON_CORE, Conntrackd, ConntrackdMasked, Dsaad, Lab, wait  # noqa: E402
+from synclab import DAEMON_CORE, LOAD_CORE, Conntrackd, ConntrackdMasked, Deaf, Dsaad, Lab, wait  # noqa: E402
 
 KINDS = {"conntrackd": Conntrackd, "masked": ConntrackdMasked, "dsaad": Dsaad}
 BATCH = 16
@@ -44,6 +48,7 @@ START = {"conntrackd": 30000, "masked": 36000, "dsaad": 46000}
 COST_RATE = 18000
 LOSS = {"ms": 20, "percent": 5, "rate": 5000}
 QUIET_S = 6.0
+CEILING_LOAD = 200000
 # mark of entries that belong to site 1, as dsaad sets it at site 2
 OWNER_1 = 0x01000000
 
@@ -148,6 +153,18 @@ def measure_rate(args, kind, known):
         rate, bad, note = rate / STEP, None, None
 
 
+def measure_ceiling(args, _kind, _known):
+    """The load at full speed, and a listener who reads nothing: what no daemon can come above."""
+    lab = Lab(args.tools, args.dsaad, args.zebra)
+    try:
+        lab.build()
+        lab.mask()
+        with Deaf(lab, 1):
+            return {"rate": lab.load(CEILING_LOAD, 10 * CEILING_LOAD, BATCH)}
+    finally:
+        lab.close()
+
+
 def measure_cost(args, kind, _known):
     with Pair(args, kind) as pair:
         pair.start()
@@ -165,12 +182,32 @@ def measure_loss(args, kind, _known):
                 "cpu": cpu * 1e6 / found["a"], "real": real}
 
 
-def restart(args, kind, count):
+def bare_injection(lab, count):
+    """Seconds, the median of three: the first one often waits for memory that the kernel has to find."""
+    seconds = []
+    for _ in range(3):
+        seconds.append(lab.fill(2, count, OWNER_1, core=DAEMON_CORE))
+        lab.flush(2)
+    return statistics.median(seconds)
+
+
+def kernel_alone(lab, count):
+    """Seconds of what the kernel has to do of a restart, one after the other on the daemons' core."""
+    read = lab.dump(1)
+    with Deaf(lab, 1):
+        created = lab.fill(2, count, OWNER_1, core=DAEMON_CORE)
+    lab.flush(2)
+    return read + created
+
+
+def restart(args, kind, count, apart=False):
     with Pair(args, kind) as pair:
         lab = pair.lab
+        if apart:
+            lab.core[1] = LOAD_CORE
         lab.fill(1, count)
-        bare = lab.fill(2, count, OWNER_1, core=DAEMON_CORE)
-        lab.flush(2)
+        bare = bare_injection(lab, count)
+        kernel = {"kernel of bare": kernel_alone(lab, count) / bare} if kind == "dsaad" else {}
         pair.daemons.start(1)
         time.sleep(2)
         pair.idle(60)
@@ -183,7 +220,7 @@ def restart(args, kind, count):
         pair.idle()
         now = [p.resident() for p in pair.daemons.process.values()]
         return {"entries": found["a"] - found["missing"], "missing": found["missing"], "differ": found["differ"],
-                "seconds": done["seconds"], "from first": done["from_first"], "bare": bare, "of bare": done["seconds"] / bare,
+                "seconds": done["seconds"], "from first": done["from_first"], "bare": bare, "of bare": done["seconds"] / bare, **kernel,
                 "MB": max(m[0] for m in now), "peak MB": max(m[1] for m in now)}
 
 
@@ -191,7 +228,14 @@ def measure_restart(args, kind, _known):
     return {str(n): restart(args, kind, n) for n in args.counts}
 
 
-PARTS = {"rate": measure_rate, "cost": measure_cost, "restart": measure_restart, "loss": measure_loss}
+def measure_apart(args, kind, _known):
+    return {str(n): restart(args, kind, n, apart=True) for n in args.counts}
+
+
+# measured with dsaad alone
+OURS_ALONE = ("ceiling", "apart")
+PARTS = {"ceiling": measure_ceiling, "rate": measure_rate, "cost": measure_cost, "restart": measure_restart, "apart": measure_apart,
+         "loss": measure_loss}
 
 
 # ---------------------------------------------------------------- the table
@@ -254,6 +298,7 @@ class Figures:
 def rows(args):
     """(what is shown, part, key, format, which of the rounds)"""
     yield "highest complete rate, connections/s", "rate", ("highest rate",), "%.0f", "median"
+    yield "  the load alone, with a listener who reads nothing", "ceiling", ("rate",), "%.0f", "median"
     yield "  last entry behind the last event there, s", "rate", ("behind",), "%.2f", "median"
     yield "processor time per connection at 18k/s, both ends, us", "cost", ("cpu",), "%.1f", "median"
     yield "event to entry at 18k/s, p50, ms", "cost", ("p50",), "%.2f", "median"
@@ -265,6 +310,9 @@ def rows(args):
         yield "  of them from the first entry on, s", "restart", (str(n), "from first"), "%.2f", "median"
         yield "  bare injection beside it, s", "restart", (str(n), "bare"), "%.2f", "median"
         yield "  times bare injection", "restart", (str(n), "of bare"), "%.2f", "median"
+        yield "  the kernel's own work for it, times bare injection", "restart", (str(n), "kernel of bare"), "%.2f", "median"
+        yield "  apart: times bare injection", "apart", (str(n), "of bare"), "%.2f", "median"
+        yield "  apart: missing, worst round", "apart", (str(n), "missing"), "%d", "worst"
     yield "resident with %d synchronised, larger end, MB" % args.counts[-1], "restart", (str(args.counts[-1]), "MB"), "%.0f", "worst"
     yield "  at most meanwhile, MB", "restart", (str(args.counts[-1]), "peak MB"), "%.0f", "worst"
     yield "20 ms, 5 % loss, 5k/s: missing, worst round", "loss", ("missing",), "%d", "worst"
@@ -347,7 +395,7 @@ def kept(args):
 def measure_all(args, measured):
     for number in range(args.rounds):
         for part in [p for p in PARTS if p in args.only]:
-            for kind in [k for k in KINDS if k in args.kinds]:
+            for kind in [k for k in KINDS if k in args.kinds and (k == "dsaad" or part not in OURS_ALONE)]:
                 rounds = measured.setdefault(part, {}).setdefault(kind, [])
                 if len(rounds) > number:
                     continue

@@ -127,8 +127,8 @@ def wait(check, seconds, pause=0.05):
 class Process:
     """A daemon in a namespace, pinned; it dies with stop()."""
 
-    def __init__(self, netns, words, log):
-        words = ["ip", "netns", "exec", netns] + FIRST + ["taskset", "-c", DAEMON_CORE] + words
+    def __init__(self, netns, words, log, core=DAEMON_CORE):
+        words = ["ip", "netns", "exec", netns] + FIRST + ["taskset", "-c", core] + words
         self.popen = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pid = self.popen.pid  # every word executes the next one
 
@@ -167,6 +167,7 @@ class Lab:
 
     def __init__(self, tools, dsaad, zebra):
         self.tools, self.dsaad, self.zebra = tools, dsaad, zebra
+        self.core = {1: DAEMON_CORE, 2: DAEMON_CORE}
         self.dir = tempfile.mkdtemp(prefix="dsaa-bench-")
         os.chmod(self.dir, 0o755)
         self.wire = None
@@ -237,6 +238,10 @@ class Lab:
     def fill(self, node, count, mark=0, core=LOAD_CORE):
         return json.loads(self.tool("cttable", "fill", self.netns[node], count, mark, core=core))["seconds"]
 
+    def dump(self, node):
+        """Seconds that it takes to read the table of NODE, and do nothing with it."""
+        return json.loads(self.tool("cttable", "dump", self.netns[node], core=DAEMON_CORE))["seconds"]
+
     def compare(self):
         return json.loads(self.tool("cttable", "compare", self.netns[1], self.netns[2]))
 
@@ -244,6 +249,22 @@ class Lab:
         """Opens connections through r1; returns how many per second there were."""
         n, seconds, _cpu = (float(w) for w in self.tool("flowgen", "cl", "sv", count, rate, batch, node=1).split())
         return n / seconds
+
+
+class Deaf:
+    """Somebody at NODE who asks for all events and reads none: the least that the kernel has to do for any listener."""
+
+    def __init__(self, lab, node):
+        self.process = subprocess.Popen([os.path.join(lab.tools, "cttable"), "deaf", lab.netns[node]], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
 
 
 class Conntrackd:
@@ -331,7 +352,7 @@ class Dsaad:
             wait(lambda: os.path.exists(d + "/zserv.api"), 10)
         with open(d + "/dsaad.out", "w") as log:
             self.process[node] = Process(self.lab.netns[node], [self.lab.dsaad, "-f", d + "/dsaad.conf"]
-                                         + self._options(node, "dsaad"), log)
+                                         + self._options(node, "dsaad"), log, self.lab.core[node])
 
     def show(self, node, command):
         path = self._folder(node) + "/dsaad.vty"
