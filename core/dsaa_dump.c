@@ -51,6 +51,12 @@ static bool schedule_bulk(struct dsaa_engine *e)
 	if (e->bulk_again && e->bulk_last.us &&
 	    !dsaa_mono_reached(e->now, dsaa_mono_add_ms(e->bulk_last, BULK_PACE_MS)))
 		return false;
+	/*
+	 * Events that the kernel had queued before it lost others come after the news of the loss:
+	 * what they brought may have ended among the lost ones, and the dump will not tell of it.
+	 */
+	if (e->bulk_again)
+		dsaa_delay_forget_all(e);
 	DSAA_FOREACH_PEER (e, p) {
 		if (p->session != DSAA_SESSION_ESTABLISHED)
 			continue;

@@ -993,6 +993,25 @@ static void test_delay_ends_with_lost_events(void)
 	world_free(&w);
 }
 
+/* What the kernel had queued before it lost more is read after the news of that; its end is lost. */
+static void test_delay_ends_with_the_dump_of_lost_events(void)
+{
+	struct dsaa_flow f = world_flow(2, 1, false);
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+
+	begin_delay();
+	world_feed(&w, 1, &lost);
+	world_run_ms(&w, 100);
+	/* the dump for this one has to wait */
+	world_feed(&w, 1, &lost);
+	world_open(&w, 1, f);
+	CHECK(engine_view(1).delayed == 1);
+	world_drop_entry(&w.site[1], world_find(&w.site[1], &f));
+	world_run_ms(&w, 4000);
+	CHECK(engine_view(1).delayed == 0 && w.site[2].used == 0);
+	world_free(&w);
+}
+
 /* No more memory than the fixed places: what finds none is told at once. */
 static void test_delay_is_bounded(void)
 {
@@ -1154,6 +1173,7 @@ int main(void)
 	test_delay_exempts_what_is_seen_elsewhere();
 	test_delay_holds_against_bulk_and_audit();
 	test_delay_ends_with_lost_events();
+	test_delay_ends_with_the_dump_of_lost_events();
 	test_delay_is_bounded();
 	test_random_worlds_agree();
 	return TEST_END();
