@@ -536,14 +536,16 @@ def test_explain_says_hold(net):
 
 
 def test_flowtable_is_told(net):
-    table = "table inet offload {\n flowtable fast {\n hook ingress priority 0; devices = { in, out };\n }\n}\n"
-    if "rror" in net.router(2).run("nft -f - <<< '%s' 2>&1" % table):
+    table = "table inet operator {\n flowtable fast {\n hook ingress priority 0; devices = { in, out };\n }\n}\n"
+    said = net.router(2).run("nft -f - <<< '%s' 2>&1" % table)
+    if "No such file" in said or "not supported" in said:
         pytest.skip("this kernel has no flowtables")
+    assert not said
     try:
         warnings = net.show(2, "show dsaa correction")["warnings"]
-        assert any("offload/fast" in w for w in warnings), warnings
+        assert any("operator/fast" in w for w in warnings), warnings
     finally:
-        net.run(2, "nft delete table inet offload")
+        net.run(2, "nft delete table inet operator")
 
 
 # ------------------------------------------------------------ why
