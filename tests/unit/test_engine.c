@@ -993,7 +993,7 @@ static void test_delay_ends_with_lost_events(void)
 	world_free(&w);
 }
 
-/* What the kernel had queued before it lost more is read after the news of that; its end is lost. */
+/* What the kernel had queued before it lost more is read after the news of it; its end is lost. */
 static void test_delay_ends_with_the_dump_of_lost_events(void)
 {
 	struct dsaa_flow f = world_flow(2, 1, false);
