@@ -217,6 +217,7 @@ static unsigned keep_event(struct dsaa_ct *ct, const struct nlmsghdr *nlh, unsig
 	ct->labels |= !!(ev->flow.has & DSAA_HAS_LABELS);
 	dsaa_ct_known_forget(ct, &ev->flow);
 	ev->kind = event_kind(nlh);
+	ev->partial = dsaa_ct_flow_leaves_out(nlh);
 	ev->gone = false;
 	return kept + 1;
 }
@@ -243,33 +244,6 @@ static int read_batch(struct dsaa_ct *ct, unsigned max, unsigned *kept)
 
 /* ------------------------------------------------------------------ what events leave out */
 
-static struct dsaa_ct_start *start_of(struct dsaa_ct *ct, const struct dsaa_flow *f)
-{
-	return &ct->start[f->id & (DSAA_CT_STARTS - 1)];
-}
-
-/* Of a connection with rare parts the events leave out more than the time. */
-static void remember_start(struct dsaa_ct *ct, const struct dsaa_flow *f)
-{
-	if (f->has || f->helper[0])
-		return;
-	*start_of(ct, f) = (struct dsaa_ct_start){ f->id, dsaa_flow_key_hash(f, DSAA_DIGEST_SEED),
-						   f->start_ns };
-}
-
-/*
- * An entry that takes the memory of another with the same key has its number too; but its own NEW
- * came first, and that is always looked up.
- */
-static void recall_start(struct dsaa_ct *ct, struct dsaa_flow *f)
-{
-	const struct dsaa_ct_start *s = start_of(ct, f);
-
-	if (!ct->labels && s->start_ns && s->id == f->id &&
-	    s->key == dsaa_flow_key_hash(f, DSAA_DIGEST_SEED))
-		f->start_ns = s->start_ns;
-}
-
 /* True when F says nothing of the state of its protocol. */
 static bool lacks_state(const struct dsaa_flow *f)
 {
@@ -279,17 +253,20 @@ static bool lacks_state(const struct dsaa_flow *f)
 }
 
 /*
- * An event carries the protocol's state only if that has changed, and the time
- * of creation only if it is the last one. Peers need both: without the first
- * they would spoil their replicas, and the second decides conflicts, in which
- * both sites must see the same facts, whether an event or a dump told them.
+ * An event carries the protocol's state only if that has changed, the rare
+ * parts only if they have, and the time of creation only if it is the last
+ * one. Peers need the first two, for without them they would spoil their
+ * replicas; the third, which decides conflicts, only now and then.
  */
-static bool is_incomplete(const struct dsaa_ct *ct, const struct dsaa_ct_told *ev)
+static bool is_incomplete(const struct dsaa_ct *ct, const struct dsaa_ct_told *ev,
+			  const struct dsaa_ct_reader *reader)
 {
 	unsigned owner = dsaa_mark_owner(ev->flow.mark, ct->mark_mask);
 
-	return ev->kind != DSAA_CT_EVENT_DESTROY && !ev->gone && (!owner || owner == ct->local) &&
-	       (lacks_state(&ev->flow) || (ct->timestamps && !ev->flow.start_ns));
+	if (ev->kind == DSAA_CT_EVENT_DESTROY || (owner && owner != ct->local))
+		return false;
+	return ev->partial || ct->labels || lacks_state(&ev->flow) ||
+	       (reader->needs_lookup && reader->needs_lookup(reader->arg, &ev->flow));
 }
 
 /* Takes the answer to a look-up of the event that it names. 0 or -ENOBUFS. */
@@ -300,7 +277,6 @@ static int take_completion(struct dsaa_ct *ct, const struct dsaa_apply *look)
 	if (look->result == DSAA_APPLIED_EXISTS && look->existing.id == ev->flow.id) {
 		ev->flow = look->existing;
 		ct->labels |= !!(ev->flow.has & DSAA_HAS_LABELS);
-		remember_start(ct, &ev->flow);
 		ct->counters.completed++;
 		return 0;
 	}
@@ -314,24 +290,18 @@ static int take_completion(struct dsaa_ct *ct, const struct dsaa_apply *look)
 	return -ENOBUFS;
 }
 
-/* Replaces what the incomplete events of NEW, or the others, say by what the table says now. */
-static int complete_kind(struct dsaa_ct *ct, unsigned kept, bool new)
+/* Replaces what the incomplete events say by what the table says now. 0 or -ENOBUFS. */
+static int complete_events(struct dsaa_ct *ct, unsigned kept, const struct dsaa_ct_reader *reader)
 {
 	unsigned looks = 0;
 	int rc = 0;
 
 	for (unsigned i = 0; i < kept; i++) {
-		struct dsaa_ct_told *ev = &ct->event[i];
-
-		if ((ev->kind == DSAA_CT_EVENT_NEW) != new || !is_incomplete(ct, ev))
-			continue;
-		if (!new && ct->timestamps)
-			recall_start(ct, &ev->flow);
-		if (!is_incomplete(ct, ev))
+		if (!is_incomplete(ct, &ct->event[i], reader))
 			continue;
 		ct->look[looks].kind = DSAA_APPLY_LOOKUP;
 		ct->look[looks].cookie = i;
-		ct->look[looks++].flow = ev->flow;
+		ct->look[looks++].flow = ct->event[i].flow;
 	}
 	if (looks)
 		dsaa_ct_get(ct, ct->look, looks);
@@ -343,17 +313,7 @@ static int complete_kind(struct dsaa_ct *ct, unsigned kept, bool new)
 	return rc;
 }
 
-/* The new ones first: what follows of the same connection in this batch needs no look-up then. */
-static int complete_events(struct dsaa_ct *ct, unsigned kept)
-{
-	int rc = complete_kind(ct, kept, true), more = complete_kind(ct, kept, false);
-
-	return rc ? rc : more;
-}
-
-int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
-			void (*cb)(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f),
-			void *arg)
+int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max, const struct dsaa_ct_reader *reader)
 {
 	unsigned n = 0;
 	int rc = 0;
@@ -368,15 +328,14 @@ int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
 		rc = got < 0 ? got : 0;
 		if (rc == -ENOBUFS) {
 			ct->counters.overruns++;
-			memset(ct->start, 0, sizeof(ct->start));
 			dsaa_ct_known_clear(ct);
 		}
-		lost = complete_events(ct, kept);
+		lost = complete_events(ct, kept, reader);
 		for (unsigned i = 0; i < kept; i++) {
 			if (ct->event[i].gone)
 				continue;
 			ct->counters.events[ct->event[i].kind]++;
-			cb(arg, ct->event[i].kind, &ct->event[i].flow);
+			reader->event(reader->arg, ct->event[i].kind, &ct->event[i].flow);
 		}
 		rc = lost ? lost : rc;
 	}

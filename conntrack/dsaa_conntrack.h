@@ -58,13 +58,18 @@ int dsaa_ct_event_fd(const struct dsaa_ct *ct);
  * (those read before were passed on), or another negative errno.
  *
  * Of an entry without an owner's number, F of NEW and UPDATE is whole, with
- * protocol state and time of creation: what the event does not say is read
- * from the table, so F may be newer than the event. An event whose entry has
- * gone meanwhile is not told; its DESTROY follows.
+ * protocol state; but when it began (start_ns) is 0 unless NEEDS_LOOKUP asks
+ * for it. What the event does not say is read from the table, so F may
+ * be newer than the event. An event whose entry has gone meanwhile is not
+ * told; its DESTROY follows.
  */
-int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max,
-			void (*cb)(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f),
-			void *arg);
+struct dsaa_ct_reader {
+	void (*event)(void *arg, enum dsaa_ct_event kind, const struct dsaa_flow *f);
+	/* it must be read from the table anyway; NULL: never */
+	bool (*needs_lookup)(void *arg, const struct dsaa_flow *f);
+	void *arg;
+};
+int dsaa_ct_read_events(struct dsaa_ct *ct, unsigned max, const struct dsaa_ct_reader *reader);
 
 /*
  * Starts a dump of the entries of OWNER (0 = ours; -1 = all). With the number that

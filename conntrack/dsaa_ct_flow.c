@@ -433,6 +433,19 @@ bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f)
 	return dsaa_flow_invalid(f) == NULL;
 }
 
+bool dsaa_ct_flow_leaves_out(const struct nlmsghdr *nlh)
+{
+	const char *first = (const char *)mnl_nlmsg_get_payload(nlh) +
+			    MNL_ALIGN(sizeof(struct nfgenmsg));
+	const struct nlattr *a;
+
+	FOREACH_ATTR (a, first, (const char *)nlh + nlh->nlmsg_len) {
+		if (attr_type(a) == CTA_STATUS)
+			return get_be32(a) & (IPS_EXPECTED | IPS_SEQ_ADJUST | IPS_HELPER);
+	}
+	return false;
+}
+
 /* ------------------------------------------------------------------ writing */
 
 static void put_be16(struct nlmsghdr *nlh, uint16_t type, uint16_t v)

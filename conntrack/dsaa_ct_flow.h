@@ -18,6 +18,12 @@
 /* Fills F from message NLH. False when it is none that core takes (dsaa_flow_invalid). */
 bool dsaa_ct_flow_parse(const struct nlmsghdr *nlh, struct dsaa_flow *f);
 
+/*
+ * True when the connection of event NLH has one of the rare parts (a master, moved sequence
+ * numbers, a helper), which events tell only when they change. Labels have no sign of their own.
+ */
+bool dsaa_ct_flow_leaves_out(const struct nlmsghdr *nlh);
+
 /* Fills T, which is zeroed, and *PROTO from a nested tuple. */
 void dsaa_ct_flow_parse_tuple(const struct nlattr *nest, struct dsaa_tuple *t, uint8_t *proto);
 

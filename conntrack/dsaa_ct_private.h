@@ -23,17 +23,8 @@ enum {
 	 * an event, or the answer to a look-up, is some 300 bytes; a security label may double it
 	 */
 	DSAA_CT_EVENT_MAX = 2048,
-	/* connections whose time of creation is remembered; a power of two */
-	DSAA_CT_STARTS = 1 << 15,
 	/* entries of our own making that are remembered; a power of two */
 	DSAA_CT_KNOWN = 1 << 14,
-};
-
-/* When a connection began: only the table tells, so it is asked once per connection. */
-struct dsaa_ct_start {
-	uint32_t id;
-	uint64_t key; /* hash of the flow's key */
-	uint64_t start_ns;
 };
 
 /* An entry that we made or changed last; dsaa_ct_known.c. */
@@ -44,7 +35,8 @@ struct dsaa_ct_known {
 
 struct dsaa_ct_told {
 	enum dsaa_ct_event kind;
-	bool gone; /* not to be told: its entry is not there any more */
+	bool partial; /* it has rare parts, which the event may have left out */
+	bool gone;    /* not to be told: its entry is not there any more */
 	struct dsaa_flow flow;
 };
 
@@ -63,7 +55,6 @@ struct dsaa_ct {
 	/* events read and not yet told, and the look-ups that complete some of them */
 	struct dsaa_ct_told event[DSAA_CT_EVENTS_PER_TURN];
 	struct dsaa_apply look[DSAA_CT_EVENTS_PER_TURN];
-	struct dsaa_ct_start start[DSAA_CT_STARTS];
 	bool labels; /* connections of this namespace have labels; they may come at any time */
 	uint64_t known_seed;
 	unsigned known_count; /* so many of them are valid */

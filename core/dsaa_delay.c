@@ -7,7 +7,8 @@
  * still lives then, in its newest state; when it ends before, nobody hears of
  * it. It is told at once when a packet of it was seen at another site, or when
  * a peer speaks of the same connection. What is held stands in no bulk and no
- * audit either.
+ * audit either. Of TCP the time counts from the first packet, so it is held while it is half-open,
+ * which nobody is told of anyway: when the delay ends before the handshake, that tells it.
  *
  * A wheel of slots, turned by the tick: no timer per connection. The memory is
  * a fixed number of entries; when all are in use, connections are told as if
@@ -113,7 +114,7 @@ static void tell(struct dsaa_engine *e, uint32_t at)
 
 /* ------------------------------------------------------------------ what happens to them */
 
-static bool dump_may_have_told(const struct dsaa_engine *e)
+bool dsaa_delay_dump_may_have_told(const struct dsaa_engine *e)
 {
 	return e->told_by_dump_at.us &&
 	       dsaa_mono_diff_us(e->now, e->told_by_dump_at) < EVENTS_LATE_US;
@@ -146,7 +147,7 @@ static bool begins(struct dsaa_engine *e, const struct dsaa_flow *f)
 		e->delayed_no_room++;
 		return false;
 	}
-	hold(e, at, f, dump_may_have_told(e));
+	hold(e, at, f, dsaa_delay_dump_may_have_told(e));
 	return true;
 }
 
@@ -162,7 +163,7 @@ bool dsaa_delay_event(struct dsaa_engine *e, uint8_t op, bool beginning, const s
 		dsaa_claim_gone(e, f);
 		return ended(e, at);
 	}
-	if (!dsaa_send_wanted(e, f, &reason)) {
+	if (!dsaa_send_permitted(e, f, &reason)) {
 		if (at)
 			release(e, at);
 		return false;

@@ -236,6 +236,7 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_ELSEWHERE:
 		dsaa_delay_seen_elsewhere(e, ev->flow);
+		dsaa_send_seen_elsewhere(e, ev->flow);
 		break;
 	case DSAA_EV_OVERRUN:
 		e->overruns++;
@@ -429,6 +430,11 @@ bool dsaa_engine_replicates(const struct dsaa_engine *e, const struct dsaa_flow 
 			    unsigned *reason)
 {
 	return dsaa_send_wanted(e, f, reason);
+}
+
+bool dsaa_engine_needs_lookup(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	return dsaa_send_needs_lookup(e, f);
 }
 
 /* A peer that has stopped confirms nothing, so no sample tells of it: this does. */

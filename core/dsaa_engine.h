@@ -323,6 +323,12 @@ void dsaa_engine_view(const struct dsaa_engine *e, struct dsaa_engine_view *v);
  */
 bool dsaa_engine_replicates(const struct dsaa_engine *e, const struct dsaa_flow *f,
 			    unsigned *reason);
+/*
+ * True when F, of an event, must be read from the table again before it is told: it would be
+ * misunderstood without the time at which it began (start_ns), which events do not say, or a dump
+ * may have told something newer.
+ */
+bool dsaa_engine_needs_lookup(const struct dsaa_engine *e, const struct dsaa_flow *f);
 /* False when SITE is not a configured peer. */
 bool dsaa_engine_peer_view(const struct dsaa_engine *e, dsaa_site_id site,
 			   struct dsaa_peer_view *v);

@@ -404,6 +404,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
  * moment at which an entry in its place was given up: one that was handed over keeps its id.
  */
 void dsaa_send_flow_adopted(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* dsaa_engine_needs_lookup(). */
+bool dsaa_send_needs_lookup(const struct dsaa_engine *e, const struct dsaa_flow *f);
 /* True when F, which an event tells of, is one of ours that has just lost against a peer's. */
 bool dsaa_send_is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f);
 void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p);
@@ -424,8 +426,16 @@ void dsaa_send_begin_writer(struct dsaa_engine *e, uint8_t type, uint32_t id);
  */
 bool dsaa_send_dumped_record(struct dsaa_engine *e, const struct dsaa_flow *f,
 			     struct dsaa_record *r);
-/* True when F is a connection of ours that others shall know; else *REASON says why not. */
+/* True when F is a connection of ours that others may know; else *REASON says why not. */
+bool dsaa_send_permitted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
+/* True when they shall know it now. */
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
+
+/*
+ * A packet of F, a connection of ours, came to another site. If it is half-open, that site shall
+ * know it before its next packet comes there.
+ */
+void dsaa_send_seen_elsewhere(struct dsaa_engine *e, const struct dsaa_flow *f);
 
 /* Ownership rule 6: it leads to or from this router itself, before or after NAT. */
 bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f);
@@ -433,6 +443,8 @@ bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f)
 /* dsaa_delay.c */
 /* True when the event of F is not to be told now: F is held, or ended while it was. */
 bool dsaa_delay_event(struct dsaa_engine *e, uint8_t op, bool beginning, const struct dsaa_flow *f);
+/* True when an event may be older than what a dump has told of its connection. */
+bool dsaa_delay_dump_may_have_told(const struct dsaa_engine *e);
 bool dsaa_delay_holds(struct dsaa_engine *e, const struct dsaa_flow *f);
 /* F is no longer ours. */
 void dsaa_delay_forget(struct dsaa_engine *e, const struct dsaa_flow *f);

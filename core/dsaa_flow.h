@@ -100,6 +100,17 @@ struct dsaa_flow {
 };
 
 /*
+ * True for a TCP connection whose handshake the kernel has not seen the end of. Unless its answer
+ * came to another site, nobody is told of it: a flood of SYNs shall fill one table, not all; and a
+ * takeover cannot continue it, because the kernel takes no acknowledgement for an entry that has
+ * seen a SYN alone (nf_conntrack_proto_tcp.c, tcp_conntracks).
+ */
+static inline bool dsaa_flow_half_open(const struct dsaa_flow *f)
+{
+	return f->proto == DSAA_PROTO_TCP && !(f->status & DSAA_FLOW_ASSURED);
+}
+
+/*
  * Hash of a flow's key (zone, family, proto, original tuple). SEED makes
  * tables unpredictable; digests that two sites compare use DSAA_DIGEST_SEED.
  */

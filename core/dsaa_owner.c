@@ -83,9 +83,9 @@ static bool sender_wins(const struct dsaa_flow *ours, const struct dsaa_flow *th
 	/* step 5: packets came there while the sites were cut off from each other */
 	if (ours_on_demand != theirs_on_demand)
 		return theirs_on_demand;
-	/* step 6: 0, not known, is before all that is known */
+	/* step 6: 0, not known, loses to all that is known */
 	if (ours->start_ns != theirs->start_ns)
-		return theirs->start_ns < ours->start_ns;
+		return theirs->start_ns && (!ours->start_ns || theirs->start_ns < ours->start_ns);
 	/* step 7 */
 	return sender < local;
 }

@@ -43,7 +43,8 @@ enum dsaa_owner_decision {
  * Step 4: one with NAT beats one without.
  * Step 5: one that was adopted on demand beats one that was not. Of EXISTING our own number in the
  *	   mark says so, of INCOMING DSAA_HAS_ON_DEMAND.
- * Step 6: the earlier start_ns wins; not known is the earliest.
+ * Step 6: the earlier start_ns wins; not known loses. (A change tells no beginning, so that nobody
+ *	   has to look it up; who keeps its entry for that tells it once more, with its beginning.)
  * Step 7: the lower site number wins.
  * The winner being SENDER gives TAKE when the keys are equal, else REPLACE.
  *

@@ -246,8 +246,9 @@ static void give_up_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 
 /*
  * Our own entry won, and P, which speaks of its own, has not given that up: when it was told of
- * ours it had another entry, or none of its own yet. So it is told once more; but not while a
- * bulk does so anyway, as after a split in which both have adopted everything.
+ * ours it had another entry, or none of its own yet, or was not told when ours began. So it is told
+ * once more; but not while a bulk does so anyway, as after a split in which both have adopted
+ * everything.
  */
 static void repeat_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 		       const struct dsaa_flow *own)
@@ -255,7 +256,8 @@ static void repeat_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, own);
 	unsigned reason;
 
-	if (p->bulk_tx == DSAA_BULK_NONE && !(le && le->record.seq > p->cursor) &&
+	if (p->bulk_tx == DSAA_BULK_NONE &&
+	    !(le && le->record.seq > p->cursor && le->record.flow.start_ns == own->start_ns) &&
 	    dsaa_send_wanted(e, own, &reason))
 		dsaa_log_put(&e->log, DSAA_OP_UPSERT, own, e->now);
 }
@@ -271,6 +273,22 @@ static bool is_of_earlier(const struct dsaa_apply *op)
 	return op->existing.status & ~op->flow.status & seen;
 }
 
+/*
+ * Step 6 as P takes it: before 1.2 a beginning that is not known counts as the earliest, which the
+ * first nanosecond is as well.
+ */
+static enum dsaa_owner_decision decide(const struct dsaa_engine *e, const struct dsaa_peer *p,
+				       const struct dsaa_apply *op)
+{
+	struct dsaa_flow existing = op->existing, incoming = op->flow;
+
+	if (p->minor < 2) {
+		existing.start_ns += !existing.start_ns;
+		incoming.start_ns += !incoming.start_ns;
+	}
+	return dsaa_owner_decide(&existing, &incoming, e->cfg.mark_mask, p->site, e->cfg.local);
+}
+
 /* An entry stands where the record's shall be. Returns the next round's kind, or -1. */
 static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsaa_apply *op)
 {
@@ -283,8 +301,7 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 		return dsaa_flow_key_equal(&op->existing, &op->flow) ? DSAA_APPLY_UPDATE :
 								       DSAA_APPLY_REPLACE;
 	}
-	switch (dsaa_owner_decide(&op->existing, &op->flow, e->cfg.mark_mask, p->site,
-				  e->cfg.local)) {
+	switch (decide(e, p, op)) {
 	case DSAA_OWNER_TAKE:
 		if (ours)
 			give_up_own(e, p, &op->existing);
@@ -300,6 +317,7 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 		return DSAA_APPLY_REPLACE;
 	case DSAA_OWNER_KEEP:
 		dsaa_delay_seen_elsewhere(e, &op->existing);
+		dsaa_send_seen_elsewhere(e, &op->existing);
 		repeat_own(e, p, &op->existing);
 		dsaa_claim_refused(e, p, &op->flow, &op->existing);
 		reject(p, DSAA_R_CONFLICT_LOST);

@@ -60,7 +60,7 @@ bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f)
 	       dsaa_addr_is_special(f->family, f->orig.dst);
 }
 
-bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason)
+bool dsaa_send_permitted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason)
 {
 	unsigned owner = dsaa_mark_owner(f->mark, e->cfg.mark_mask);
 
@@ -83,6 +83,33 @@ bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, un
 		return false;
 	}
 	return true;
+}
+
+/* By dsaa_send_seen_elsewhere(). The log may have forgotten it since; then an audit removes it. */
+static bool is_told(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, f);
+
+	return le && le->record.op == DSAA_OP_UPSERT && le->record.flow.id == f->id;
+}
+
+bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason)
+{
+	if (!dsaa_send_permitted(e, f, reason))
+		return false;
+	*reason = DSAA_R_HALF_OPEN;
+	return !dsaa_flow_half_open(f) || is_told(e, f);
+}
+
+void dsaa_send_seen_elsewhere(struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	unsigned reason;
+
+	if (!e->running || !dsaa_flow_half_open(f) || !dsaa_send_permitted(e, f, &reason) ||
+	    is_told(e, f))
+		return;
+	e->own_events++;
+	dsaa_log_put(&e->log, DSAA_OP_UPSERT, f, e->now);
 }
 
 /*
@@ -116,21 +143,45 @@ static void note_lost(struct dsaa_engine *e, const struct dsaa_flow *f)
 }
 
 /*
- * F, which an event tells of, is an entry of ours that has just lost against a peer's and is gone:
- * the event waited in the kernel meanwhile. (Only for a while: the kernel may use the id again.)
+ * F, which an event tells of, may be an entry of ours that has just lost against a peer's and is
+ * gone: the event waited in the kernel meanwhile. (Only for a while: the kernel may use the id
+ * again.)
  */
-bool dsaa_send_is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f)
+static const struct dsaa_log_entry *may_be_given_up(const struct dsaa_engine *e,
+						    const struct dsaa_flow *f)
 {
 	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, f);
 	bool on_demand = dsaa_mark_owner(f->mark, e->cfg.mark_mask) == e->cfg.local;
 
 	/* a packet has brought it back: that is no event of before */
 	if (on_demand && le && !(le->record.flow.has & DSAA_HAS_ON_DEMAND))
-		return false;
-	return le && le->record.op == DSAA_OP_DELETE && le->record.flow.id == f->id &&
-	       le->record.flow.start_ns == f->start_ns &&
-	       dsaa_mark_owner(le->record.flow.mark, e->cfg.mark_mask) &&
-	       !dsaa_mono_reached(e->now, dsaa_mono_add_ms(le->changed, LATE_EVENT_MS));
+		return NULL;
+	if (!le || le->record.op != DSAA_OP_DELETE || le->record.flow.id != f->id ||
+	    !dsaa_mark_owner(le->record.flow.mark, e->cfg.mark_mask) ||
+	    dsaa_mono_reached(e->now, dsaa_mono_add_ms(le->changed, LATE_EVENT_MS)))
+		return NULL;
+	return le;
+}
+
+bool dsaa_send_is_given_up(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	const struct dsaa_log_entry *le = may_be_given_up(e, f);
+
+	return le && le->record.flow.start_ns == f->start_ns;
+}
+
+/* Of two connections that the sites created, one that tells no beginning loses since 1.2. */
+static bool takes_no_start(const struct dsaa_peer *p)
+{
+	return p->minor >= 2;
+}
+
+bool dsaa_send_needs_lookup(const struct dsaa_engine *e, const struct dsaa_flow *f)
+{
+	DSAA_FOREACH_PEER_CONST (e, p)
+		if (p->session == DSAA_SESSION_ESTABLISHED && !takes_no_start(p))
+			return true;
+	return dsaa_delay_dump_may_have_told(e) || may_be_given_up(e, f);
 }
 
 /*
@@ -206,8 +257,10 @@ static void owe_bulk(struct dsaa_engine *e, struct dsaa_peer *p)
 static bool may_resume(const struct dsaa_engine *e, const struct dsaa_peer *p, uint64_t known_epoch,
 		       uint64_t from)
 {
-	return (p->capabilities & DSAA_CAP_RESUME) && p->in_step && known_epoch >= e->boot_epoch &&
-	       known_epoch <= e->epoch && dsaa_log_reaches(&e->log, from);
+	/* what was put into the log while it was away may lack what it needs */
+	return (p->capabilities & DSAA_CAP_RESUME) && takes_no_start(p) && p->in_step &&
+	       known_epoch >= e->boot_epoch && known_epoch <= e->epoch &&
+	       dsaa_log_reaches(&e->log, from);
 }
 
 void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p, uint64_t known_epoch,
@@ -417,6 +470,8 @@ bool dsaa_send_dumped_record(struct dsaa_engine *e, const struct dsaa_flow *f,
 	memset(r, 0, sizeof(*r));
 	r->op = DSAA_OP_UPSERT;
 	r->flow = le ? le->record.flow : *f;
+	if (!r->flow.start_ns && r->flow.id == f->id)
+		r->flow.start_ns = f->start_ns;
 	if (e->dump != DSAA_FOR_AUDIT)
 		e->told_by_dump_at = e->now;
 	return true;

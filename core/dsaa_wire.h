@@ -16,7 +16,7 @@
 
 #define DSAA_WIRE_MAGIC 0xd5aa
 #define DSAA_WIRE_MAJOR 1
-#define DSAA_WIRE_MINOR 1
+#define DSAA_WIRE_MINOR 2
 
 /* Message types. Types >= 128 may be skipped by a receiver that does not know them. */
 enum dsaa_msg_type {

@@ -42,7 +42,7 @@ static unsigned threads;
 static int stop_fd = -1;
 static struct dsaa_ct *find_ct;
 static _Atomic uint32_t find_mask;
-static _Atomic bool find_delayed; /* is there any 'sync delay' */
+static _Atomic bool find_elsewhere; /* is there any 'sync delay' */
 static struct dsaa_rules_status rules;
 static char problem[256];		   /* why correction does not run; empty when it does */
 static struct dsaa_rules_config installed; /* what the rules say that are in force */
@@ -148,6 +148,8 @@ static void make_rules_config(struct dsaa_rules_config *c)
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;
 	c->queues = queues_wanted();
 	c->tunnel_port = dsaa_correction_port();
+	/* 'sync delay' counts from the first packet */
+	c->tcp_begins = dsaa_conf.delay_s[IPPROTO_TCP] > 0;
 	strlcpy(c->tun_name, DSAA_TUN_NAME, sizeof(c->tun_name));
 	add_links(c);
 	c->ifaces = caught_interfaces(names);
@@ -198,7 +200,7 @@ static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
 	if (rc != 1)
 		return rc;
 	*owner = dsaa_mark_owner(f.mark, atomic_load(&find_mask));
-	if (!*owner && atomic_load(&find_delayed))
+	if (!*owner && atomic_load(&find_elsewhere))
 		dsaa_correct_elsewhere(&f);
 	return rc;
 }
@@ -220,7 +222,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	char names[DSAA_IFACES_MAX][IFNAMSIZ];
 
 	atomic_store(&find_mask, dsaa_conf.mark_mask);
-	atomic_store(&find_delayed, dsaa_correct_elsewhere_wanted());
+	atomic_store(&find_elsewhere, dsaa_correct_elsewhere_wanted());
 	memset(c, 0, sizeof(*c));
 	c->local_site = dsaa_local_site();
 	c->queue_base = DSAA_QUEUE_BASE_DEFAULT;

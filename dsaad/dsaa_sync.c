@@ -34,6 +34,7 @@
 #include "sync/dsaa_transport.h"
 
 DEFINE_MTYPE_STATIC(DSAAD, DSAA_POST, "DSAA posted request");
+DEFINE_MTYPE_STATIC(DSAAD, DSAA_ELSEWHERE, "DSAA connection seen elsewhere");
 
 enum {
 	/* conntrack events read before the peers get their turn */
@@ -94,8 +95,6 @@ enum post_kind {
 	POST_PROBE,
 	POST_RESYNC,
 	POST_AUDIT,
-	POST_ELSEWHERE,
-	POST_PACKET_ELSEWHERE,
 	POST_DRAIN,
 	POST_ROUTES,
 	POST_ROUTES_AWAITED,
@@ -109,7 +108,6 @@ struct post {
 	bool on;
 	enum dsaa_lines_kind kind_of_lines;
 	struct dsaa_addr address;
-	struct dsaa_flow flow;
 	struct dsaa_engine_config engine;
 	struct dsaa_transport_config transport;
 	struct dsaa_lines lines;
@@ -507,14 +505,24 @@ static void on_ct_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_fl
 	step(&ev);
 }
 
+static bool needs_lookup(void *arg, const struct dsaa_flow *f)
+{
+	struct dsaa_flow copy;
+	const struct dsaa_flow *told = dsaa_zones_told(f, &copy);
+
+	return told && dsaa_engine_needs_lookup(engine, told);
+}
+
 /* Reads a turn of events. Returns how many, or a negative errno when some were lost. */
 static int read_ct(void)
 {
+	static const struct dsaa_ct_reader reader = { .event = on_ct_event,
+						      .needs_lookup = needs_lookup };
 	struct dsaa_event ev = { .type = DSAA_EV_OVERRUN };
 	int rc;
 
 	take();
-	rc = dsaa_ct_read_events(ct, EVENTS_PER_TURN, on_ct_event, NULL);
+	rc = dsaa_ct_read_events(ct, EVENTS_PER_TURN, &reader);
 	if (rc == -ENOBUFS)
 		step(&ev);
 	release();
@@ -875,6 +883,24 @@ static void packet_elsewhere(const struct dsaa_flow *what)
 		flow_elsewhere(&f);
 }
 
+/* One per connection whose answers come to another site: nothing of a post's size. */
+struct elsewhere {
+	bool packet;
+	struct dsaa_flow flow; /* of a packet only what packet_elsewhere() takes */
+};
+
+static void handle_elsewhere(struct event *t)
+{
+	struct elsewhere *x = EVENT_ARG(t);
+
+	if (x->packet)
+		packet_elsewhere(&x->flow);
+	else
+		flow_elsewhere(&x->flow);
+	XFREE(MTYPE_DSAA_ELSEWHERE, x);
+	arm();
+}
+
 static void handle_post(struct event *t)
 {
 	struct post *p = EVENT_ARG(t);
@@ -912,12 +938,6 @@ static void handle_post(struct event *t)
 	case POST_AUDIT:
 		ev.type = DSAA_EV_AUDIT;
 		locked_step(&ev);
-		break;
-	case POST_ELSEWHERE:
-		flow_elsewhere(&p->flow);
-		break;
-	case POST_PACKET_ELSEWHERE:
-		packet_elsewhere(&p->flow);
 		break;
 	case POST_ROUTES:
 		ev.type = DSAA_EV_ROUTES;
@@ -1165,22 +1185,28 @@ void dsaa_sync_post_audit(void)
 	post_flag(POST_AUDIT, 0, true);
 }
 
+static void post_elsewhere(bool packet, const struct dsaa_flow *f)
+{
+	struct elsewhere *x;
+
+	if (!thread)
+		return;
+	x = XCALLOC(MTYPE_DSAA_ELSEWHERE, sizeof(*x));
+	x->packet = packet;
+	x->flow = *f;
+	event_add_event(thread->master, handle_elsewhere, x, 0, NULL);
+}
+
 void dsaa_sync_post_elsewhere(const struct dsaa_flow *f)
 {
-	struct post *p = new_post(POST_ELSEWHERE);
-
-	p->flow = *f;
-	send_post(p);
+	post_elsewhere(false, f);
 }
 
 void dsaa_sync_post_packet_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t)
 {
-	struct post *p = new_post(POST_PACKET_ELSEWHERE);
+	struct dsaa_flow what = { .family = family, .proto = proto, .orig = *t };
 
-	p->flow.family = family;
-	p->flow.proto = proto;
-	p->flow.orig = *t;
-	send_post(p);
+	post_elsewhere(true, &what);
 }
 
 void dsaa_sync_post_drain(bool on)

@@ -336,20 +336,21 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool 
 }
 
 /*
- * What a connection reports: that it is there (RELATED is NEW of an expected
- * one), established (ASSURED), gone; and the rare changes that its replicas
- * must follow. What a TCP connection does between the first packet and
- * ASSURED only costs: whoever takes it over sees the handshake repeated.
+ * What a TCP connection reports: that it is established (ASSURED), gone; and the rare changes that
+ * its replicas must follow. Nobody is told of it before (dsaa_flow_half_open()), so what it does up
+ * to then only costs: an event is more work for the kernel than the packet that makes it.
  */
 #define EVENTS_TCP                                                                       \
-	(1u << IPCT_NEW | 1u << IPCT_RELATED | 1u << IPCT_DESTROY | 1u << IPCT_ASSURED | \
-	 1u << IPCT_HELPER | 1u << IPCT_MARK | 1u << IPCT_SEQADJ | 1u << IPCT_LABEL)
+	(1u << IPCT_DESTROY | 1u << IPCT_ASSURED | 1u << IPCT_HELPER | 1u << IPCT_MARK | \
+	 1u << IPCT_SEQADJ | 1u << IPCT_LABEL)
+/* ... and that it is there; RELATED is NEW of an expected one. */
+#define EVENTS_BEGIN (1u << IPCT_NEW | 1u << IPCT_RELATED)
 /*
  * Without a handshake the first answer is all that tells that a connection is one. And once TCP
  * closes, with its first answer long behind it, a replica that still says ESTABLISHED would outlive
  * a takeover by days.
  */
-#define EVENTS_MORE (EVENTS_TCP | 1u << IPCT_PROTOINFO | 1u << IPCT_REPLY)
+#define EVENTS_MORE (EVENTS_TCP | EVENTS_BEGIN | 1u << IPCT_PROTOINFO | 1u << IPCT_REPLY)
 
 /*
  * The flags of TCP that closes; asking for the protocol, too, would cost each packet more. Four
@@ -364,8 +365,9 @@ static void load_closing_flags(struct dsaa_nft *t)
 }
 
 /*
- * The mask counts when the packet has passed, so it holds for the change that this FIN makes. What
- * is not TCP, and has such bits there by chance, is given the mask that it has already.
+ * The mask counts when the packet has passed, so it holds for the change that this FIN makes; of a
+ * connection that nobody was told of there is nothing to say. What is not TCP, and has such bits
+ * there by chance, is given the mask that it has already.
  */
 static void add_closing_events(struct dsaa_nft *t)
 {
@@ -374,18 +376,20 @@ static void add_closing_events(struct dsaa_nft *t)
 	dsaa_nft_rule(t, others);
 	load_closing_flags(t);
 	dsaa_nft_is_not(t, &none, sizeof(none));
+	dsaa_nft_ct(t, NFT_CT_STATUS);
+	when_any_u32(t, IPS_ASSURED);
 	dsaa_nft_event_mask(t, EVENTS_MORE);
 	dsaa_nft_rule_end(t);
 }
 
-static void add_events(struct dsaa_nft *t)
+static void add_events(struct dsaa_nft *t, bool tcp_begins)
 {
 	const uint8_t tcp = DSAA_PROTO_TCP;
 
 	dsaa_nft_rule(t, others);
 	when_state(t, STATE_NEW | STATE_RELATED);
 	when_proto(t, tcp);
-	dsaa_nft_event_mask(t, EVENTS_TCP);
+	dsaa_nft_event_mask(t, EVENTS_TCP | (tcp_begins ? EVENTS_BEGIN : 0));
 	dsaa_nft_rule_end(t);
 
 	dsaa_nft_rule(t, others);
@@ -549,7 +553,7 @@ static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 
 	if (status->event_mask) {
 		add_closing_events(t);
-		add_events(t);
+		add_events(t, c->tcp_begins);
 	}
 	add_from_peer(t, c, others);
 

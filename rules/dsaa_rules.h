@@ -65,6 +65,7 @@ struct dsaa_rules_config {
 	unsigned on_demands;
 	dsaa_site_id local; /* our own number, which is put into those marks */
 	bool second_chance; /* some peer can be asked */
+	bool tcp_begins;    /* a TCP connection's first packet is an event, too */
 	/* the other sites' NAT pools, for second chance */
 	struct dsaa_prefix pool[DSAA_RULES_POOLS_MAX];
 	unsigned pools;

@@ -213,13 +213,24 @@ static void hear(struct site *s)
 	memmove(from->pipe, from->pipe + at, from->piped);
 }
 
+static bool needs_lookup(void *arg, const struct dsaa_flow *f)
+{
+	const struct site *s = arg;
+
+	return dsaa_engine_needs_lookup(s->engine, f);
+}
+
 static void turn(struct site *s)
 {
 	struct dsaa_event room = { .type = DSAA_EV_ROOM,
 				   .site = other(s)->id,
 				   .room = linked ? PIPE - s->piped : 0 };
 
-	if (dsaa_ct_read_events(s->ct, 512, on_event, s) == -ENOBUFS)
+	struct dsaa_ct_reader reader = { .event = on_event,
+					 .needs_lookup = needs_lookup,
+					 .arg = s };
+
+	if (dsaa_ct_read_events(s->ct, 512, &reader) == -ENOBUFS)
 		feed(s, DSAA_EV_OVERRUN);
 	dsaa_ct_read_expects(s->ct, 64, on_expect, s);
 	hear(s);
@@ -346,6 +357,8 @@ static struct dsaa_flow connection(unsigned n)
 	if (n % 3)
 		f.status = DSAA_FLOW_SEEN_REPLY | (n % 2 ? DSAA_FLOW_ASSURED : 0);
 	if (f.proto == DSAA_PROTO_TCP) {
+		f.status |= DSAA_FLOW_SEEN_REPLY |
+			    DSAA_FLOW_ASSURED; /* else it is told to nobody */
 		f.tcp_state = (uint8_t)(1 + n / 8 % 8);
 		f.tcp_wscale[0] = f.tcp_wscale[1] = 7;
 		f.tcp_flags[0] = f.tcp_flags[1] = 0x0b;

@@ -702,6 +702,8 @@ static void count_event(void *arg, enum dsaa_ct_event kind, const struct dsaa_fl
 		events[kind]++;
 }
 
+static const struct dsaa_ct_reader counting = { .event = count_event };
+
 /* A real UDP packet over loopback makes an event; our own changes make none. */
 static void test_events(void)
 {
@@ -713,7 +715,7 @@ static void test_events(void)
 	uint64_t before;
 
 	/* the batches before made more events than the buffer takes: the loss is told */
-	while (dsaa_ct_read_events(ct, 100000, count_event, NULL) != 0)
+	while (dsaa_ct_read_events(ct, 100000, &counting) != 0)
 		;
 	memset(events, 0, sizeof(events));
 	before = dsaa_ct_counters(ct)->echoes;
@@ -721,11 +723,11 @@ static void test_events(void)
 	plain_reply(&f);
 	one(DSAA_APPLY_CREATE, &f, NULL);
 	CHECK(sendto(s, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1);
-	CHECK(dsaa_ct_read_events(ct, 1000, count_event, NULL) >= 1);
+	CHECK(dsaa_ct_read_events(ct, 1000, &counting) >= 1);
 	CHECK(events[DSAA_CT_EVENT_NEW] == 1);
 	CHECK(dsaa_ct_counters(ct)->echoes == before + 1);
 	CHECK(system("conntrack -D -p udp --dport 9999 -s 127.0.0.1 >/dev/null 2>&1") == 0);
-	dsaa_ct_read_events(ct, 1000, count_event, NULL);
+	dsaa_ct_read_events(ct, 1000, &counting);
 	CHECK(events[DSAA_CT_EVENT_DESTROY] == 1);
 	close(s);
 }
@@ -747,7 +749,7 @@ static void delete_behind_our_back(const struct dsaa_flow *f)
 
 static void drain_events(void)
 {
-	while (dsaa_ct_read_events(ct, 1000, count_event, NULL) > 0)
+	while (dsaa_ct_read_events(ct, 1000, &counting) > 0)
 		;
 }
 

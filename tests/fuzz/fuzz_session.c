@@ -503,27 +503,35 @@ static void dump(unsigned count)
 	}
 }
 
-/* A packet opens, changes or ends a connection here. */
+/*
+ * A packet opens, changes or ends a connection here, or comes to another site. As with the edge,
+ * the event says when it began only where that is needed.
+ */
 static void packet(struct fuzz_input *in)
 {
-	struct dsaa_flow f = some_flow(in), gone;
+	struct dsaa_flow f = some_flow(in), told;
 	struct dsaa_flow *there = obstacle(&f);
-	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT };
+	struct dsaa_event ev = { .type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT, .flow = &told };
+	uint8_t how = there ? fuzz_u8(in) : 1;
 
 	if (!there) {
 		if (w.used >= w.limit)
 			return;
-		w.table[w.used] = f;
-		w.table[w.used].id = ++w.next_id;
-		ev.flow = &w.table[w.used++];
-	} else if (fuzz_u8(in) % 2) {
+		there = &w.table[w.used++];
+		*there = f;
+		there->id = ++w.next_id;
+	}
+	if (how % 2)
 		there->status |= f.status & (DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED);
-		ev.flow = there;
+	told = *there;
+	if (how % 2 && how & 0x80) {
+		ev.type = DSAA_EV_ELSEWHERE;
+	} else if (how % 2) {
+		if (!dsaa_engine_needs_lookup(w.e, &told))
+			told.start_ns = 0;
 	} else {
-		gone = *there;
 		drop(there);
 		ev.op = DSAA_OP_DELETE;
-		ev.flow = &gone;
 	}
 	feed(&ev);
 }

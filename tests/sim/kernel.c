@@ -244,16 +244,18 @@ void sim_kernel_apply(struct sim_kernel *k, struct dsaa_apply *op)
 
 /* ------------------------------------------------------------------ events */
 
-/* What the edge reads again: it knows no state, or no time of creation. */
-static bool is_incomplete(const struct sim_kernel *k, const struct sim_kernel_event *ev)
+/* What the edge reads again: it knows no state, or no time of creation where that is needed. */
+static bool is_incomplete(const struct sim_kernel *k, const struct sim_kernel_event *ev,
+			  const struct dsaa_engine *engine)
 {
 	if (ev->op == DSAA_OP_DELETE || dsaa_mark_owner(ev->flow.mark, k->mark_mask))
 		return false;
-	return k->timestamps ||
-	       (ev->flow.proto == DSAA_PROTO_TCP && sim_random_below(k->random, 2));
+	return (ev->flow.proto == DSAA_PROTO_TCP && sim_random_once_in(k->random, 4)) ||
+	       dsaa_engine_needs_lookup(engine, &ev->flow);
 }
 
-enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, bool *begins, struct dsaa_flow *f)
+enum sim_read sim_kernel_read(struct sim_kernel *k, const struct dsaa_engine *engine, uint8_t *op,
+			      bool *begins, struct dsaa_flow *f)
 {
 	struct sim_kernel_event ev;
 
@@ -266,7 +268,9 @@ enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, bool *begins, s
 	ev = k->event[k->event_head];
 	k->event_head = (k->event_head + 1) % SIM_KERNEL_EVENTS;
 	k->events--;
-	if (is_incomplete(k, &ev)) {
+	if (ev.op != DSAA_OP_DELETE)
+		ev.flow.start_ns = 0;
+	if (is_incomplete(k, &ev, engine)) {
 		const struct dsaa_flow *there = sim_kernel_find(k, &ev.flow, &ev.flow.orig);
 
 		if (!there || there->id != ev.flow.id)

@@ -84,7 +84,8 @@ void sim_kernel_apply(struct sim_kernel *k, struct dsaa_apply *op);
 
 enum sim_read { SIM_READ_NOTHING, SIM_READ_FLOW, SIM_READ_OVERRUN, SIM_READ_SKIPPED };
 /* Reads one event; what is not told (vanished) is SKIPPED. */
-enum sim_read sim_kernel_read(struct sim_kernel *k, uint8_t *op, bool *begins, struct dsaa_flow *f);
+enum sim_read sim_kernel_read(struct sim_kernel *k, const struct dsaa_engine *engine, uint8_t *op,
+			      bool *begins, struct dsaa_flow *f);
 
 void sim_kernel_dump_start(struct sim_kernel *k, int owner, bool ours);
 /* The next entry of the dump; false at its end. */

@@ -164,6 +164,30 @@ static void has_entry(struct sim_world *w, int s, struct dsaa_flow *f, bool repl
 	}
 }
 
+/*
+ * The packet has no entry at S and opens none: it is offered to the others. Who owns its connection
+ * hears that it was seen there, or does not, when its data path has much to tell.
+ */
+static void second_chance(struct sim_world *w, int s, const struct dsaa_flow *like)
+{
+	for (int o = 1; o <= w->sites; o++) {
+		struct sim_site *site = &w->site[o];
+		struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE };
+		struct dsaa_flow copy, *f;
+
+		if (o == s || w->net.blocked[s][o] || !site->power)
+			continue;
+		f = sim_kernel_find(&site->kernel, like, &like->orig);
+		if (!f || dsaa_mark_owner(f->mark, SIM_MARK_MASK))
+			continue;
+		corrected(w, o, f, true);
+		copy = *f;
+		ev.flow = &copy;
+		if (site->daemon && !sim_random_once_in(&w->random, 4))
+			sim_world_feed(w, o, &ev);
+	}
+}
+
 static void packet(struct sim_world *w, int s, unsigned n, bool reply)
 {
 	struct sim_site *site = &w->site[s];
@@ -174,8 +198,10 @@ static void packet(struct sim_world *w, int s, unsigned n, bool reply)
 		has_entry(w, s, there, reply);
 		return;
 	}
-	if (reply && !may_be_reversed(n))
+	if (reply && !may_be_reversed(n)) {
+		second_chance(w, s, &f);
 		return;
+	}
 	put_version(w, &f);
 	reversed = f;
 	if (reply) {

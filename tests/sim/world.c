@@ -329,7 +329,7 @@ static void site_events(struct sim_world *w, int s)
 		struct dsaa_flow f;
 		struct dsaa_event ev = { .type = DSAA_EV_FLOW, .flow = &f };
 
-		switch (sim_kernel_read(&site->kernel, &ev.op, &ev.begins, &f)) {
+		switch (sim_kernel_read(&site->kernel, site->engine, &ev.op, &ev.begins, &f)) {
 		case SIM_READ_NOTHING:
 			return;
 		case SIM_READ_OVERRUN:

@@ -42,7 +42,7 @@ static void test_bulk_and_changes(void)
 	CHECK(complete(1) && complete(2));
 	CHECK(w.site[2].used == 1000 && world_agrees(&w));
 
-	struct dsaa_flow f = world_flow(3, 5, false), g = world_flow(2, 1, true);
+	struct dsaa_flow f = world_tcp(3, 5, true), g = world_flow(2, 1, true);
 
 	world_open(&w, 2, f);
 	world_close(&w, 1, g);
@@ -844,7 +844,7 @@ static void test_random_resumes_agree(void)
 static void begin_delay(void)
 {
 	begin(2);
-	w.site[1].cfg.delay_s[6] = 2;
+	w.site[1].cfg.delay_s[DSAA_PROTO_UDP] = 2;
 	boot_all();
 	world_run_ms(&w, 3000);
 	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP);
@@ -887,6 +887,92 @@ static void test_delay_leaves_out_the_short(void)
 	world_free(&w);
 }
 
+/* Neither events nor bulk nor audit tell of what is half-open, and nobody hears of its end. */
+static void test_half_open_is_left_out(void)
+{
+	struct dsaa_flow f = world_tcp(1, 1, false), g = world_tcp(3, 1, false);
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = g };
+
+	begin(2);
+	world_apply(&w.site[1], &op);
+	boot_all(); /* a bulk */
+	world_open(&w, 1, f);
+	audit_now();
+	CHECK(w.site[2].used == 0 && view(1, 2).flows_sent == 0);
+	CHECK(view(2, 1).audit_done && view(2, 1).audit_differences == 0);
+	CHECK(engine_view(1).skipped[DSAA_R_HALF_OPEN] == 1);
+	world_close(&w, 1, g);
+	world_run_ms(&w, 100);
+	CHECK(view(1, 2).flows_sent == 0);
+	f = world_tcp(1, 1, true);
+	world_open(&w, 1, f);
+	world_run_ms(&w, 100);
+	CHECK(world_owner(&w, 2, &f) == 1 && view(1, 2).flows_sent == 1);
+	audit_now();
+	CHECK(view(2, 1).audit_differences == 0);
+	world_close(&w, 1, f);
+	world_run_ms(&w, 100);
+	CHECK(w.site[2].used == 0 && view(1, 2).flows_sent == 2);
+	world_free(&w);
+}
+
+/* Its answer came to another site: what is half-open is told at once, and its end, too. */
+static void test_half_open_seen_elsewhere(void)
+{
+	struct dsaa_flow f = world_tcp(1, 1, false), g = world_tcp(3, 1, false);
+	struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE };
+
+	begin(2);
+	boot_all();
+	world_open(&w, 1, f);
+	world_open(&w, 1, g);
+	for (unsigned n = 0; n < 2; n++) {
+		ev.flow = world_find(&w.site[1], &f);
+		world_feed(&w, 1, &ev);
+		ev.flow = world_find(&w.site[1], &g);
+		world_feed(&w, 1, &ev);
+	}
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &f) == 1 && world_owner(&w, 2, &g) == 1);
+	CHECK(view(1, 2).flows_sent == 2);
+	audit_now();
+	CHECK(view(2, 1).audit_done && view(2, 1).audit_differences == 0);
+	world_close(&w, 1, g);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &g) == -1 && w.site[2].used == 1);
+	world_open(&w, 1, world_tcp(1, 1, true));
+	world_run_ms(&w, 50);
+	CHECK(world_find(&w.site[2], &f)->status & DSAA_FLOW_ASSURED);
+	world_free(&w);
+}
+
+/* Of TCP the delay counts from the first packet; one that is still half-open then is told later. */
+static void test_delay_of_a_handshake(void)
+{
+	struct dsaa_flow quick = world_tcp(2, 1, false), slow = world_tcp(4, 1, false);
+
+	begin_delay();
+	w.site[1].cfg.delay_s[DSAA_PROTO_TCP] = 2;
+	boot_all();
+	world_run_ms(&w, 3000);
+	world_open(&w, 1, quick);
+	world_open(&w, 1, slow);
+	world_run_ms(&w, 100);
+	quick = world_tcp(2, 1, true);
+	world_open(&w, 1, quick);
+	CHECK(engine_view(1).delayed == 2);
+	world_run_ms(&w, 1500);
+	CHECK(w.site[2].used == 0);
+	world_run_ms(&w, 900);
+	CHECK(engine_view(1).delayed == 0 && w.site[2].used == 1);
+	CHECK(world_owner(&w, 2, &quick) == 1);
+	slow = world_tcp(4, 1, true);
+	world_open(&w, 1, slow);
+	world_run_ms(&w, 30);
+	CHECK(world_owner(&w, 2, &slow) == 1);
+	world_free(&w);
+}
+
 /*
  * Longer and shorter delays beside each other, each in its time; what begins anew begins to wait
  * anew.
@@ -897,12 +983,10 @@ static void test_delay_of_each_protocol(void)
 	struct dsaa_flow h = world_flow(6, 1, false);
 
 	begin(2);
-	g.proto = DSAA_PROTO_UDP;
-	g.tcp_state = 0;
+	f.proto = DSAA_PROTO_UDPLITE;
 	h.proto = DSAA_PROTO_GRE;
-	h.tcp_state = 0;
-	w.site[1].cfg.delay_s[6] = 60;
-	w.site[1].cfg.delay_s[17] = 1;
+	w.site[1].cfg.delay_s[DSAA_PROTO_UDPLITE] = 60;
+	w.site[1].cfg.delay_s[DSAA_PROTO_UDP] = 1;
 	w.site[1].cfg.hold_time_ms = w.site[2].cfg.hold_time_ms = 10000;
 	boot_all();
 	world_run_ms(&w, 3000);
@@ -959,7 +1043,7 @@ static void test_delay_holds_against_bulk_and_audit(void)
 	struct dsaa_event config = { .type = DSAA_EV_CONFIG, .config = &w.site[1].cfg };
 
 	begin_delay();
-	w.site[1].cfg.delay_s[6] = 30;
+	w.site[1].cfg.delay_s[DSAA_PROTO_UDP] = 30;
 	world_feed(&w, 1, &config);
 	for (unsigned n = 0; n < 50; n++)
 		world_open(&w, 1, world_flow(n * 2, 1, true));
@@ -968,7 +1052,7 @@ static void test_delay_holds_against_bulk_and_audit(void)
 	audit_now();
 	CHECK(world_state(&w, 1, 2) == DSAA_PEER_UP && w.site[2].used == 0);
 	CHECK(view(2, 1).audit_done && view(2, 1).audit_differences == 0);
-	w.site[1].cfg.delay_s[6] = 0;
+	w.site[1].cfg.delay_s[DSAA_PROTO_UDP] = 0;
 	world_feed(&w, 1, &config);
 	world_run_ms(&w, 50);
 	CHECK(w.site[2].used == 50 && world_agrees(&w));
@@ -1143,6 +1227,8 @@ int main(void)
 	test_reversed_entry_is_replaced();
 	test_refusals_are_named();
 	test_garbage_changes_nothing();
+	test_half_open_is_left_out();
+	test_half_open_seen_elsewhere();
 	test_router_itself_is_left_out();
 	test_sweep_and_overrun();
 	test_overrun_outdates_the_log();
@@ -1169,6 +1255,7 @@ int main(void)
 	test_lag_of_a_stopped_peer();
 	test_lag_over_a_lost_session();
 	test_delay_leaves_out_the_short();
+	test_delay_of_a_handshake();
 	test_delay_of_each_protocol();
 	test_delay_exempts_what_is_seen_elsewhere();
 	test_delay_holds_against_bulk_and_audit();

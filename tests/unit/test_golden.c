@@ -287,7 +287,8 @@ static void test_session_with_old_receiver(void)
 
 int main(void)
 {
-	static const char *const captures[] = { "session-1.0.txt", "session-1.1.txt" };
+	static const char *const captures[] = { "session-1.0.txt", "session-1.1.txt",
+						"session-1.2.txt" };
 
 	for (size_t i = 0; i < sizeof(captures) / sizeof(captures[0]); i++) {
 		if (!read_capture(captures[i]))

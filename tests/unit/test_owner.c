@@ -145,8 +145,10 @@ static void test_steps(void)
 	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_KEEP);
 	in.start_ns = 4;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
+	/* not known loses, also to a later one, and at both sites */
 	in.start_ns = 0;
-	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);
+	CHECK(dsaa_owner_decide(&have, &in, mask, 1, 2) == DSAA_OWNER_KEEP);
+	CHECK(dsaa_owner_decide(&in, &have, mask, 2, 1) == DSAA_OWNER_TAKE);
 	/* step 7 */
 	in.start_ns = 5;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
@@ -155,7 +157,7 @@ static void test_steps(void)
 	have.mark = dsaa_mark_set_owner(1, mask, 1);
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
 	/* step 5, against steps 6 and 7: in a split, packets came there */
-	in.start_ns = 0;
+	in.start_ns = 4;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_KEEP);
 	in.has = DSAA_HAS_ON_DEMAND;
 	CHECK(dsaa_owner_decide(&have, &in, mask, 2, 1) == DSAA_OWNER_TAKE);

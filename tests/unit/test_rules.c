@@ -50,15 +50,6 @@ static struct dsaa_flow reversed(const struct dsaa_flow *f)
 	return r;
 }
 
-static struct dsaa_flow udp(unsigned n, uint64_t start_ns)
-{
-	struct dsaa_flow f = world_flow(n, start_ns, false);
-
-	f.proto = DSAA_PROTO_UDP;
-	f.tcp_state = 0;
-	return f;
-}
-
 static void test_rule_1_mark_tells_the_owner(void)
 {
 	struct dsaa_flow f = world_flow(1, 5, true);
@@ -74,7 +65,7 @@ static void test_rule_1_mark_tells_the_owner(void)
 
 static void test_rule_2_only_the_owner_speaks(void)
 {
-	struct dsaa_flow f = world_flow(1, 5, true), odd = f;
+	struct dsaa_flow f = world_tcp(1, 5, true), odd = f;
 
 	begin(3);
 	world_open(&w, 1, f);
@@ -88,7 +79,7 @@ static void test_rule_2_only_the_owner_speaks(void)
 
 static void test_rule_3_nothing_older_counts(void)
 {
-	struct dsaa_flow f = world_flow(1, 5, true), odd = f;
+	struct dsaa_flow f = world_tcp(1, 5, true), odd = f;
 
 	begin(2);
 	tell(1, 2, UINT64_MAX, 1000, &f);
@@ -146,7 +137,7 @@ static void test_rule_4_two_creators(void)
  */
 static void test_rule_4_answer_came_first(void)
 {
-	struct dsaa_flow f = udp(1, 5), r = reversed(&f), t;
+	struct dsaa_flow f = world_flow(1, 5, false), r = reversed(&f), t;
 
 	r.start_ns = 6;
 	CHECK(owner_of_both(f, r, &f) == 1);

@@ -417,13 +417,13 @@ static inline void world_free(struct world *w)
 }
 
 /*
- * A TCP connection number N between 10.1.x.x and 10.9.1.1; AS_OF is the age that decides
+ * A UDP connection number N between 10.1.x.x and 10.9.1.1; START_NS is the age that decides
  * conflicts.
  */
 static inline struct dsaa_flow world_flow(unsigned n, uint64_t start_ns, bool assured)
 {
 	struct dsaa_flow f = {
-		.family = 4, .proto = 6, .tcp_state = 3, .timeout_s = 100, .start_ns = start_ns
+		.family = 4, .proto = DSAA_PROTO_UDP, .timeout_s = 100, .start_ns = start_ns
 	};
 
 	f.orig.src[0] = 10;
@@ -443,7 +443,20 @@ static inline struct dsaa_flow world_flow(unsigned n, uint64_t start_ns, bool as
 	return f;
 }
 
-/* The kernel of site S sees a connection begin or change. */
+/* The same of TCP: half-open, or established. */
+static inline struct dsaa_flow world_tcp(unsigned n, uint64_t start_ns, bool established)
+{
+	struct dsaa_flow f = world_flow(n, start_ns, established);
+
+	f.proto = DSAA_PROTO_TCP;
+	f.tcp_state = established ? 3 : 1;
+	return f;
+}
+
+/*
+ * The kernel of site S sees a connection begin or change. Its events do not say when it began; the
+ * edge reads that where the engine needs it.
+ */
 static inline void world_open(struct world *w, int s, struct dsaa_flow f)
 {
 	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = f };
@@ -457,8 +470,13 @@ static inline void world_open(struct world *w, int s, struct dsaa_flow f)
 	}
 	ev.begins = op.result == DSAA_APPLIED_OK && op.kind == DSAA_APPLY_CREATE;
 	ev.flow = world_find(&w->site[s], &f);
-	if (ev.flow)
-		world_feed(w, s, &ev);
+	if (!ev.flow)
+		return;
+	f = *ev.flow;
+	if (w->site[s].engine && !dsaa_engine_needs_lookup(w->site[s].engine, &f))
+		f.start_ns = 0;
+	ev.flow = &f;
+	world_feed(w, s, &ev);
 }
 
 static inline void world_close(struct world *w, int s, struct dsaa_flow f)
