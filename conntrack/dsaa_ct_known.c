@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Entries that we put into the table lately, so that the next record of such a
- * connection (it is established now) needs no CREATE that fails and no look-up
- * of what stands there: a third of the work. One thread.
+ * connection (it is assured now) needs no CREATE that fails and no look-up of
+ * what stands there: a third of the work. One that is assured already is not
+ * remembered: its next record is that of its end, long after. One thread.
  *
  * Invariants: an entry is known only while the last that happened to it was a
  * successful change of ours; any event about its key, any failure and any loss
@@ -35,7 +36,8 @@ bool dsaa_ct_known_answer(struct dsaa_ct *ct, struct dsaa_apply *op)
 	const uint32_t seen = DSAA_FLOW_SEEN_REPLY | DSAA_FLOW_ASSURED;
 	const struct dsaa_ct_known *k;
 
-	if (op->kind != DSAA_APPLY_CREATE || !ct->events || has_rare_parts(&op->flow))
+	if (op->kind != DSAA_APPLY_CREATE || !ct->events || !ct->known_count ||
+	    has_rare_parts(&op->flow))
 		return false;
 	k = known_of(ct, &op->flow);
 	if (!is_known(k, &op->flow) || (k->flow.mark ^ op->flow.mark) & ct->mark_mask ||
@@ -58,7 +60,7 @@ void dsaa_ct_known_note(struct dsaa_ct *ct, const struct dsaa_apply *op)
 	if (op->kind == DSAA_APPLY_DELETE || op->result != DSAA_APPLIED_OK ||
 	    has_rare_parts(&op->flow) ||
 	    (op->kind == DSAA_APPLY_UPDATE && has_rare_parts(&op->existing)) ||
-	    !dsaa_mark_owner(op->flow.mark, ct->mark_mask)) {
+	    op->flow.status & DSAA_FLOW_ASSURED || !dsaa_mark_owner(op->flow.mark, ct->mark_mask)) {
 		dsaa_ct_known_forget(ct, &op->flow);
 		return;
 	}

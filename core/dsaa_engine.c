@@ -138,6 +138,17 @@ static bool policy_differs(const struct dsaa_engine_config *a, const struct dsaa
 	       memcmp(a->no_sync, b->no_sync, a->no_syncs * sizeof(a->no_sync[0]));
 }
 
+static void gather_sync_addresses(struct dsaa_engine *e)
+{
+	e->sync_addresses = 0;
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
+		const struct dsaa_site_config *c = &e->cfg.site[s];
+
+		for (unsigned i = 0; i < c->sync_addresses; i++)
+			e->sync_address[e->sync_addresses++] = c->sync_address[i];
+	}
+}
+
 static void configure(struct dsaa_engine *e, const struct dsaa_engine_config *cfg)
 {
 	bool all = common_config_differs(&e->cfg, cfg);
@@ -156,6 +167,7 @@ static void configure(struct dsaa_engine *e, const struct dsaa_engine_config *cf
 	if (memcmp(e->cfg.delay_s, cfg->delay_s, sizeof(cfg->delay_s)) || !cfg->local)
 		dsaa_delay_end_all(e);
 	e->cfg = *cfg;
+	gather_sync_addresses(e);
 	e->running = cfg->local != 0;
 	if (e->running && !was_running) {
 		e->started = e->now;
@@ -236,7 +248,7 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_ELSEWHERE:
 		dsaa_delay_seen_elsewhere(e, ev->flow);
-		dsaa_send_seen_elsewhere(e, ev->flow);
+		dsaa_send_half_open(e, ev->flow);
 		break;
 	case DSAA_EV_OVERRUN:
 		e->overruns++;

@@ -31,8 +31,10 @@ enum {
 	/* room kept free for everything that is not a flow */
 	DSAA_ROOM_RESERVE = 4096,
 	DSAA_INFLIGHT_MAX = 256,
-	DSAA_RECONNECT_MIN_MS = 200,
+	DSAA_RECONNECT_MIN_MS = 50,
 	DSAA_RECONNECT_MAX_MS = 500,
+	/* where nobody listens: one packet there and back; the state of a restart waits for it */
+	DSAA_RECONNECT_ABSENT_MS = 100,
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
@@ -275,6 +277,9 @@ struct dsaa_engine {
 	} drain;
 	struct dsaa_peer peer[DSAA_SITES_MAX + 1];
 	struct dsaa_addrset local_addresses;
+	struct dsaa_addr
+		sync_address[DSAA_SITES_MAX * DSAA_SITE_SYNC_ADDRESSES_MAX]; /* all sites' */
+	unsigned sync_addresses;
 	struct dsaa_timeouts timeouts;
 	struct dsaa_log log;
 	struct dsaa_seen seen;
@@ -432,10 +437,10 @@ bool dsaa_send_permitted(const struct dsaa_engine *e, const struct dsaa_flow *f,
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
 
 /*
- * A packet of F, a connection of ours, came to another site. If it is half-open, that site shall
- * know it before its next packet comes there.
+ * If F, a connection of ours, is half-open, the others shall know it all the same: a packet of it
+ * came to one of them, or one speaks of the same connection, or is to take it over.
  */
-void dsaa_send_seen_elsewhere(struct dsaa_engine *e, const struct dsaa_flow *f);
+void dsaa_send_half_open(struct dsaa_engine *e, const struct dsaa_flow *f);
 
 /* Ownership rule 6: it leads to or from this router itself, before or after NAT. */
 bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f);

@@ -43,24 +43,22 @@ static inline __attribute__((always_inline)) void sip_round(struct sip *s)
 	s->v2 = rotl(s->v2, 32);
 }
 
-static void sip_word(struct sip *s, uint64_t m)
+static inline __attribute__((always_inline)) void sip_word(struct sip *s, uint64_t m)
 {
 	s->v3 ^= m;
 	sip_round(s);
 	s->v0 ^= m;
 }
 
-static uint64_t load_be64(const uint8_t *p)
+/* Written out, so that compilers make one load of it. */
+static inline uint64_t load_be64(const uint8_t *p)
 {
-	uint64_t v = 0;
-	unsigned i;
-
-	for (i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
+	return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 |
+	       (uint64_t)p[3] << 32 | (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 |
+	       (uint64_t)p[6] << 8 | p[7];
 }
 
-static struct sip sip_begin(uint64_t seed)
+static inline struct sip sip_begin(uint64_t seed)
 {
 	uint64_t k1 = ~rotl(seed, 32);
 
@@ -70,7 +68,7 @@ static struct sip sip_begin(uint64_t seed)
 }
 
 /* After WORDS words. */
-static uint64_t sip_end(struct sip *s, unsigned words)
+static inline uint64_t sip_end(struct sip *s, unsigned words)
 {
 	sip_word(s, (uint64_t)words * 8 << 56);
 	s->v2 ^= 0xff;

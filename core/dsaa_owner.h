@@ -89,8 +89,9 @@ struct dsaa_packet_facts {
 	bool from_peer;		  /* came through the correction tunnel */
 	bool second_chance;	  /* ... and carries the second-chance flag */
 	bool any_peer_alive;
-	bool refused;  /* the operator's policy would drop it: it never stays here */
-	bool may_wait; /* 'correction hold' is set, and it has not waited yet */
+	bool refused; /* the operator's policy would drop it: it never stays here */
+	/* 'correction hold' is set, it has not waited yet, and is no SYN-ACK (H1) */
+	bool may_wait;
 };
 
 /*

@@ -254,8 +254,12 @@ unsigned dsaa_packet_parse(const uint8_t *data, size_t len, struct dsaa_packet *
 	} else {
 		read_tuple(&l, &out.tuple);
 	}
-	if (l.proto == DSAA_PROTO_TCP && !l.later_fragment && l.have >= 14)
-		out.tcp_syn = (l.l4[13] & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+	if (l.proto == DSAA_PROTO_TCP && !l.later_fragment && l.have >= 14) {
+		uint8_t flags = l.l4[13] & (TCP_FLAG_SYN | TCP_FLAG_ACK);
+
+		out.tcp_syn = flags == TCP_FLAG_SYN;
+		out.tcp_syn_ack = flags == (TCP_FLAG_SYN | TCP_FLAG_ACK);
+	}
 	*p = out;
 	return DSAA_R_NONE;
 }

@@ -152,18 +152,27 @@ static void start_apply(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_pu
  * The peer speaks of this connection: what it names now is no leftover, and what it deletes now is
  * nothing that is missing.
  */
-static void note_named(struct dsaa_engine *e, const struct dsaa_peer *p,
-		       const struct dsaa_record *r)
+static void note_named(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_record *r,
+		       bool bulk)
 {
+	bool sweeps = p->bulk_rx || p->want_sweep;
+	uint64_t hash;
+
+	if (!bulk && !sweeps && !dsaa_audit_running(p))
+		return;
+	hash = dsaa_flow_key_hash(&r->flow, DSAA_DIGEST_SEED);
+	if (bulk) {
+		p->bulk_rx_count++;
+		p->bulk_rx_digest ^= hash;
+	}
 	if (dsaa_audit_running(p))
-		dsaa_audit_named(e, p, dsaa_flow_key_hash(&r->flow, DSAA_DIGEST_SEED),
-				 r->op == DSAA_OP_DELETE);
-	if (!p->bulk_rx && !p->want_sweep)
+		dsaa_audit_named(e, p, hash, r->op == DSAA_OP_DELETE);
+	if (!sweeps)
 		return;
 	if (r->op == DSAA_OP_DELETE)
-		dsaa_seen_mark(&e->seen, dsaa_receive_seen_hash(p->site, &r->flow));
+		dsaa_seen_mark(&e->seen, dsaa_receive_seen_of(p->site, hash));
 	else
-		dsaa_seen_add(&e->seen, dsaa_receive_seen_hash(p->site, &r->flow));
+		dsaa_seen_add(&e->seen, dsaa_receive_seen_of(p->site, hash));
 }
 
 /*
@@ -185,11 +194,7 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p, const struc
 		}
 		if (!dumped)
 			p->rx_seq = r->seq;
-		if (bulk) {
-			p->bulk_rx_count++;
-			p->bulk_rx_digest ^= dsaa_flow_key_hash(&r->flow, DSAA_DIGEST_SEED);
-		}
-		note_named(e, p, r);
+		note_named(e, p, r, bulk);
 		if (r->op == DSAA_OP_DELETE) {
 			dsaa_claim_settled(e, p, &r->flow);
 			add_op(e, DSAA_APPLY_LOOKUP, &r->flow);
@@ -254,10 +259,11 @@ static void repeat_own(struct dsaa_engine *e, const struct dsaa_peer *p,
 		       const struct dsaa_flow *own)
 {
 	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, own);
+	bool without_start = le && le->record.flow.start_ns != own->start_ns;
+	bool told = le && le->record.seq > p->cursor && !without_start;
 	unsigned reason;
 
-	if (p->bulk_tx == DSAA_BULK_NONE &&
-	    !(le && le->record.seq > p->cursor && le->record.flow.start_ns == own->start_ns) &&
+	if ((p->bulk_tx == DSAA_BULK_NONE || without_start) && !told &&
 	    dsaa_send_wanted(e, own, &reason))
 		dsaa_log_put(&e->log, DSAA_OP_UPSERT, own, e->now);
 }
@@ -317,7 +323,7 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 		return DSAA_APPLY_REPLACE;
 	case DSAA_OWNER_KEEP:
 		dsaa_delay_seen_elsewhere(e, &op->existing);
-		dsaa_send_seen_elsewhere(e, &op->existing);
+		dsaa_send_half_open(e, &op->existing);
 		repeat_own(e, p, &op->existing);
 		dsaa_claim_refused(e, p, &op->flow, &op->existing);
 		reject(p, DSAA_R_CONFLICT_LOST);

@@ -37,14 +37,10 @@ static bool excluded_by_prefix(const struct dsaa_engine *e, const struct dsaa_fl
 /* A sync-address of any site is a router's own, also before zebra has told ours. */
 static bool is_sync_address(const struct dsaa_engine *e, uint8_t family, const uint8_t bytes[16])
 {
-	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
-		const struct dsaa_site_config *c = &e->cfg.site[s];
-
-		for (unsigned i = 0; i < c->sync_addresses; i++)
-			if (c->sync_address[i].family == family &&
-			    !memcmp(c->sync_address[i].bytes, bytes, 16))
-				return true;
-	}
+	for (unsigned i = 0; i < e->sync_addresses; i++)
+		if (e->sync_address[i].family == family &&
+		    !memcmp(e->sync_address[i].bytes, bytes, 16))
+			return true;
 	return false;
 }
 
@@ -85,11 +81,18 @@ bool dsaa_send_permitted(const struct dsaa_engine *e, const struct dsaa_flow *f,
 	return true;
 }
 
-/* By dsaa_send_seen_elsewhere(). The log may have forgotten it since; then an audit removes it. */
+/*
+ * That F is half-open is no reason to be silent of it: it was told by dsaa_send_half_open() (the
+ * log may have forgotten that since; then an audit removes it), or adopted on demand, and others
+ * know it as another site's.
+ */
 static bool is_told(const struct dsaa_engine *e, const struct dsaa_flow *f)
 {
-	const struct dsaa_log_entry *le = dsaa_log_find(&e->log, f);
+	const struct dsaa_log_entry *le;
 
+	if (dsaa_mark_owner(f->mark, e->cfg.mark_mask) == e->cfg.local)
+		return true;
+	le = dsaa_log_find(&e->log, f);
 	return le && le->record.op == DSAA_OP_UPSERT && le->record.flow.id == f->id;
 }
 
@@ -101,7 +104,7 @@ bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, un
 	return !dsaa_flow_half_open(f) || is_told(e, f);
 }
 
-void dsaa_send_seen_elsewhere(struct dsaa_engine *e, const struct dsaa_flow *f)
+void dsaa_send_half_open(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	unsigned reason;
 
@@ -230,7 +233,8 @@ void dsaa_send_flow_adopted(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	unsigned reason;
 
-	if (!e->running || !dsaa_send_wanted(e, f, &reason))
+	/* also what is half-open: it was told before, and its owner of before shall know */
+	if (!e->running || !dsaa_send_permitted(e, f, &reason))
 		return;
 	e->own_events++;
 	dsaa_log_put(&e->log, DSAA_OP_UPSERT, f, e->now);
@@ -462,9 +466,10 @@ bool dsaa_send_dumped_record(struct dsaa_engine *e, const struct dsaa_flow *f,
 
 	if (!dsaa_send_wanted(e, f, &reason) || dsaa_delay_holds(e, f))
 		return false;
-	le = dsaa_log_find(&e->log, f);
+	/* what was put before the dump began counts for nothing: the table says what is newer */
+	le = dsaa_log_last(&e->log) > e->dump_log_seq ? dsaa_log_find(&e->log, f) : NULL;
 	if (le && le->record.seq <= e->dump_log_seq)
-		le = NULL; /* the dump began after it: what the table says is newer */
+		le = NULL;
 	if (le && le->record.op == DSAA_OP_DELETE)
 		return false;
 	memset(r, 0, sizeof(*r));

@@ -7,9 +7,10 @@
  * else before the other's. A message is decoded whole or the session ends
  * with a named reason; no half of a message ever changes anything.
  *
- * Timers, all driven by the tick: reconnecting backs off from 0.2 to 2 s (5 s after a refusal),
- * and takes the peer's next sync-address each time; a keepalive leaves when nothing else did for a
- * third of the shorter hold time; the session ends when nothing came for ours.
+ * Timers, all driven by the tick: reconnecting backs off from 50 to 500 ms (100 ms where nobody
+ * listens, 5 s after a refusal), and takes the peer's next sync-address each time; a keepalive
+ * leaves when nothing else did for a third of the shorter hold time; the session ends when nothing
+ * came for ours.
  */
 #include "core/dsaa_engine_private.h"
 
@@ -18,8 +19,11 @@ static bool we_connect(const struct dsaa_engine *e, const struct dsaa_peer *p)
 	return e->cfg.local < p->site;
 }
 
-static void schedule_connect(struct dsaa_engine *e, struct dsaa_peer *p, bool refused)
+static void schedule_connect(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 {
+	bool refused = p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE;
+	uint32_t max_ms = reason == DSAA_R_CONNECT_FAILED ? DSAA_RECONNECT_ABSENT_MS :
+							    DSAA_RECONNECT_MAX_MS;
 	struct dsaa_mono soonest = dsaa_mono_add_ms(e->now, DSAA_RECONNECT_MIN_MS);
 
 	/* counted from the last attempt's start: one that nobody answered was a pause in itself */
@@ -28,8 +32,8 @@ static void schedule_connect(struct dsaa_engine *e, struct dsaa_peer *p, bool re
 	if (dsaa_mono_reached(soonest, p->connect_at))
 		p->connect_at = soonest;
 	p->backoff_ms *= 2;
-	if (p->backoff_ms > DSAA_RECONNECT_MAX_MS)
-		p->backoff_ms = DSAA_RECONNECT_MAX_MS;
+	if (p->backoff_ms > max_ms)
+		p->backoff_ms = max_ms;
 }
 
 /* Tells what we hold of the peer's, if that is all of it: then it need not start from nothing. */
@@ -85,7 +89,7 @@ void dsaa_session_connected(struct dsaa_engine *e, struct dsaa_peer *p, bool sec
 	if (p->adopting || e->stopping) {
 		dsaa_act(e, DSAA_ACT_DISCONNECT, p->site)->reason = DSAA_R_RESYNC;
 		p->session = DSAA_SESSION_NONE;
-		schedule_connect(e, p, false);
+		schedule_connect(e, p, DSAA_R_RESYNC);
 		return;
 	}
 	p->session = DSAA_SESSION_OPEN;
@@ -119,7 +123,7 @@ static void ended(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)
 	}
 	dsaa_dump_forget(e, p);
 	dsaa_site_session_changed(e, p, reason);
-	schedule_connect(e, p, p->state == DSAA_PEER_REFUSED || p->state == DSAA_PEER_INCOMPATIBLE);
+	schedule_connect(e, p, reason);
 }
 
 void dsaa_session_lost(struct dsaa_engine *e, struct dsaa_peer *p, unsigned reason)

@@ -42,7 +42,7 @@ static unsigned threads;
 static int stop_fd = -1;
 static struct dsaa_ct *find_ct;
 static _Atomic uint32_t find_mask;
-static _Atomic bool find_elsewhere; /* is there any 'sync delay' */
+static _Atomic bool find_elsewhere; /* what dsaa_correct_elsewhere_wanted() says */
 static struct dsaa_rules_status rules;
 static char problem[256];		   /* why correction does not run; empty when it does */
 static struct dsaa_rules_config installed; /* what the rules say that are in force */
@@ -200,9 +200,13 @@ static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
 	if (rc != 1)
 		return rc;
 	*owner = dsaa_mark_owner(f.mark, atomic_load(&find_mask));
-	if (!*owner && atomic_load(&find_elsewhere))
-		dsaa_correct_elsewhere(&f);
 	return rc;
+}
+
+static void seen_elsewhere(void *arg, const struct dsaa_packet *p)
+{
+	if (atomic_load(&find_elsewhere))
+		dsaa_correct_elsewhere(p->family, p->tuple_proto, &p->tuple);
 }
 
 /* Corrected packets are counted for each prefix of "advertise" by itself. */
@@ -251,6 +255,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 	c->addresses = &addresses;
 	c->words = &words;
 	c->find = find_owner;
+	c->elsewhere = seen_elsewhere;
 	c->tell = dsaa_correct_trace;
 }
 

@@ -73,10 +73,16 @@ void dsaa_correct_say_warnings(void);
 
 /* dsaa_correct_elsewhere.c: main thread, once, when the programs are loaded. */
 void dsaa_correct_elsewhere_start(void);
-/* Whether the peers may not know of a connection that is ours ("sync delay"). Main thread. */
+/*
+ * Whether the peers may not know of a connection that is ours (half-open, "sync delay"). Main
+ * thread.
+ */
 bool dsaa_correct_elsewhere_wanted(void);
-/* A packet of our connection F came from a peer that knows nothing of it. First queue thread. */
-void dsaa_correct_elsewhere(const struct dsaa_flow *f);
+/*
+ * A packet with tuple T, of a connection of ours, came from a peer that knows nothing of it. First
+ * queue thread.
+ */
+void dsaa_correct_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t);
 
 /* dsaa_correct_trace.c: what "debug dsaa correction" shows. */
 struct dsaa_trace_filter {

@@ -48,12 +48,19 @@ bool dsaa_correct_elsewhere_wanted(void)
 	return false;
 }
 
-void dsaa_correct_elsewhere(const struct dsaa_flow *f)
+static void tell(struct told told[TOLD], uint8_t family, uint8_t proto, const struct dsaa_tuple *t)
+{
+	struct dsaa_flow f = { .family = family, .proto = proto, .orig = *t };
+
+	if (!told_lately(told, &f))
+		dsaa_sync_post_elsewhere(family, proto, t);
+}
+
+void dsaa_correct_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t)
 {
 	static struct told told[TOLD];
 
-	if (!told_lately(told, f))
-		dsaa_sync_post_elsewhere(f);
+	tell(told, family, proto, t);
 }
 
 /* ------------------------------------------------------------------ what the programs tell */
@@ -61,10 +68,8 @@ void dsaa_correct_elsewhere(const struct dsaa_flow *f)
 static void on_packet(uint8_t family, uint8_t proto, const struct dsaa_tuple *t)
 {
 	static struct told told[TOLD];
-	struct dsaa_flow f = { .family = family, .proto = proto, .orig = *t };
 
-	if (!told_lately(told, &f))
-		dsaa_sync_post_packet_elsewhere(family, proto, t);
+	tell(told, family, proto, t);
 }
 
 static void ring_ready(struct event *thread)

@@ -863,40 +863,27 @@ static void handle_stop(void)
 	EVENT_OFF(t_tick);
 }
 
-static void flow_elsewhere(const struct dsaa_flow *f)
-{
-	struct dsaa_flow copy;
-	struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE, .flow = dsaa_zones_told(f, &copy) };
-
-	if (ev.flow)
-		locked_step(&ev);
-}
-
-/* WHAT: family, protocol and tuple of a packet that a peer sent here as second chance. */
-static void packet_elsewhere(const struct dsaa_flow *what)
-{
-	struct dsaa_flow f;
-	bool reply;
-
-	if (ct && dsaa_ct_find(ct, what->family, what->proto, &what->orig, &f, &reply) == 1 &&
-	    !dsaa_mark_owner(f.mark, ct_mask))
-		flow_elsewhere(&f);
-}
-
-/* One per connection whose answers come to another site: nothing of a post's size. */
+/*
+ * A packet that a peer sent here as second chance. It may have been processed since, so the table
+ * is asked now: an answer that ends its connection leaves nothing to tell of.
+ */
 struct elsewhere {
-	bool packet;
-	struct dsaa_flow flow; /* of a packet only what packet_elsewhere() takes */
+	uint8_t family, proto;
+	struct dsaa_tuple tuple;
 };
 
 static void handle_elsewhere(struct event *t)
 {
 	struct elsewhere *x = EVENT_ARG(t);
+	struct dsaa_flow f, copy;
+	struct dsaa_event ev = { .type = DSAA_EV_ELSEWHERE };
+	bool reply;
 
-	if (x->packet)
-		packet_elsewhere(&x->flow);
-	else
-		flow_elsewhere(&x->flow);
+	if (ct && dsaa_ct_find(ct, x->family, x->proto, &x->tuple, &f, &reply) == 1 &&
+	    !dsaa_mark_owner(f.mark, ct_mask))
+		ev.flow = dsaa_zones_told(&f, &copy);
+	if (ev.flow)
+		locked_step(&ev);
 	XFREE(MTYPE_DSAA_ELSEWHERE, x);
 	arm();
 }
@@ -1185,28 +1172,18 @@ void dsaa_sync_post_audit(void)
 	post_flag(POST_AUDIT, 0, true);
 }
 
-static void post_elsewhere(bool packet, const struct dsaa_flow *f)
+/* One per connection whose answers come to another site: nothing of a post's size. */
+void dsaa_sync_post_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t)
 {
 	struct elsewhere *x;
 
 	if (!thread)
 		return;
 	x = XCALLOC(MTYPE_DSAA_ELSEWHERE, sizeof(*x));
-	x->packet = packet;
-	x->flow = *f;
+	x->family = family;
+	x->proto = proto;
+	x->tuple = *t;
 	event_add_event(thread->master, handle_elsewhere, x, 0, NULL);
-}
-
-void dsaa_sync_post_elsewhere(const struct dsaa_flow *f)
-{
-	post_elsewhere(false, f);
-}
-
-void dsaa_sync_post_packet_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t)
-{
-	struct dsaa_flow what = { .family = family, .proto = proto, .orig = *t };
-
-	post_elsewhere(true, &what);
 }
 
 void dsaa_sync_post_drain(bool on)

@@ -275,10 +275,11 @@ void dsaa_sync_post_bfd(uint8_t site, enum dsaa_liveness live);
 void dsaa_sync_post_probe(uint8_t site, bool up);
 void dsaa_sync_post_resync(uint8_t site);
 void dsaa_sync_post_audit(void);
-/* Any thread: a packet of our connection F was seen at another site. */
-void dsaa_sync_post_elsewhere(const struct dsaa_flow *f);
-/* The same of a packet, whose connection is looked up; nothing follows when it is not ours. */
-void dsaa_sync_post_packet_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t);
+/*
+ * Any thread: a packet with this tuple was seen at another site. Its connection is looked up;
+ * nothing follows when it is not ours.
+ */
+void dsaa_sync_post_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_tuple *t);
 void dsaa_sync_post_drain(bool on);
 /* Are all tracked routes there? */
 void dsaa_sync_post_routes(bool all_there);

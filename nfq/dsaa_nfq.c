@@ -218,6 +218,7 @@ static struct dsaa_nfq *object_new(const struct dsaa_nfq_config *config)
 	nfq->words = config->words;
 	nfq->find = config->find;
 	nfq->find_arg = config->find_arg;
+	nfq->elsewhere = config->elsewhere;
 	nfq->tell = config->tell;
 	return nfq;
 }

@@ -76,6 +76,12 @@ struct dsaa_nfq_iface {
  */
 typedef int (*dsaa_nfq_find)(void *arg, const struct dsaa_packet *p, unsigned *owner);
 
+/*
+ * P, which a peer offered as second chance, is of a connection of ours. Called by thread 0, before
+ * the packet is processed.
+ */
+typedef void (*dsaa_nfq_elsewhere)(void *arg, const struct dsaa_packet *p);
+
 /* What happened to a packet. */
 struct dsaa_nfq_trace {
 	const uint8_t *data; /* from its IP header on */
@@ -119,7 +125,8 @@ struct dsaa_nfq_config {
 	const struct dsaa_addrset *addresses; /* our own; copied */
 	/* fixed at open; borrowed, outlives the object */
 	const struct dsaa_nfq_words *words;
-	dsaa_nfq_find find; /* fixed at open */
+	dsaa_nfq_find find;	      /* fixed at open */
+	dsaa_nfq_elsewhere elsewhere; /* fixed at open; NULL: nobody asks */
 	void *find_arg;
 	dsaa_nfq_tell tell; /* fixed at open; NULL: nobody asks */
 };

@@ -67,6 +67,8 @@ static bool is_ours(struct dsaa_nfq *nfq, const uint8_t *data, size_t len)
 	found = nfq->find(nfq->find_arg, &p, &owner);
 	if (found != 1)
 		return found == 0 && may_open(&p);
+	if (owner == 0 && nfq->elsewhere)
+		nfq->elsewhere(nfq->find_arg, &p);
 	return owner == 0 || owner == nfq->plan->config.local_site ||
 	       (owner <= DSAA_SITES_MAX && dsaa_nfq_word(nfq, owner) == DSAA_WORD_ADOPTED);
 }

@@ -295,6 +295,18 @@ static void look_for_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p
 		has_entry(nfq, f, owner);
 }
 
+/*
+ * Of a half-open connection peers are told only when a packet of it was offered to its owner: who
+ * waits for that waits in vain.
+ */
+static bool can_wait(const struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
+{
+	struct dsaa_packet parsed;
+
+	return nfq->plan->config.hold_ms && !p->waited &&
+	       (dsaa_packet_parse(p->data, p->len, &parsed) != DSAA_R_NONE || !parsed.tcp_syn_ack);
+}
+
 static void gather_facts(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, uint8_t family,
 			 const uint8_t dst[16], struct dsaa_packet_facts *f)
 {
@@ -308,7 +320,7 @@ static void gather_facts(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, 
 		has_entry(nfq, f, p->queue);
 		return;
 	}
-	f->may_wait = nfq->plan->config.hold_ms && !p->waited;
+	f->may_wait = can_wait(nfq, p);
 	f->class = DSAA_PKT_INVALID;
 	if (p->queue == DSAA_QUEUE_MIDSTREAM)
 		f->class = DSAA_PKT_MIDSTREAM;

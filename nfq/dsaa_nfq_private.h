@@ -293,6 +293,7 @@ struct dsaa_nfq {
 	struct dsaa_nfq_steer steer; /* of the thread that configures */
 	const struct dsaa_nfq_words *words;
 	dsaa_nfq_find find;
+	dsaa_nfq_elsewhere elsewhere;
 	void *find_arg;
 	dsaa_nfq_tell tell;
 	int wake_fd; /* eventfd: a plan waits */

@@ -365,9 +365,8 @@ static void load_closing_flags(struct dsaa_nft *t)
 }
 
 /*
- * The mask counts when the packet has passed, so it holds for the change that this FIN makes; of a
- * connection that nobody was told of there is nothing to say. What is not TCP, and has such bits
- * there by chance, is given the mask that it has already.
+ * The mask counts when the packet has passed, so it holds for the change that this FIN makes. What
+ * is not TCP, and has such bits there by chance, is given the mask that it has already.
  */
 static void add_closing_events(struct dsaa_nft *t)
 {
@@ -376,9 +375,21 @@ static void add_closing_events(struct dsaa_nft *t)
 	dsaa_nft_rule(t, others);
 	load_closing_flags(t);
 	dsaa_nft_is_not(t, &none, sizeof(none));
-	dsaa_nft_ct(t, NFT_CT_STATUS);
-	when_any_u32(t, IPS_ASSURED);
 	dsaa_nft_event_mask(t, EVENTS_MORE);
+	dsaa_nft_rule_end(t);
+}
+
+/* A TCP connection of another zone than the default one tells its first packet all the same. */
+static void add_zone_events(struct dsaa_nft *t)
+{
+	const uint16_t none = 0;
+
+	dsaa_nft_rule(t, others);
+	when_state(t, STATE_NEW | STATE_RELATED);
+	when_proto(t, DSAA_PROTO_TCP);
+	dsaa_nft_ct(t, NFT_CT_ZONE);
+	dsaa_nft_is_not(t, &none, sizeof(none));
+	dsaa_nft_event_mask(t, EVENTS_TCP | EVENTS_BEGIN);
 	dsaa_nft_rule_end(t);
 }
 
@@ -391,6 +402,8 @@ static void add_events(struct dsaa_nft *t, bool tcp_begins)
 	when_proto(t, tcp);
 	dsaa_nft_event_mask(t, EVENTS_TCP | (tcp_begins ? EVENTS_BEGIN : 0));
 	dsaa_nft_rule_end(t);
+	if (!tcp_begins)
+		add_zone_events(t);
 
 	dsaa_nft_rule(t, others);
 	when_state(t, STATE_NEW | STATE_RELATED);

@@ -17,9 +17,10 @@
  *	    established and ours: left alone, after two rules; all else -> others
  *	others
  *	    not tracked (the tunnel itself, BFD): left alone, unless from a peer
- *	    new connections report new, related, assured, destroy, and changes
- *	    of mark, label, helper and sequence numbers; other protocols than
- *	    TCP the first answer and their states as well
+ *	    new connections report assured, destroy, and changes of mark, label,
+ *	    helper and sequence numbers; those of other protocols than TCP, and
+ *	    of zones, that they are there as well; other protocols than TCP the
+ *	    first answer and their states, too
  *	    from a peer (by the TAP device, or with a site's address as Ethernet
  *	    source): what has no entry or a foreign one -> queue
  *	    not from a correction interface: left alone

@@ -48,11 +48,11 @@ BASE_RULES = """table inet base {
  }
 }
 """
-# The events that dsaad asks its kernel for, for the second set of rows.
+# The events of TCP that dsaad asks its kernel for, for the second set of rows.
 MASK_RULES = """table inet mask {
  chain mask {
   type filter hook prerouting priority -149
-  ct state new,related ct event set new,related,destroy,assured
+  ct state new,related ct event set destroy,assured
  }
 }
 """

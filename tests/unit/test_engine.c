@@ -891,6 +891,7 @@ static void test_delay_leaves_out_the_short(void)
 static void test_half_open_is_left_out(void)
 {
 	struct dsaa_flow f = world_tcp(1, 1, false), g = world_tcp(3, 1, false);
+	struct dsaa_flow z = world_tcp(5, 1, false), closing = world_tcp(7, 1, false);
 	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = g };
 
 	begin(2);
@@ -901,18 +902,29 @@ static void test_half_open_is_left_out(void)
 	CHECK(w.site[2].used == 0 && view(1, 2).flows_sent == 0);
 	CHECK(view(2, 1).audit_done && view(2, 1).audit_differences == 0);
 	CHECK(engine_view(1).skipped[DSAA_R_HALF_OPEN] == 1);
+	/* one of a zone is told at once, and so is one whose handshake its end took the place of */
+	z.zone = 7;
+	world_open(&w, 1, z);
+	closing.tcp_state = 4;
+	world_open(&w, 1, closing);
+	world_run_ms(&w, 50);
+	CHECK(world_owner(&w, 2, &z) == 1 && world_owner(&w, 2, &closing) == 1);
+	world_close(&w, 1, z);
+	world_close(&w, 1, closing);
+	world_run_ms(&w, 50);
+	CHECK(w.site[2].used == 0 && view(1, 2).flows_sent == 4);
 	world_close(&w, 1, g);
 	world_run_ms(&w, 100);
-	CHECK(view(1, 2).flows_sent == 0);
+	CHECK(view(1, 2).flows_sent == 4);
 	f = world_tcp(1, 1, true);
 	world_open(&w, 1, f);
 	world_run_ms(&w, 100);
-	CHECK(world_owner(&w, 2, &f) == 1 && view(1, 2).flows_sent == 1);
+	CHECK(world_owner(&w, 2, &f) == 1 && view(1, 2).flows_sent == 5);
 	audit_now();
 	CHECK(view(2, 1).audit_differences == 0);
 	world_close(&w, 1, f);
 	world_run_ms(&w, 100);
-	CHECK(w.site[2].used == 0 && view(1, 2).flows_sent == 2);
+	CHECK(w.site[2].used == 0 && view(1, 2).flows_sent == 6);
 	world_free(&w);
 }
 

@@ -121,7 +121,8 @@ static void test_tcp_flags(void)
 		size_t l4 = start(4, 6, 20, false);
 
 		pkt[l4 + 13] = (uint8_t)flags;
-		CHECK(parse(&p) == DSAA_R_NONE && p.tcp_syn == ((flags & 0x12) == 0x02));
+		CHECK(parse(&p) == DSAA_R_NONE && p.tcp_syn == ((flags & 0x12) == 0x02) &&
+		      p.tcp_syn_ack == ((flags & 0x12) == 0x12));
 	}
 }
 

@@ -162,6 +162,29 @@ static void test_rule_4_answer_came_first(void)
 	}
 }
 
+/*
+ * Who is owed a bulk, and has no room for it yet, is told the beginning of ours all the same: it is
+ * what decides.
+ */
+static void test_rule_4_while_a_bulk_waits(void)
+{
+	struct dsaa_flow a = world_flow(1, 5, false), b = world_flow(1, 7, false);
+
+	begin(2);
+	world_run_ms(&w, 3000);
+	w.site[2].limit = w.site[2].used + 1;
+	world_open(&w, 1, world_flow(10, 1, false));
+	world_open(&w, 1, world_flow(12, 1, false));
+	world_run_ms(&w, 8000);
+	CHECK(view(1, 2).bulks_sent > 1 && !view(1, 2).ours_confirmed);
+	w.site[2].limit = w.site[2].used + 1;
+	world_open(&w, 2, b);
+	world_open(&w, 1, a);
+	world_run_ms(&w, 500);
+	CHECK(world_owner(&w, 1, &a) == 1 && world_owner(&w, 2, &a) == 1);
+	world_free(&w);
+}
+
 static void test_rule_5_adopted_at_once(void)
 {
 	struct dsaa_event down = { .type = DSAA_EV_BFD, .site = 2 };
@@ -209,6 +232,7 @@ int main(void)
 	test_rule_3_nothing_older_counts();
 	test_rule_4_two_creators();
 	test_rule_4_answer_came_first();
+	test_rule_4_while_a_bulk_waits();
 	test_rule_5_adopted_at_once();
 	test_rule_6_the_routers_own();
 	return TEST_END();

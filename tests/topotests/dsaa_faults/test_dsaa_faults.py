@@ -401,6 +401,9 @@ def test_full_table_at_the_survivor(net, held, as_it_was):
     new.say()
 
     def refused():
+        # more of them than what ended since has left room for
+        net.run("client", "/usr/bin/python3 -c 'import socket\nfor i in range(200):\n s = socket.socket(type=socket.SOCK_DGRAM)\n "
+                          "s.bind((\"%s\", 0))\n s.sendto(b\"x\", (\"%s\", 5003))'" % (PLAIN[4], SERVER[4]))
         return net.show(2, "show dsaa sync")["peers"]["1"]["flowsRejected"].get("table-full", 0)
 
     wait_for(refused, "the refusal to be told", 10)
