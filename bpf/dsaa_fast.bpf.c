@@ -271,10 +271,7 @@ static __always_inline __u32 check_tunnel(struct __sk_buff *skb, const struct ds
 	return DSAA_R_NONE;
 }
 
-/*
- * The daemon may not have told of the connection (half-open, "sync delay"): the peer shall know it
- * now.
- */
+/* The daemon may hold the connection back ("sync delay"): the peer shall know it now. */
 static __always_inline void tell_elsewhere(const struct packet *p)
 {
 	struct dsaa_fast_elsewhere e = { .family = p->family, .proto = p->proto };

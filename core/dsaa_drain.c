@@ -156,15 +156,12 @@ void dsaa_drain_begin(struct dsaa_engine *e)
 	e->drain.count = 0;
 }
 
-/* What is half-open is handed over, too, so the heir must know it. */
 void dsaa_drain_flow(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	unsigned reason;
 
-	if (!dsaa_send_permitted(e, f, &reason))
-		return;
-	e->drain.count++;
-	dsaa_send_half_open(e, f);
+	if (dsaa_send_wanted(e, f, &reason))
+		e->drain.count++;
 }
 
 void dsaa_drain_counted(struct dsaa_engine *e)

@@ -248,7 +248,6 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		break;
 	case DSAA_EV_ELSEWHERE:
 		dsaa_delay_seen_elsewhere(e, ev->flow);
-		dsaa_send_half_open(e, ev->flow);
 		break;
 	case DSAA_EV_OVERRUN:
 		e->overruns++;

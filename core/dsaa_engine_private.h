@@ -436,12 +436,6 @@ bool dsaa_send_permitted(const struct dsaa_engine *e, const struct dsaa_flow *f,
 /* True when they shall know it now. */
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason);
 
-/*
- * If F, a connection of ours, is half-open, the others shall know it all the same: a packet of it
- * came to one of them, or one speaks of the same connection, or is to take it over.
- */
-void dsaa_send_half_open(struct dsaa_engine *e, const struct dsaa_flow *f);
-
 /* Ownership rule 6: it leads to or from this router itself, before or after NAT. */
 bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f);
 

@@ -100,17 +100,15 @@ struct dsaa_flow {
 };
 
 /*
- * True for a TCP connection whose handshake the kernel has not seen the end of. Unless its answer
- * came to another site, nobody is told of it: a flood of SYNs shall fill one table, not all; and a
- * takeover cannot continue it, because the kernel takes no acknowledgement for an entry that has
- * seen a SYN alone (nf_conntrack_proto_tcp.c, tcp_conntracks). One that went from its handshake to
- * its end (FIN_WAIT to TIME_WAIT) may go on for long in the other direction. One of a zone is told
- * at once, because an owner who is offered a packet looks for it in the default zone alone.
+ * True for a TCP connection whose handshake the kernel has not seen the end of. Nobody is told of
+ * it: a flood of SYNs shall fill one table, not all; and a takeover cannot continue it, because the
+ * kernel takes no acknowledgement for an entry that has seen a SYN alone (nf_conntrack_proto_tcp.c,
+ * tcp_conntracks). What of it comes to another site reaches its owner by second chance. Not so in a
+ * zone, because an owner who is offered a packet looks for it in the default zone alone.
  */
 static inline bool dsaa_flow_half_open(const struct dsaa_flow *f)
 {
-	return f->proto == DSAA_PROTO_TCP && !(f->status & DSAA_FLOW_ASSURED) &&
-	       (f->tcp_state < 4 || f->tcp_state > 7) && !f->zone &&
+	return f->proto == DSAA_PROTO_TCP && !(f->status & DSAA_FLOW_ASSURED) && !f->zone &&
 	       !(f->has & DSAA_HAS_REPLY_ZONE);
 }
 

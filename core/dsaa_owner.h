@@ -90,7 +90,7 @@ struct dsaa_packet_facts {
 	bool second_chance;	  /* ... and carries the second-chance flag */
 	bool any_peer_alive;
 	bool refused; /* the operator's policy would drop it: it never stays here */
-	/* 'correction hold' is set, it has not waited yet, and is no SYN-ACK (H1) */
+	/* 'correction hold' is set, it has not waited yet, and answers no SYN (H1) */
 	bool may_wait;
 };
 

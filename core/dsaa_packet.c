@@ -19,6 +19,7 @@ enum {
 	IP6_AUTH = 51,
 	IP6_DEST = 60,
 	TCP_FLAG_SYN = 0x02,
+	TCP_FLAG_RST = 0x04,
 	TCP_FLAG_ACK = 0x10,
 	GRE_PPTP_PROTOCOL = 0x880b, /* RFC 2637 4.1 */
 };
@@ -258,7 +259,7 @@ unsigned dsaa_packet_parse(const uint8_t *data, size_t len, struct dsaa_packet *
 		uint8_t flags = l.l4[13] & (TCP_FLAG_SYN | TCP_FLAG_ACK);
 
 		out.tcp_syn = flags == TCP_FLAG_SYN;
-		out.tcp_syn_ack = flags == (TCP_FLAG_SYN | TCP_FLAG_ACK);
+		out.tcp_answer = flags == (TCP_FLAG_SYN | TCP_FLAG_ACK) || l.l4[13] & TCP_FLAG_RST;
 	}
 	*p = out;
 	return DSAA_R_NONE;

@@ -15,7 +15,7 @@ struct dsaa_packet {
 	bool icmp_error;     /* quotes another packet: TUPLE is that packet's tuple, reversed, so
 			    that it looks like a packet of the same direction as the error */
 	bool tcp_syn;	     /* SYN set, ACK not set */
-	bool tcp_syn_ack;    /* both: the answer to it */
+	bool tcp_answer;     /* SYN and ACK set, or RST: what answers a SYN */
 	uint8_t tuple_proto; /* protocol of TUPLE (differs from proto for an ICMP error) */
 	struct dsaa_tuple tuple; /* as in dsaa_flow.h */
 	uint16_t total_len;

@@ -88,7 +88,7 @@
 	  "see show dsaa site")                                                                   \
 	X(43, EXPECT_FAILED, "expectation-refused", "the kernel could not take what a helper expects", \
 	  "load the same helpers on all sites; raise nf_conntrack_expect_max")                     \
-	X(44, HALF_OPEN, "half-open", "a TCP connection is replicated when its handshake is complete, or a packet of it came to another site", "") \
+	X(44, HALF_OPEN, "half-open", "a TCP connection is replicated when its handshake is complete", "") \
 	/* why a site is what it is, known here alone (48-63) */                                   \
 	X(48, PROBE_UNPROVEN, "probe-never-answered", "the site-sync link is silent, and so is a probe that never answered: no proof of a death", \
 	  "set a probe address that the other sites reach through the network; see show dsaa site") \

@@ -323,7 +323,6 @@ static int judge_existing(struct dsaa_engine *e, struct dsaa_peer *p, struct dsa
 		return DSAA_APPLY_REPLACE;
 	case DSAA_OWNER_KEEP:
 		dsaa_delay_seen_elsewhere(e, &op->existing);
-		dsaa_send_half_open(e, &op->existing);
 		repeat_own(e, p, &op->existing);
 		dsaa_claim_refused(e, p, &op->flow, &op->existing);
 		reject(p, DSAA_R_CONFLICT_LOST);

@@ -81,38 +81,12 @@ bool dsaa_send_permitted(const struct dsaa_engine *e, const struct dsaa_flow *f,
 	return true;
 }
 
-/*
- * That F is half-open is no reason to be silent of it: it was told by dsaa_send_half_open() (the
- * log may have forgotten that since; then an audit removes it), or adopted on demand, and others
- * know it as another site's.
- */
-static bool is_told(const struct dsaa_engine *e, const struct dsaa_flow *f)
-{
-	const struct dsaa_log_entry *le;
-
-	if (dsaa_mark_owner(f->mark, e->cfg.mark_mask) == e->cfg.local)
-		return true;
-	le = dsaa_log_find(&e->log, f);
-	return le && le->record.op == DSAA_OP_UPSERT && le->record.flow.id == f->id;
-}
-
 bool dsaa_send_wanted(const struct dsaa_engine *e, const struct dsaa_flow *f, unsigned *reason)
 {
 	if (!dsaa_send_permitted(e, f, reason))
 		return false;
 	*reason = DSAA_R_HALF_OPEN;
-	return !dsaa_flow_half_open(f) || is_told(e, f);
-}
-
-void dsaa_send_half_open(struct dsaa_engine *e, const struct dsaa_flow *f)
-{
-	unsigned reason;
-
-	if (!e->running || !dsaa_flow_half_open(f) || !dsaa_send_permitted(e, f, &reason) ||
-	    is_told(e, f))
-		return;
-	e->own_events++;
-	dsaa_log_put(&e->log, DSAA_OP_UPSERT, f, e->now);
+	return !dsaa_flow_half_open(f);
 }
 
 /*
@@ -233,8 +207,7 @@ void dsaa_send_flow_adopted(struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	unsigned reason;
 
-	/* also what is half-open: it was told before, and its owner of before shall know */
-	if (!e->running || !dsaa_send_permitted(e, f, &reason))
+	if (!e->running || !dsaa_send_wanted(e, f, &reason))
 		return;
 	e->own_events++;
 	dsaa_log_put(&e->log, DSAA_OP_UPSERT, f, e->now);

@@ -73,10 +73,7 @@ void dsaa_correct_say_warnings(void);
 
 /* dsaa_correct_elsewhere.c: main thread, once, when the programs are loaded. */
 void dsaa_correct_elsewhere_start(void);
-/*
- * Whether the peers may not know of a connection that is ours (half-open, "sync delay"). Main
- * thread.
- */
+/* Whether the peers may not know of a connection that is ours ("sync delay"). Main thread. */
 bool dsaa_correct_elsewhere_wanted(void);
 /*
  * A packet with tuple T, of a connection of ours, came from a peer that knows nothing of it. First

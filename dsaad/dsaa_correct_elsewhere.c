@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Connections of ours of which a packet came from a peer that knows nothing of
- * them. If that is because they are half-open, or because of 'sync delay', the
- * peer shall know them now. The first queue
+ * them. If 'sync delay' is why, the peer shall know it now. The first queue
  * thread meets them when it answers second chances; the fast path's programs,
  * which answer most of them, tell by a ring that the main thread reads.
  */
@@ -33,15 +32,8 @@ static bool told_lately(struct told told[TOLD], const struct dsaa_flow *f)
 	return false;
 }
 
-static bool replicates(uint8_t proto)
-{
-	return dsaa_conf.protocols[proto / 64] & (UINT64_C(1) << (proto % 64));
-}
-
 bool dsaa_correct_elsewhere_wanted(void)
 {
-	if (replicates(IPPROTO_TCP))
-		return true;
 	for (unsigned i = 0; i < array_size(dsaa_conf.delay_s); i++)
 		if (dsaa_conf.delay_s[i])
 			return true;

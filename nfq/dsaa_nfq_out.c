@@ -295,16 +295,13 @@ static void look_for_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p
 		has_entry(nfq, f, owner);
 }
 
-/*
- * Of a half-open connection peers are told only when a packet of it was offered to its owner: who
- * waits for that waits in vain.
- */
+/* Nobody tells of a half-open connection: what waits for that waits in vain. */
 static bool can_wait(const struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
 	struct dsaa_packet parsed;
 
 	return nfq->plan->config.hold_ms && !p->waited &&
-	       (dsaa_packet_parse(p->data, p->len, &parsed) != DSAA_R_NONE || !parsed.tcp_syn_ack);
+	       (dsaa_packet_parse(p->data, p->len, &parsed) != DSAA_R_NONE || !parsed.tcp_answer);
 }
 
 static void gather_facts(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, uint8_t family,

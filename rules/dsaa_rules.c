@@ -365,8 +365,9 @@ static void load_closing_flags(struct dsaa_nft *t)
 }
 
 /*
- * The mask counts when the packet has passed, so it holds for the change that this FIN makes. What
- * is not TCP, and has such bits there by chance, is given the mask that it has already.
+ * The mask counts when the packet has passed, so it holds for the change that this FIN makes; of a
+ * connection that nobody was told of there is nothing to say. What is not TCP, and has such bits
+ * there by chance, is given the mask that it has already, or keeps it.
  */
 static void add_closing_events(struct dsaa_nft *t)
 {
@@ -375,6 +376,8 @@ static void add_closing_events(struct dsaa_nft *t)
 	dsaa_nft_rule(t, others);
 	load_closing_flags(t);
 	dsaa_nft_is_not(t, &none, sizeof(none));
+	dsaa_nft_ct(t, NFT_CT_STATUS);
+	when_any_u32(t, IPS_ASSURED);
 	dsaa_nft_event_mask(t, EVENTS_MORE);
 	dsaa_nft_rule_end(t);
 }

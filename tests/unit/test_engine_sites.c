@@ -571,48 +571,6 @@ static void test_drain_hands_over(void)
 	world_free(&w);
 }
 
-/* A half-open one is handed over with the rest, whether the heir had been told of it or not. */
-static void test_drain_hands_over_half_open(void)
-{
-	struct dsaa_flow told = world_tcp(1, 5, false), untold = world_tcp(3, 6, false);
-	struct dsaa_event seen = { .type = DSAA_EV_ELSEWHERE };
-
-	begin(2);
-	world_open(&w, 1, told);
-	world_open(&w, 1, untold);
-	seen.flow = world_find(&w.site[1], &told);
-	world_feed(&w, 1, &seen);
-	world_run_ms(&w, 50);
-	CHECK(world_owner(&w, 2, &told) == 1 && world_owner(&w, 2, &untold) == -1);
-	drain(1, true);
-	world_run_ms(&w, 8000);
-	CHECK(world_owner(&w, 1, &told) == 2 && world_owner(&w, 2, &told) == 2);
-	CHECK(world_owner(&w, 1, &untold) == 2 && world_owner(&w, 2, &untold) == 2);
-	CHECK(own_view(1).drain == DSAA_DRAIN_DONE && own_view(1).drain_left == 0);
-	world_free(&w);
-}
-
-/* Two survivors of a death agree on who has what was half-open. */
-static void test_half_open_of_a_dead_site(void)
-{
-	struct dsaa_flow f = world_tcp(1, 5, false);
-	struct dsaa_event seen = { .type = DSAA_EV_ELSEWHERE };
-
-	begin(3);
-	world_open(&w, 1, f);
-	seen.flow = world_find(&w.site[1], &f);
-	world_feed(&w, 1, &seen);
-	world_run_ms(&w, 100);
-	CHECK(world_owner(&w, 2, &f) == 1 && world_owner(&w, 3, &f) == 1);
-	world_kill(&w, 1);
-	for (int p = 2; p <= 3; p++)
-		world_disconnect(&w, 1, p, DSAA_R_TRANSPORT_LOST);
-	world_run_ms(&w, 20000);
-	CHECK(world_owner(&w, 2, &f) == world_owner(&w, 3, &f));
-	CHECK(world_owner(&w, 2, &f) == 2 || world_owner(&w, 2, &f) == 3);
-	world_free(&w);
-}
-
 /*
  * The heir loses what it took, and was not to tell of it: then it lacks the connection that we
  * keep.
@@ -1027,8 +985,6 @@ int main(void)
 	test_adopted_where_packets_come();
 	test_wants_wait_for_their_turn();
 	test_drain_hands_over();
-	test_drain_hands_over_half_open();
-	test_half_open_of_a_dead_site();
 	test_drain_ends_with_all_told();
 	test_lost_route_hands_over();
 	test_awaited_route();

@@ -122,7 +122,7 @@ static void test_tcp_flags(void)
 
 		pkt[l4 + 13] = (uint8_t)flags;
 		CHECK(parse(&p) == DSAA_R_NONE && p.tcp_syn == ((flags & 0x12) == 0x02) &&
-		      p.tcp_syn_ack == ((flags & 0x12) == 0x12));
+		      p.tcp_answer == ((flags & 0x12) == 0x12 || flags & 0x04));
 	}
 }
 

@@ -503,6 +503,22 @@ def test_answers_that_wait(net, family):
             configure(net, s, "no correction hold")
 
 
+def test_handshakes_do_not_wait(net):
+    """Nobody tells of a half-open connection before its SYN-ACK was offered, so that must not wait for state."""
+    for s in SITES:
+        configure(net, s, "correction hold 900")
+    code = (
+        "import socket, time\ns = socket.socket()\ns.bind((\"%s\", 0))\nbegin = time.monotonic()\n"
+        "s.connect((\"%s\", 5002))\nprint(time.monotonic() - begin)" % (NATTED[4], SERVER[4])
+    )
+    try:
+        times = sorted(float(net.run("client", "/usr/bin/python3 -c '%s'" % code)) for _ in range(5))
+        assert times[2] < 0.4, times
+    finally:
+        for s in SITES:
+            configure(net, s, "no correction hold")
+
+
 @EVERY
 def test_seen_elsewhere_ends_the_delay(net, family):
     """A connection that 'sync delay' holds back is told at once when one of its packets comes in at the other site."""
