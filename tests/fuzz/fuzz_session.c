@@ -271,10 +271,11 @@ static void clear_memory(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t size = (dsaa_engine_size(LOG, SEEN) + page - 1) / page * page;
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
 	if (!w.mem) {
-		w.mem = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			     -1, 0);
+		/* cppcheck-suppress invalidFunctionArg ; -1 is what anonymous memory asks for */
+		w.mem = mmap(NULL, size + page, PROT_READ | PROT_WRITE, flags, -1, 0);
 		if (w.mem == MAP_FAILED || mprotect((uint8_t *)w.mem + size, page, PROT_NONE))
 			abort();
 	} else if (madvise(w.mem, size, MADV_DONTNEED)) {
