@@ -25,8 +25,6 @@
 
 enum {
 	SLOT_US = 250000,
-	/* how late an event may be, compared with a dump */
-	EVENTS_LATE_US = 2000000,
 	/* told in one step at most */
 	TELL_MAX = 4096,
 };
@@ -114,12 +112,6 @@ static void tell(struct dsaa_engine *e, uint32_t at)
 
 /* ------------------------------------------------------------------ what happens to them */
 
-bool dsaa_delay_dump_may_have_told(const struct dsaa_engine *e)
-{
-	return e->told_by_dump_at.us &&
-	       dsaa_mono_diff_us(e->now, e->told_by_dump_at) < EVENTS_LATE_US;
-}
-
 /*
  * It ended while it was held. True when nobody needs to hear of it. A running dump may have read
  * it before that, and only the log keeps that from being told.
@@ -147,7 +139,7 @@ static bool begins(struct dsaa_engine *e, const struct dsaa_flow *f)
 		e->delayed_no_room++;
 		return false;
 	}
-	hold(e, at, f, dsaa_delay_dump_may_have_told(e));
+	hold(e, at, f, dsaa_send_dump_may_have_told(e));
 	return true;
 }
 

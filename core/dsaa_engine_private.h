@@ -409,6 +409,8 @@ void dsaa_send_flow_event(struct dsaa_engine *e, uint8_t op, const struct dsaa_f
  * moment at which an entry in its place was given up: one that was handed over keeps its id.
  */
 void dsaa_send_flow_adopted(struct dsaa_engine *e, const struct dsaa_flow *f);
+/* True when an event may be older than what a dump has told of its connection. */
+bool dsaa_send_dump_may_have_told(const struct dsaa_engine *e);
 /* dsaa_engine_needs_lookup(). */
 bool dsaa_send_needs_lookup(const struct dsaa_engine *e, const struct dsaa_flow *f);
 /* True when F, which an event tells of, is one of ours that has just lost against a peer's. */
@@ -442,8 +444,6 @@ bool dsaa_send_of_router(const struct dsaa_engine *e, const struct dsaa_flow *f)
 /* dsaa_delay.c */
 /* True when the event of F is not to be told now: F is held, or ended while it was. */
 bool dsaa_delay_event(struct dsaa_engine *e, uint8_t op, bool beginning, const struct dsaa_flow *f);
-/* True when an event may be older than what a dump has told of its connection. */
-bool dsaa_delay_dump_may_have_told(const struct dsaa_engine *e);
 bool dsaa_delay_holds(struct dsaa_engine *e, const struct dsaa_flow *f);
 /* F is no longer ours. */
 void dsaa_delay_forget(struct dsaa_engine *e, const struct dsaa_flow *f);

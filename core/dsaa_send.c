@@ -153,12 +153,18 @@ static bool takes_no_start(const struct dsaa_peer *p)
 	return p->minor >= 2;
 }
 
+bool dsaa_send_dump_may_have_told(const struct dsaa_engine *e)
+{
+	return e->told_by_dump_at.us &&
+	       !dsaa_mono_reached(e->now, dsaa_mono_add_ms(e->told_by_dump_at, LATE_EVENT_MS));
+}
+
 bool dsaa_send_needs_lookup(const struct dsaa_engine *e, const struct dsaa_flow *f)
 {
 	DSAA_FOREACH_PEER_CONST (e, p)
 		if (p->session == DSAA_SESSION_ESTABLISHED && !takes_no_start(p))
 			return true;
-	return dsaa_delay_dump_may_have_told(e) || may_be_given_up(e, f);
+	return dsaa_send_dump_may_have_told(e) || may_be_given_up(e, f);
 }
 
 /*

@@ -504,7 +504,7 @@ def test_answers_that_wait(net, family):
 
 
 def test_handshakes_do_not_wait(net):
-    """Nobody tells of a half-open connection before its SYN-ACK was offered, so that must not wait for state."""
+    """Nobody tells of a half-open connection, so its SYN-ACK must not wait for state."""
     for s in SITES:
         configure(net, s, "correction hold 900")
     code = (
