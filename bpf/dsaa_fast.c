@@ -936,9 +936,11 @@ bool dsaa_fast_address(struct dsaa_fast *f, const struct dsaa_addr *addr, bool a
 
 /* ------------------------------------------------------------------ filter */
 
+/* Most are told twice (dsaa_fast.h): the second time costs no locked access. */
 static void set_bit(struct dsaa_fast *f, struct dsaa_fast_bit b)
 {
-	__atomic_fetch_or(&f->filter[b.word], b.bit, __ATOMIC_RELAXED);
+	if (!(__atomic_load_n(&f->filter[b.word], __ATOMIC_RELAXED) & b.bit))
+		__atomic_fetch_or(&f->filter[b.word], b.bit, __ATOMIC_RELAXED);
 }
 
 static uint32_t fold(const uint8_t bytes[16], uint8_t family)

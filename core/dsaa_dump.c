@@ -44,10 +44,28 @@ static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id
 	dsaa_act(e, DSAA_ACT_DUMP, site);
 }
 
+/*
+ * What a complete site tells us comes first while we are not complete: until then we announce
+ * nothing, and our own bulk would walk through the whole table at the same time. Peers lack
+ * nothing for that: they keep what they hold of us until our bulk is there, and changes go out.
+ */
+static bool is_catching_up(const struct dsaa_engine *e)
+{
+	if (e->state_complete)
+		return false;
+	DSAA_FOREACH_PEER_CONST (e, p) {
+		if (p->session == DSAA_SESSION_ESTABLISHED && p->serves && p->bulk_rx)
+			return true;
+	}
+	return false;
+}
+
 static bool schedule_bulk(struct dsaa_engine *e)
 {
 	bool pending = false;
 
+	if (is_catching_up(e))
+		return false;
 	if (e->bulk_again && e->bulk_last.us &&
 	    !dsaa_mono_reached(e->now, dsaa_mono_add_ms(e->bulk_last, BULK_PACE_MS)))
 		return false;

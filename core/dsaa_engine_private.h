@@ -38,6 +38,8 @@ enum {
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
+	/* so long a site that comes back waits for the BULK_BEGIN of a complete one */
+	DSAA_BULK_YIELD_MS = 100,
 	/*
 	 * Beside BFD a session speaks so often; one that has been silent for so long confirms a BFD
 	 * that says down; and one that goes on for so long refutes it.
@@ -122,6 +124,7 @@ struct dsaa_peer {
 	uint64_t capabilities; /* that both have */
 	uint32_t hold_time_ms; /* the peer's */
 	bool peer_complete, peer_draining;
+	bool serves; /* its HELLO said that its state is complete */
 	uint64_t sessions;
 
 	/* what it should have as we have it, dsaa_differ.c */

@@ -148,26 +148,39 @@ static void start_apply(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_pu
 	a->count = e->op_count;
 }
 
+/* True while the names of connections that P speaks of are kept: for its sweep, or for an audit. */
+static bool keeps_names(const struct dsaa_peer *p)
+{
+	return p->bulk_rx || p->want_sweep || dsaa_audit_running(p);
+}
+
+/*
+ * The hashes of what a message names, before anything is done with them: the set is far larger than
+ * the caches, and so its lines are on their way for all records at once.
+ */
+static void hash_names(const struct dsaa_engine *e, const struct dsaa_peer *p,
+		       const struct dsaa_msg_flows *m, uint64_t *hash)
+{
+	for (unsigned i = 0; i < m->count; i++) {
+		hash[i] = dsaa_flow_key_hash(&m->records[i].flow, DSAA_DIGEST_SEED);
+		dsaa_seen_prefetch(&e->seen, dsaa_receive_seen_of(p->site, hash[i]));
+	}
+}
+
 /*
  * The peer speaks of this connection: what it names now is no leftover, and what it deletes now is
  * nothing that is missing.
  */
 static void note_named(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_record *r,
-		       bool bulk)
+		       uint64_t hash, bool bulk)
 {
-	bool sweeps = p->bulk_rx || p->want_sweep;
-	uint64_t hash;
-
-	if (!bulk && !sweeps && !dsaa_audit_running(p))
-		return;
-	hash = dsaa_flow_key_hash(&r->flow, DSAA_DIGEST_SEED);
 	if (bulk) {
 		p->bulk_rx_count++;
 		p->bulk_rx_digest ^= hash;
 	}
 	if (dsaa_audit_running(p))
 		dsaa_audit_named(e, p, hash, r->op == DSAA_OP_DELETE);
-	if (!sweeps)
+	if (!p->bulk_rx && !p->want_sweep)
 		return;
 	if (r->op == DSAA_OP_DELETE)
 		dsaa_seen_mark(&e->seen, dsaa_receive_seen_of(p->site, hash));
@@ -182,8 +195,13 @@ static void note_named(struct dsaa_engine *e, struct dsaa_peer *p, const struct 
 static void take_records(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_msg_flows *m,
 			 bool bulk, bool dumped)
 {
+	uint64_t hash[DSAA_FLOWS_PER_MSG_MAX];
+	bool names = keeps_names(p);
+
 	e->op_count = 0;
 	e->apply_round = 1;
+	if (names)
+		hash_names(e, p, m, hash);
 	for (unsigned i = 0; i < m->count; i++) {
 		struct dsaa_record *r = &m->records[i];
 
@@ -194,7 +212,8 @@ static void take_records(struct dsaa_engine *e, struct dsaa_peer *p, const struc
 		}
 		if (!dumped)
 			p->rx_seq = r->seq;
-		note_named(e, p, r, bulk);
+		if (names)
+			note_named(e, p, r, hash[i], bulk);
 		if (r->op == DSAA_OP_DELETE) {
 			dsaa_claim_settled(e, p, &r->flow);
 			add_op(e, DSAA_APPLY_LOOKUP, &r->flow);

@@ -35,11 +35,18 @@ void dsaa_seen_clear(struct dsaa_seen *s)
 	s->overflow = false;
 }
 
+/* Where the search for VALUE begins. */
+static uint32_t home(const struct dsaa_seen *s, uint64_t value)
+{
+	uint64_t mixed = (value ^ s->seed) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint32_t)(mixed >> 32) & (s->capacity - 1);
+}
+
 /* The slot that holds HASH, or the empty one where it belongs. A quarter is always empty. */
 static uint64_t *seen_slot(const struct dsaa_seen *s, uint64_t hash)
 {
-	uint64_t mixed = (hash ^ s->seed) * UINT64_C(0x9e3779b97f4a7c15);
-	uint32_t at = (uint32_t)(mixed >> 32) & (s->capacity - 1);
+	uint32_t at = home(s, hash);
 
 	while (s->slots[at] != 0 && dsaa_seen_value(s->slots[at]) != hash)
 		at = (at + 1) & (s->capacity - 1);
@@ -60,6 +67,11 @@ void dsaa_seen_add(struct dsaa_seen *s, uint64_t hash)
 	}
 	*slot = hash;
 	s->used++;
+}
+
+void dsaa_seen_prefetch(const struct dsaa_seen *s, uint64_t hash)
+{
+	__builtin_prefetch(&s->slots[home(s, dsaa_seen_value(hash))], 1);
 }
 
 bool dsaa_seen_has(const struct dsaa_seen *s, uint64_t hash)
@@ -101,8 +113,7 @@ static uint64_t state_value(uint64_t hash)
 static uint64_t *state_slot(const struct dsaa_seen *s, uint64_t hash)
 {
 	uint64_t value = state_value(hash);
-	uint64_t mixed = (value ^ s->seed) * UINT64_C(0x9e3779b97f4a7c15);
-	uint32_t at = (uint32_t)(mixed >> 32) & (s->capacity - 1);
+	uint32_t at = home(s, value);
 
 	while (s->slots[at] != 0 && (s->slots[at] & ~DSAA_SEEN_STATE_MASK) != value)
 		at = (at + 1) & (s->capacity - 1);

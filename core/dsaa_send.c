@@ -266,6 +266,8 @@ void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p, uint64_t known_
 		owe_bulk(e, p);
 		p->bulk_tx = DSAA_BULK_PENDING;
 		p->bulk_tx_at = e->now;
+		if (p->serves && !e->state_complete)
+			p->bulk_tx_at = dsaa_mono_add_ms(e->now, DSAA_BULK_YIELD_MS);
 		p->bulk_retry_ms = 0;
 	}
 	p->last_sent.us = 0; /* the peer shall hear our state at once */

@@ -198,6 +198,7 @@ static unsigned receive_hello(struct dsaa_engine *e, struct dsaa_peer *p,
 	p->backoff_ms = DSAA_RECONNECT_MIN_MS;
 	p->minor = lower_minor(h->minor);
 	p->capabilities = h->capabilities & DSAA_CAPABILITIES;
+	p->serves = h->capabilities & DSAA_CAP_SERVES;
 	p->hold_time_ms = h->hold_time_ms;
 	p->epoch = h->epoch;
 	dsaa_differ_start(e, p);

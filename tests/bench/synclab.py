@@ -337,6 +337,14 @@ class Dsaad:
                 "--log", "file:%s/%s.log" % (d, name)]
 
     def start(self, node):
+        """Starts dsaad of a router; its zebra, and what both read, is there before: a restart of dsaad does not wait for that."""
+        for n in (1, 2):
+            self._start_zebra(n)
+        with open(self._folder(node) + "/dsaad.out", "w") as log:
+            self.process[node] = Process(self.lab.netns[node], [self.lab.dsaad, "-f", self._folder(node) + "/dsaad.conf"]
+                                         + self._options(node, "dsaad"), log, self.lab.core[node])
+
+    def _start_zebra(self, node):
         d = self._folder(node)
         if node not in self.zebra:
             os.makedirs(d)
@@ -350,9 +358,6 @@ class Dsaad:
             with open(d + "/zebra.out", "w") as log:
                 self.zebra[node] = Process(self.lab.netns[node], [self.lab.zebra] + self._options(node, "zebra"), log)
             wait(lambda: os.path.exists(d + "/zserv.api"), 10)
-        with open(d + "/dsaad.out", "w") as log:
-            self.process[node] = Process(self.lab.netns[node], [self.lab.dsaad, "-f", d + "/dsaad.conf"]
-                                         + self._options(node, "dsaad"), log, self.lab.core[node])
 
     def show(self, node, command):
         path = self._folder(node) + "/dsaad.vty"

@@ -28,6 +28,14 @@ static bool complete(int s)
 	return v.state_complete;
 }
 
+static struct dsaa_peer_view view(int s, int peer)
+{
+	struct dsaa_peer_view v = { 0 };
+
+	dsaa_engine_peer_view(w.site[s].engine, (dsaa_site_id)peer, &v);
+	return v;
+}
+
 static void test_bulk_and_changes(void)
 {
 	begin(2);
@@ -341,6 +349,54 @@ static void test_slow_peer_gets_the_newest(void)
 	world_free(&w);
 }
 
+/* A site that comes back hears a complete one out before its own bulk. */
+static void test_bulk_of_the_complete_goes_first(void)
+{
+	begin(2);
+	world_boot(&w, 1);
+	for (unsigned n = 0; n < 1000; n++)
+		world_open(&w, 1, world_flow(n * 2, 1, true));
+	for (unsigned n = 0; n < 10; n++) {
+		struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE,
+					 .flow = world_flow(2001 + n * 2, 1, true) };
+		world_apply(&w.site[2], &op);
+	}
+	world_run_ms(&w, 6000);
+	CHECK(complete(1)); /* nobody is there */
+	w.site[1].dump_stands = true;
+	world_boot(&w, 2);
+	for (int i = 0; i < 500 && !view(2, 1).bulks_received; i++)
+		world_run_ms(&w, 10);
+	CHECK(view(2, 1).bulks_received == 1);
+	world_run_ms(&w, 500);
+	/* it has begun and gets no further: changes are told all the same */
+	world_open(&w, 2, world_flow(3001, 1, true));
+	world_run_ms(&w, 50);
+	CHECK(!complete(2) && view(2, 1).bulks_sent == 0);
+	CHECK(w.site[1].used == 1001);
+	w.site[1].dump_stands = false;
+	world_run_ms(&w, 300);
+	CHECK(complete(2) && view(2, 1).bulks_sent == 1 && view(1, 2).bulks_sent == 1);
+	CHECK(world_agrees(&w) && w.site[1].used == 1011 && w.site[2].used == 1011);
+	world_free(&w);
+}
+
+/* The same when the complete one's bulk never ends: it is waited for until the start timer. */
+static void test_bulk_that_never_ends_holds_up_nobody(void)
+{
+	begin(2);
+	world_boot(&w, 1);
+	world_run_ms(&w, 6000);
+	w.site[1].dump_stands = true;
+	world_boot(&w, 2);
+	world_open(&w, 2, world_flow(3001, 1, true));
+	world_run_ms(&w, 19000);
+	CHECK(view(2, 1).bulks_sent == 0);
+	world_run_ms(&w, 2000);
+	CHECK(complete(2) && view(2, 1).bulks_sent == 1);
+	world_free(&w);
+}
+
 /* A connection that a bulk has read and not sent yet changes: the bulk comes first. */
 static void test_bulk_is_not_overtaken(void)
 {
@@ -391,14 +447,6 @@ static void test_earlier_connection_leaves_nothing(void)
 	CHECK(world_owner(&w, 2, &f) == 1);
 	CHECK(world_find(&w.site[2], &f)->status == again.status);
 	world_free(&w);
-}
-
-static struct dsaa_peer_view view(int s, int peer)
-{
-	struct dsaa_peer_view v = { 0 };
-
-	dsaa_engine_peer_view(w.site[s].engine, (dsaa_site_id)peer, &v);
-	return v;
 }
 
 /* A site that dies before its probe could answer once is dead all the same. */
@@ -1212,6 +1260,8 @@ int main(void)
 	test_overrun_outdates_the_log();
 	test_full_table_is_not_called_complete();
 	test_slow_peer_gets_the_newest();
+	test_bulk_of_the_complete_goes_first();
+	test_bulk_that_never_ends_holds_up_nobody();
 	test_bulk_is_not_overtaken();
 	test_earlier_connection_leaves_nothing();
 	test_audit_repairs();

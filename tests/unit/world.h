@@ -34,6 +34,7 @@ struct world_site {
 	int dump_at;
 	unsigned dump_owner;
 	unsigned dump_waits; /* dumps of this owner are left to the test; 0: none */
+	bool dump_stands;    /* no dump gets any further */
 	enum dsaa_site_word word[WORLD_SITES + 1];
 	bool on_demand[WORLD_SITES + 1];
 	bool probing[WORLD_SITES + 1];
@@ -296,7 +297,7 @@ static inline void world_dump(struct world *w, int s)
 {
 	struct world_site *site = &w->site[s];
 
-	if (site->dump_waits && site->dump_owner == site->dump_waits)
+	if (site->dump_stands || (site->dump_waits && site->dump_owner == site->dump_waits))
 		return;
 	while (site->alive && site->dump_at >= 0 && dsaa_engine_dump_ready(site->engine)) {
 		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE, .ok = true };
