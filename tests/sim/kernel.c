@@ -4,11 +4,13 @@
 
 #include <string.h>
 
-void sim_kernel_init(struct sim_kernel *k, struct sim_random *random, uint32_t mark_mask)
+void sim_kernel_init(struct sim_kernel *k, struct sim_random *random, uint32_t mark_mask,
+		     unsigned site)
 {
 	memset(k, 0, sizeof(*k));
 	k->random = random;
 	k->mark_mask = mark_mask;
+	k->site = site;
 	k->limit = SIM_KERNEL_SLOTS;
 	k->event_limit = SIM_KERNEL_EVENTS;
 	k->timestamps = true;
@@ -248,7 +250,9 @@ void sim_kernel_apply(struct sim_kernel *k, struct dsaa_apply *op)
 static bool is_incomplete(const struct sim_kernel *k, const struct sim_kernel_event *ev,
 			  const struct dsaa_engine *engine)
 {
-	if (ev->op == DSAA_OP_DELETE || dsaa_mark_owner(ev->flow.mark, k->mark_mask))
+	unsigned owner = dsaa_mark_owner(ev->flow.mark, k->mark_mask);
+
+	if (ev->op == DSAA_OP_DELETE || (owner && owner != k->site))
 		return false;
 	return (ev->flow.proto == DSAA_PROTO_TCP && sim_random_once_in(k->random, 4)) ||
 	       dsaa_engine_needs_lookup(engine, &ev->flow);

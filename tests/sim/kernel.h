@@ -41,6 +41,7 @@ struct sim_kernel {
 	unsigned used, limit;
 	uint32_t next_id;
 	uint32_t mark_mask;
+	unsigned site;	 /* whose it is */
 	int64_t wall_ns; /* of this router, moved by the world */
 	bool timestamps; /* entries have a time of creation */
 	bool early_drop; /* a full table throws out what is not assured */
@@ -58,7 +59,8 @@ struct sim_kernel {
 	unsigned ahead_at, aheads;
 };
 
-void sim_kernel_init(struct sim_kernel *k, struct sim_random *random, uint32_t mark_mask);
+void sim_kernel_init(struct sim_kernel *k, struct sim_random *random, uint32_t mark_mask,
+		     unsigned site);
 /* The router lost power: nothing is left. */
 void sim_kernel_reset(struct sim_kernel *k);
 /* A daemon opens (ON) or loses its sockets. */

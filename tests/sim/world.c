@@ -547,7 +547,7 @@ void sim_world_init(struct sim_world *w, uint64_t seed, unsigned faults)
 	for (int s = 1; s <= w->sites; s++) {
 		struct sim_site *site = &w->site[s];
 
-		sim_kernel_init(&site->kernel, r, SIM_MARK_MASK);
+		sim_kernel_init(&site->kernel, r, SIM_MARK_MASK, (unsigned)s);
 		site->kernel.wall_ns = INT64_C(1700000000000000000);
 		if (w->faults & SIM_FAULT_CLOCK) {
 			site->kernel.wall_ns += (int64_t)sim_random_below(r, 20000) * 1000000;
