@@ -11,7 +11,8 @@
  * then the peer keeps its own, and we would have refused it.
  *
  * So a refused record is remembered, and asked for (AUDIT_WANT, number 0) as
- * soon as what stood in its place has gone, or has become ours.
+ * soon as what stood in its place has gone, or has become ours, or may have:
+ * when events were lost.
  *
  * A replica that is deleted in our kernel, and not by us, was deleted by
  * somebody else, or by the kernel that saw the connection's end go by. Its
@@ -106,6 +107,17 @@ void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle)
 			continue;
 		c->due = true;
 		c->at = e->now;
+	}
+}
+
+/* Where the obstacle stands all the same, the answer is refused, and remembered anew. */
+void dsaa_claim_events_lost(struct dsaa_engine *e)
+{
+	FOREACH_CLAIM (e, c) {
+		if (c->due)
+			continue;
+		c->due = true;
+		c->at = dsaa_mono_add_ms(e->now, CLAIM_RETRY_MS);
 	}
 }
 

@@ -253,6 +253,7 @@ static void step_common(struct dsaa_engine *e, struct dsaa_event *ev)
 		e->overruns++;
 		e->on_demand = true;
 		dsaa_delay_forget_all(e);
+		dsaa_claim_events_lost(e);
 		dsaa_send_bulk_again(e);
 		break;
 	case DSAA_EV_DUMP_FLOW:

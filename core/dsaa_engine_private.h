@@ -515,6 +515,8 @@ void dsaa_claim_refused(struct dsaa_engine *e, const struct dsaa_peer *p,
 void dsaa_claim_lost(struct dsaa_engine *e, struct dsaa_peer *p, const struct dsaa_flow *replica);
 /* OBSTACLE has gone, or become ours: who was refused because of it is asked again. */
 void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle);
+/* Events were lost, perhaps those of obstacles: all that was refused is asked for in a while. */
+void dsaa_claim_events_lost(struct dsaa_engine *e);
 /* P's F is in the table, or P has given it up. */
 void dsaa_claim_settled(struct dsaa_engine *e, const struct dsaa_peer *p,
 			const struct dsaa_flow *f);

@@ -196,6 +196,27 @@ static void test_conflict_has_one_owner(void)
 		}
 }
 
+/* Ours stood in the way of the peer's, and the event of its end is among lost ones. */
+static void test_conflict_ends_unheard(void)
+{
+	struct dsaa_flow ours = world_flow(1, 5, true), theirs = world_flow(1, 9, true);
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+
+	begin(2);
+	world_open(&w, 1, ours);
+	world_open(&w, 2, theirs);
+	w.site[1].dump_stands = true; /* so the peer does not hear of ours */
+	boot_all();
+	CHECK(view(1, 2).bulks_received == 1 && world_owner(&w, 1, &ours) == 1);
+	world_drop_entry(&w.site[1], world_find(&w.site[1], &ours));
+	world_feed(&w, 1, &lost);
+	w.site[1].dump_stands = false;
+	world_run_ms(&w, 3000);
+	CHECK(world_owner(&w, 2, &theirs) == 2);
+	CHECK(world_owner(&w, 1, &theirs) == 2 && world_agrees(&w));
+	world_free(&w);
+}
+
 static void test_reversed_entry_is_replaced(void)
 {
 	struct dsaa_flow f = world_flow(1, 5, true), r = f;
@@ -1251,6 +1272,7 @@ int main(void)
 	test_wrong_probe_is_no_death();
 	test_death_before_first_probe();
 	test_conflict_has_one_owner();
+	test_conflict_ends_unheard();
 	test_reversed_entry_is_replaced();
 	test_refusals_are_named();
 	test_garbage_changes_nothing();
