@@ -936,7 +936,10 @@ bool dsaa_fast_address(struct dsaa_fast *f, const struct dsaa_addr *addr, bool a
 
 /* ------------------------------------------------------------------ filter */
 
-/* Most are told twice (dsaa_fast.h): the second time costs no locked access. */
+/*
+ * Most are told twice (dsaa_fast.h): the second time costs no locked access. A bit that is
+ * found set just before the filter is emptied is lost like one that is set then, at the first time.
+ */
 static void set_bit(struct dsaa_fast *f, struct dsaa_fast_bit b)
 {
 	if (!(__atomic_load_n(&f->filter[b.word], __ATOMIC_RELAXED) & b.bit))

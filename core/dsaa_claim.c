@@ -26,6 +26,12 @@
 /* An answer may find the peer busy with another one. */
 enum { CLAIM_TRIES_MAX = 4, CLAIM_RETRY_MS = 1000, CLAIMS_PER_MSG_MAX = 28 };
 
+/*
+ * When events were lost, most obstacles still stand, and each answer is a walk through the owner's
+ * whole table: they are asked for as often as that.
+ */
+enum { CLAIM_EVENTS_LOST_MS = 5000 };
+
 /* What the owner may need to say that a connection has ended, with the kernels' timers apart. */
 enum { CLAIM_LOST_AFTER_MS = 2000 };
 
@@ -110,14 +116,14 @@ void dsaa_claim_gone(struct dsaa_engine *e, const struct dsaa_flow *obstacle)
 	}
 }
 
-/* Where the obstacle stands all the same, the answer is refused, and remembered anew. */
+/* Where an obstacle stands all the same, the answer is refused, and the claim remembered anew. */
 void dsaa_claim_events_lost(struct dsaa_engine *e)
 {
 	FOREACH_CLAIM (e, c) {
 		if (c->due)
 			continue;
 		c->due = true;
-		c->at = dsaa_mono_add_ms(e->now, CLAIM_RETRY_MS);
+		c->at = dsaa_mono_add_ms(e->now, CLAIM_EVENTS_LOST_MS);
 	}
 }
 
@@ -140,7 +146,8 @@ void dsaa_claim_tick(struct dsaa_engine *e, struct dsaa_peer *p)
 		p->lost_many_at.us = 0;
 		dsaa_receive_ask_bulk(p);
 	}
-	if (!e->claims)
+	/* P reads its table for one purpose at a time: while that is its bulk, no other */
+	if (!e->claims || p->bulk_rx)
 		return;
 	FOREACH_CLAIM (e, c) {
 		if (c->site != p->site || !c->due || !dsaa_mono_reached(e->now, c->at) ||

@@ -45,16 +45,20 @@ static void start(struct dsaa_engine *e, enum dsaa_purpose purpose, dsaa_site_id
 }
 
 /*
- * What a complete site tells us comes first while we are not complete: until then we announce
- * nothing, and our own bulk would walk through the whole table at the same time. Peers lack
- * nothing for that: they keep what they hold of us until our bulk is there, and changes go out.
+ * While we are not complete, the first bulk of a site that is comes before ours: until it is there
+ * we announce nothing, and our own dump would walk through the whole table at the same time. The
+ * price: what began here while our daemon was down, and does not change, peers hear that much
+ * later. What they hold of us stays until our bulk is there, and changes go out meanwhile.
  */
-static bool is_catching_up(const struct dsaa_engine *e)
+static bool yields_to_a_bulk(const struct dsaa_engine *e)
 {
 	if (e->state_complete)
 		return false;
 	DSAA_FOREACH_PEER_CONST (e, p) {
-		if (p->session == DSAA_SESSION_ESTABLISHED && p->serves && p->bulk_rx)
+		if (p->session == DSAA_SESSION_ESTABLISHED && p->serves && p->bulk_rx &&
+		    !p->synced_once &&
+		    !dsaa_mono_reached(
+			    e->now, dsaa_mono_add_ms(p->bulk_rx_started, DSAA_BULK_YIELD_MAX_MS)))
 			return true;
 	}
 	return false;
@@ -64,7 +68,7 @@ static bool schedule_bulk(struct dsaa_engine *e)
 {
 	bool pending = false;
 
-	if (is_catching_up(e))
+	if (yields_to_a_bulk(e))
 		return false;
 	if (e->bulk_again && e->bulk_last.us &&
 	    !dsaa_mono_reached(e->now, dsaa_mono_add_ms(e->bulk_last, BULK_PACE_MS)))

@@ -38,8 +38,10 @@ enum {
 	DSAA_REFUSED_RETRY_MS = 5000,
 	DSAA_CONNECT_TIMEOUT_MS = 6000,
 	DSAA_BULK_RETRY_MS = 5000,
-	/* so long a site that comes back waits for the BULK_BEGIN of a complete one */
+	/* a site that is not complete gives others so long to begin a bulk before its own ... */
 	DSAA_BULK_YIELD_MS = 100,
+	/* ... and that of a complete one so long to end */
+	DSAA_BULK_YIELD_MAX_MS = 30000,
 	/*
 	 * Beside BFD a session speaks so often; one that has been silent for so long confirms a BFD
 	 * that says down; and one that goes on for so long refutes it.

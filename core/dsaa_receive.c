@@ -155,15 +155,16 @@ static bool keeps_names(const struct dsaa_peer *p)
 }
 
 /*
- * The hashes of what a message names, before anything is done with them: the set is far larger than
- * the caches, and so its lines are on their way for all records at once.
+ * The hashes of what a message names, before anything is done with them: the set of a bulk is far
+ * larger than the caches, and so its lines are on their way for all records at once.
  */
 static void hash_names(const struct dsaa_engine *e, const struct dsaa_peer *p,
 		       const struct dsaa_msg_flows *m, uint64_t *hash)
 {
 	for (unsigned i = 0; i < m->count; i++) {
 		hash[i] = dsaa_flow_key_hash(&m->records[i].flow, DSAA_DIGEST_SEED);
-		dsaa_seen_prefetch(&e->seen, dsaa_receive_seen_of(p->site, hash[i]));
+		if (p->bulk_rx || p->want_sweep)
+			dsaa_seen_prefetch(&e->seen, dsaa_receive_seen_of(p->site, hash[i]));
 	}
 }
 

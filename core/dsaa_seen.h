@@ -24,7 +24,7 @@ void dsaa_seen_init(struct dsaa_seen *s, void *mem, uint32_t capacity, uint64_t 
 void dsaa_seen_clear(struct dsaa_seen *s);
 /* Adds HASH; at three quarters full sets overflow instead. */
 void dsaa_seen_add(struct dsaa_seen *s, uint64_t hash);
-/* HASH is added, looked up or marked soon: fetches its place from memory meanwhile. */
+/* HASH is soon added, looked up or marked, without a state: fetches its place from memory. */
 void dsaa_seen_prefetch(const struct dsaa_seen *s, uint64_t hash);
 bool dsaa_seen_has(const struct dsaa_seen *s, uint64_t hash);
 /* Marks HASH as found; false when it is not in the set. */

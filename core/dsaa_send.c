@@ -266,7 +266,7 @@ void dsaa_send_start(struct dsaa_engine *e, struct dsaa_peer *p, uint64_t known_
 		owe_bulk(e, p);
 		p->bulk_tx = DSAA_BULK_PENDING;
 		p->bulk_tx_at = e->now;
-		if (p->serves && !e->state_complete)
+		if (!e->state_complete)
 			p->bulk_tx_at = dsaa_mono_add_ms(e->now, DSAA_BULK_YIELD_MS);
 		p->bulk_retry_ms = 0;
 	}
@@ -351,10 +351,10 @@ void dsaa_send_pump(struct dsaa_engine *e, struct dsaa_peer *p)
 	if (!dsaa_log_reaches(&e->log, p->cursor)) {
 		/* it fell off the log's end: only a bulk can tell it what it missed */
 		owe_bulk(e, p);
-		if (p->bulk_tx == DSAA_BULK_NONE || p->bulk_tx == DSAA_BULK_ENDED)
-			p->bulk_tx = DSAA_BULK_PENDING;
-		else
+		if (p->bulk_tx == DSAA_BULK_RUNNING)
 			dsaa_send_bulk_again(e);
+		else
+			p->bulk_tx = DSAA_BULK_PENDING;
 	}
 	while (send_changes(e, p))
 		;

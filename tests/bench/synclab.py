@@ -337,7 +337,7 @@ class Dsaad:
                 "--log", "file:%s/%s.log" % (d, name)]
 
     def start(self, node):
-        """Starts dsaad of a router; its zebra, and what both read, is there before: a restart of dsaad does not wait for that."""
+        """Starts dsaad of a router. Both zebras and configurations are there before: what a restart takes is dsaad's alone."""
         for n in (1, 2):
             self._start_zebra(n)
         with open(self._folder(node) + "/dsaad.out", "w") as log:

@@ -196,25 +196,56 @@ static void test_conflict_has_one_owner(void)
 		}
 }
 
-/* Ours stood in the way of the peer's, and the event of its end is among lost ones. */
-static void test_conflict_ends_unheard(void)
+/* Ours stands in the way of the peer's, which has not heard of it. */
+static struct dsaa_flow begin_conflict(void)
 {
-	struct dsaa_flow ours = world_flow(1, 5, true), theirs = world_flow(1, 9, true);
-	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+	struct dsaa_flow ours = world_flow(1, 5, true);
 
 	begin(2);
 	world_open(&w, 1, ours);
-	world_open(&w, 2, theirs);
-	w.site[1].dump_stands = true; /* so the peer does not hear of ours */
+	world_open(&w, 2, world_flow(1, 9, true));
+	w.site[1].dump_stands = true;
 	boot_all();
 	CHECK(view(1, 2).bulks_received == 1 && world_owner(&w, 1, &ours) == 1);
-	world_drop_entry(&w.site[1], world_find(&w.site[1], &ours));
+	return ours;
+}
+
+/* It goes, and the event of its end is among lost ones. */
+static void end_conflict(const struct dsaa_flow *ours)
+{
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+
+	world_drop_entry(&w.site[1], world_find(&w.site[1], ours));
 	world_feed(&w, 1, &lost);
 	w.site[1].dump_stands = false;
-	world_run_ms(&w, 3000);
-	CHECK(world_owner(&w, 2, &theirs) == 2);
-	CHECK(world_owner(&w, 1, &theirs) == 2 && world_agrees(&w));
+	world_run_ms(&w, 7000);
+	CHECK(world_owner(&w, 2, ours) == 2);
+	CHECK(world_owner(&w, 1, ours) == 2 && world_agrees(&w));
 	world_free(&w);
+}
+
+static void test_conflict_ends_unheard(void)
+{
+	struct dsaa_flow ours = begin_conflict();
+
+	end_conflict(&ours);
+}
+
+/* However often events are lost while it stands: the claim is not given up, and asks in peace. */
+static void test_conflict_outlives_lost_events(void)
+{
+	struct dsaa_flow ours = begin_conflict();
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+	uint64_t received = view(1, 2).flows_received;
+
+	for (int i = 0; i < 60; i++) {
+		world_feed(&w, 1, &lost);
+		world_run_ms(&w, 500);
+	}
+	CHECK(world_owner(&w, 1, &ours) == 1 && world_owner(&w, 2, &ours) == 2);
+	received = view(1, 2).flows_received - received;
+	CHECK(received >= 4 && received <= 6); /* the answers of half a minute */
+	end_conflict(&ours);
 }
 
 static void test_reversed_entry_is_replaced(void)
@@ -370,18 +401,30 @@ static void test_slow_peer_gets_the_newest(void)
 	world_free(&w);
 }
 
-/* A site that comes back hears a complete one out before its own bulk. */
-static void test_bulk_of_the_complete_goes_first(void)
+/* ------------------------------------------------------------------ whose bulk comes first */
+
+enum {
+	YIELD_OWN = 10, /* connections of site 2 that only a bulk can tell */
+	YIELD_THEIRS = 100
+};
+
+/* Entry N of site S, of which no event tells. */
+static void put(int s, unsigned n)
+{
+	struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE, .flow = world_flow(n, 1, true) };
+
+	world_apply(&w.site[s], &op);
+}
+
+/* Site 1 serves; site 2 comes, and the bulk that site 1 has begun stands still. */
+static void begin_yielding(void)
 {
 	begin(2);
 	world_boot(&w, 1);
-	for (unsigned n = 0; n < 1000; n++)
-		world_open(&w, 1, world_flow(n * 2, 1, true));
-	for (unsigned n = 0; n < 10; n++) {
-		struct dsaa_apply op = { .kind = DSAA_APPLY_CREATE,
-					 .flow = world_flow(2001 + n * 2, 1, true) };
-		world_apply(&w.site[2], &op);
-	}
+	for (unsigned n = 0; n < YIELD_THEIRS; n++)
+		put(1, n * 2);
+	for (unsigned n = 0; n < YIELD_OWN; n++)
+		put(2, 2001 + n * 2);
 	world_run_ms(&w, 6000);
 	CHECK(complete(1)); /* nobody is there */
 	w.site[1].dump_stands = true;
@@ -389,33 +432,69 @@ static void test_bulk_of_the_complete_goes_first(void)
 	for (int i = 0; i < 500 && !view(2, 1).bulks_received; i++)
 		world_run_ms(&w, 10);
 	CHECK(view(2, 1).bulks_received == 1);
-	world_run_ms(&w, 500);
-	/* it has begun and gets no further: changes are told all the same */
-	world_open(&w, 2, world_flow(3001, 1, true));
-	world_run_ms(&w, 50);
-	CHECK(!complete(2) && view(2, 1).bulks_sent == 0);
-	CHECK(w.site[1].used == 1001);
+}
+
+static void end_yielding(unsigned more)
+{
 	w.site[1].dump_stands = false;
-	world_run_ms(&w, 300);
-	CHECK(complete(2) && view(2, 1).bulks_sent == 1 && view(1, 2).bulks_sent == 1);
-	CHECK(world_agrees(&w) && w.site[1].used == 1011 && w.site[2].used == 1011);
+	world_run_ms(&w, 2500);
+	CHECK(complete(2) && view(1, 2).ours_confirmed && view(2, 1).ours_confirmed);
+	CHECK(world_agrees(&w) && w.site[1].used == YIELD_THEIRS + YIELD_OWN + more);
 	world_free(&w);
 }
 
-/* The same when the complete one's bulk never ends: it is waited for until the start timer. */
-static void test_bulk_that_never_ends_holds_up_nobody(void)
+/* A site that comes back hears a complete one out before its own bulk; changes do not wait. */
+static void test_bulk_of_the_complete_goes_first(void)
 {
-	begin(2);
-	world_boot(&w, 1);
-	world_run_ms(&w, 6000);
-	w.site[1].dump_stands = true;
-	world_boot(&w, 2);
+	begin_yielding();
+	world_run_ms(&w, 500);
 	world_open(&w, 2, world_flow(3001, 1, true));
-	world_run_ms(&w, 19000);
+	world_run_ms(&w, 50);
+	CHECK(!complete(2) && view(2, 1).bulks_sent == 0);
+	CHECK(w.site[1].used == YIELD_THEIRS + 1);
+	end_yielding(1);
+}
+
+static void test_yielding_outlives_lost_events(void)
+{
+	struct dsaa_event lost = { .type = DSAA_EV_OVERRUN };
+
+	begin_yielding();
+	world_feed(&w, 2, &lost);
+	world_run_ms(&w, 500);
 	CHECK(view(2, 1).bulks_sent == 0);
-	world_run_ms(&w, 2000);
-	CHECK(complete(2) && view(2, 1).bulks_sent == 1);
-	world_free(&w);
+	end_yielding(0);
+}
+
+static void test_yielding_ends_with_the_session(void)
+{
+	begin_yielding();
+	world_run_ms(&w, 500);
+	world_disconnect(&w, 1, 2, DSAA_R_TRANSPORT_LOST);
+	end_yielding(0);
+}
+
+/* The bulk that is waited for never ends: until the site is complete by its timer, or for 30 s. */
+static void test_yielding_has_a_limit(void)
+{
+	for (int timer = 0; timer < 2; timer++) {
+		int limit_ms = timer ? 20000 : 30000;
+
+		w = (struct world){ 0 };
+		begin_yielding();
+		if (!timer) {
+			w.site[2].cfg.start_timer_ms = 60000;
+			world_feed(&w, 2,
+				   &(struct dsaa_event){ .type = DSAA_EV_CONFIG,
+							 .config = &w.site[2].cfg });
+		}
+		world_run_ms(&w, limit_ms - 1000);
+		CHECK(view(2, 1).bulks_sent == 0 && !complete(2));
+		world_run_ms(&w, 2000);
+		CHECK(view(2, 1).bulks_sent == 1 && complete(2) == timer);
+		CHECK(view(2, 1).ours_confirmed && w.site[1].used == YIELD_THEIRS + YIELD_OWN);
+		world_free(&w);
+	}
 }
 
 /* A connection that a bulk has read and not sent yet changes: the bulk comes first. */
@@ -1273,6 +1352,7 @@ int main(void)
 	test_death_before_first_probe();
 	test_conflict_has_one_owner();
 	test_conflict_ends_unheard();
+	test_conflict_outlives_lost_events();
 	test_reversed_entry_is_replaced();
 	test_refusals_are_named();
 	test_garbage_changes_nothing();
@@ -1283,7 +1363,9 @@ int main(void)
 	test_full_table_is_not_called_complete();
 	test_slow_peer_gets_the_newest();
 	test_bulk_of_the_complete_goes_first();
-	test_bulk_that_never_ends_holds_up_nobody();
+	test_yielding_outlives_lost_events();
+	test_yielding_ends_with_the_session();
+	test_yielding_has_a_limit();
 	test_bulk_is_not_overtaken();
 	test_earlier_connection_leaves_nothing();
 	test_audit_repairs();
