@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between engine and kernel: the engine knows zones by the numbers that travel
- * (core/dsaa_zone.h), the kernel by this router's. Private to dsaa_sync.c and
+ * (core/dsaa_zone.h), the kernel by this router's. Private to dsaa_sync*.c and
  * dsaa_zones.c; sync thread, unless said otherwise.
  */
 #ifndef DSAA_ZONES_H

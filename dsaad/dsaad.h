@@ -264,7 +264,7 @@ void dsaa_probe_stop(void);
 
 /* ------------------------------------------------------------------ the sync thread */
 
-/* dsaa_sync.c. Callable from the main thread; each takes the engine's lock or posts to its loop. */
+/* dsaa_sync*.c. Callable from the main thread; each takes the lock or posts to the loop. */
 void dsaa_sync_start(void);
 void dsaa_sync_stop(void); /* says goodbye, joins */
 /* Gives the thread a fresh engine and transport configuration made from dsaa_conf. */
