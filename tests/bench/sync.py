@@ -10,8 +10,8 @@ does not confirm: cttable compares the two tables, entry by entry, with the time
             established, within SETTLE seconds of the end of the load
   cost      at 18,000 per second: processor time of both daemons per connection, and the time from the event at the first router to
             the entry at the second
-  restart   so many entries at the first router, none at the second: from the start of the second's daemon until its kernel has all;
-            beside it the time that bare injection takes, under the same conditions
+  restart   so many entries at the first router, which serves, none at the second: from the start of the second's daemon until its
+            kernel has all; beside it the time that bare injection takes, under the same conditions
   loss      5,000 per second while the site-sync link takes 20 ms and loses 5 % of the packets in each direction
   memory    resident, both daemons, after the longest restart
 
@@ -210,6 +210,8 @@ def restart(args, kind, count, apart=False):
         kernel = {"kernel of bare": kernel_alone(lab, count) / bare} if kind == "dsaad" else {}
         pair.daemons.start(1)
         time.sleep(2)
+        if not wait(lambda: pair.daemons.serves(1), 60):
+            sys.exit("sync.py: the first %s does not serve" % pair.daemons.name)
         pair.idle(60)
         await_words = [os.path.join(args.tools, "cttable"), "await", lab.netns[2], str(count), str(QUIET_S)]
         watch = subprocess.Popen(await_words, stdout=subprocess.PIPE, text=True)

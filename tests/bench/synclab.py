@@ -293,6 +293,10 @@ class Conntrackd:
     def ready(self):
         time.sleep(2)
 
+    def serves(self, node):
+        """True when NODE is at work, also without the other."""
+        return True
+
     def resync(self, node):
         """Asks the peer for all it has, once the daemon of NODE can be asked."""
         words = ("conntrackd", "-C", "%s/c%d/conf" % (self.lab.dir, node), "-n")
@@ -388,6 +392,10 @@ class Dsaad:
                 with open(self._folder(n) + "/dsaad.log") as f:
                     print(f.read()[-2000:], file=sys.stderr)
             sys.exit("sync.py: dsaad does not come up: %s" % self.show(1, "show dsaa"))
+
+    def serves(self, node):
+        """True when NODE has waited long enough for the other, and announces its prefixes."""
+        return self.show(node, "show dsaa").get("stateComplete", False)
 
     def resync(self, node):
         pass  # it asks by itself
