@@ -146,8 +146,8 @@ void dsaa_sync_configure_transport(struct dsaa_post *p)
 {
 	p->transport.key = NULL;
 	transport_config.key = NULL;
-	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): zeroed with its padding */
 	if (dsaa_sync.transport &&
+	    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): zeroed with its padding */
 	    !memcmp(&transport_config, &p->transport, sizeof(transport_config)) &&
 	    !memcmp(transport_key, p->key, sizeof(transport_key)))
 		return;
