@@ -79,12 +79,13 @@ static void put_addresses(void *ip, const struct fixture *x)
 /* Writes the packet of X, by default with the Ethernet header that a peer gives; its length. */
 static size_t make_packet(uint8_t *buf, const struct fixture *x)
 {
-	struct ethhdr *eth = (struct ethhdr *)buf;
+	/* two bytes more, so that the IP header is aligned, as in a driver's buffer */
+	_Alignas(4) uint8_t room[2 + 128] = { 0 };
+	struct ethhdr *eth = (struct ethhdr *)(room + 2);
 	uint8_t mac[12] = { 2, 0xd5, 0xaa, 0, 0, LOCAL, 2, 0xd5, 0xaa, 0, 0, PEER };
 	uint16_t ports[2] = { htons(x->port), htons(80) };
-	void *ip = buf + ETH_HLEN, *l4;
+	void *ip = room + 2 + ETH_HLEN, *l4;
 
-	memset(buf, 0, 128);
 	memcpy(eth, mac, sizeof(mac));
 	if (x->host)
 		memset(eth, 0, 2 * ETH_ALEN);
@@ -112,6 +113,7 @@ static size_t make_packet(uint8_t *buf, const struct fixture *x)
 	memcpy(l4, ports, sizeof(ports));
 	if (x->proto == IPPROTO_TCP)
 		((uint8_t *)l4)[13] = x->syn ? 0x02 : 0x10;
+	memcpy(buf, room + 2, 128);
 	return ETH_HLEN + (x->family == 4 ? 60 : 80);
 }
 
