@@ -480,7 +480,6 @@ static void test_yielding_has_a_limit(void)
 	for (int timer = 0; timer < 2; timer++) {
 		int limit_ms = timer ? 20000 : 30000;
 
-		w = (struct world){ 0 };
 		begin_yielding();
 		if (!timer) {
 			w.site[2].cfg.start_timer_ms = 60000;
