@@ -95,6 +95,19 @@ hygiene() {
 	return $rc
 }
 
+# sanitizers: what they found in any process. Nobody reads the standard error of a daemon in a lab, nor how it ended, so it goes into
+# files, which a daemon's user must be able to write.
+sanitizers() {
+	local f rc=0
+	for f in "$findings"/*; do
+		[ -e "$f" ] || continue
+		echo "--- ${f##*/}"
+		cat "$f"
+		rc=1
+	done
+	return $rc
+}
+
 wanted=${*:-style layers unit vtysh lab topotests}
 mkdir -p "$LOGS"
 results=$(mktemp -d)
@@ -104,6 +117,12 @@ trap 'kill $watcher; rm -rf "$results"' EXIT
 # A test runner that takes an interrupt for itself would leave this script to go on.
 trap 'exit 130' INT TERM
 host_settings >"$results/settings.before"
+if grep -q 'fsanitize=' "$BUILD/obj/Makefile"; then
+	findings=$results/sanitizers
+	chmod 711 "$results"
+	mkdir -m 1777 "$findings"
+	export ASAN_OPTIONS=log_path=$findings/found:log_exe_name=1 UBSAN_OPTIONS=print_stacktrace=1:log_path=$findings/found:log_exe_name=1
+fi
 
 part style "$TOP/scripts/lint.sh" --quick
 part layers "$TOP/scripts/check-layers.sh" "$BUILD/obj"
@@ -111,7 +130,8 @@ part unit unit_tests
 part vtysh pytest_in tests/vtysh vtysh
 ! ls "$TOP"/tests/lab/test_*.py >/dev/null 2>&1 || part lab pytest_in tests/lab lab
 part topotests topotests
-wanted="$wanted hygiene"
+wanted="$wanted hygiene sanitizers"
 part hygiene hygiene
+[ -z "${findings:-}" ] || part sanitizers sanitizers
 
 /usr/bin/python3 "$TOP/scripts/tally.py" "$results" "$BUILD/obj" "$LOGS"
