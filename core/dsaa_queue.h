@@ -14,6 +14,8 @@
 #ifndef DSAA_QUEUE_H
 #define DSAA_QUEUE_H
 
+#include <stdbool.h>
+
 #include "core/dsaa_limits.h"
 
 enum dsaa_queue {
@@ -30,8 +32,13 @@ enum dsaa_queue {
 	DSAA_QUEUE_CLASSES,
 	/* queues of one site at most; their numbers are behind those above, site by site */
 	DSAA_QUEUE_SPREAD_MAX = 8,
-	/* numbers taken, counted from the base */
-	DSAA_QUEUES = DSAA_QUEUE_CLASSES + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX,
+	/* numbers that the rules use, counted from the base; those above come first */
+	DSAA_QUEUES_RULES = DSAA_QUEUE_CLASSES + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX,
+	/*
+	 * all that are taken: behind them, for each of a site a second one, by way of which a
+	 * thread has the kernel cut large packets
+	 */
+	DSAA_QUEUES = DSAA_QUEUES_RULES + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX,
 };
 
 /*
@@ -44,12 +51,28 @@ static inline unsigned dsaa_queue_number(unsigned class, unsigned turn)
 	return DSAA_QUEUE_CLASSES + (class - 1) * DSAA_QUEUE_SPREAD_MAX + turn;
 }
 
+/* The number, without the base, of the second queue of a site. */
+static inline unsigned dsaa_queue_cut_number(unsigned site, unsigned turn)
+{
+	return dsaa_queue_number(site, turn) + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX;
+}
+
+/* Whether the number, without the base, is that of a second queue. */
+static inline bool dsaa_queue_is_cut(unsigned number)
+{
+	return number >= DSAA_QUEUES_RULES && number < DSAA_QUEUES;
+}
+
 /* The class of a queue by its number without the base; 0: of none. */
 static inline unsigned dsaa_queue_class(unsigned number)
 {
+	if (dsaa_queue_is_cut(number))
+		number -= DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX;
 	if (number < DSAA_QUEUE_CLASSES)
 		return number > DSAA_SITES_MAX ? number : 0;
-	return number < DSAA_QUEUES ? (number - DSAA_QUEUE_CLASSES) / DSAA_QUEUE_SPREAD_MAX + 1 : 0;
+	return number < DSAA_QUEUES_RULES ?
+		       (number - DSAA_QUEUE_CLASSES) / DSAA_QUEUE_SPREAD_MAX + 1 :
+		       0;
 }
 
 /* Where the queues begin unless the caller says otherwise. */

@@ -230,9 +230,10 @@ static bool open_parts(struct dsaa_nfq *nfq, const struct dsaa_nfq_config *confi
 		       char *err, size_t errlen)
 {
 	nfq->room = aligned_alloc(_Alignof(struct dsaa_nfq_room), sizeof(*nfq->room));
+	nfq->cut_room = aligned_alloc(_Alignof(struct dsaa_nfq_room), sizeof(*nfq->cut_room));
 	nfq->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	nfq->hold = calloc(1, sizeof(*nfq->hold));
-	if (!nfq->room || !nfq->hold || nfq->wake_fd < 0) {
+	if (!nfq->room || !nfq->cut_room || !nfq->hold || nfq->wake_fd < 0) {
 		snprintf(err, errlen, "no memory");
 		return false;
 	}
@@ -304,6 +305,7 @@ void dsaa_nfq_close(struct dsaa_nfq *nfq)
 		dsaa_nfq_hold_clear(nfq);
 	free(nfq->hold);
 	free(nfq->room);
+	free(nfq->cut_room);
 	pthread_mutex_destroy(&nfq->lock);
 	free(nfq);
 }
@@ -369,25 +371,72 @@ static void take_plan(struct dsaa_nfq *nfq)
 
 /* ------------------------------------------------------------------ loop */
 
+/* Reads up to one batch: how many packets, or a negative errno. */
+static int read_lane(struct dsaa_nfq *nfq, enum dsaa_nfq_lane lane, struct dsaa_nfq_room *room,
+		     struct dsaa_nfq_packet *packets)
+{
+	uint64_t lost = 0;
+	int n = dsaa_nfq_queues_read(&nfq->queues, lane, room, packets, &lost);
+
+	if (lost)
+		dsaa_nfq_add(&nfq->tally.reason[DSAA_R_QUEUE_OVERLOAD], lost);
+	return n;
+}
+
+/* What the kernel has cut; none of it is to be cut again. How many, or a negative errno. */
+static int serve_cut(struct dsaa_nfq *nfq)
+{
+	int n = read_lane(nfq, DSAA_LANE_CUT, nfq->cut_room, nfq->cut_packets), i;
+
+	if (n <= 0)
+		return n;
+	for (i = 0; i < n; i++)
+		dsaa_nfq_cut_learn(nfq, &nfq->cut_packets[i]);
+	dsaa_nfq_judge(nfq, nfq->cut_packets, n);
+	dsaa_nfq_queues_verdict(&nfq->queues, DSAA_LANE_CUT, nfq->cut_packets, n, false);
+	return n;
+}
+
+/*
+ * Has the kernel cut P. The segments are there when the message is sent, and are judged before
+ * what follows P: a connection's packets keep their order.
+ */
+static void cut(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
+{
+	dsaa_nfq_queues_cut(&nfq->queues, p);
+	/* an error of that socket is met again in the loop */
+	while (serve_cut(nfq) > 0)
+		;
+}
+
+/* One batch of any other lane: how many, or a negative errno. */
+static int serve_batch(struct dsaa_nfq *nfq, enum dsaa_nfq_lane lane)
+{
+	struct dsaa_nfq_packet *p = nfq->packets;
+	int n = read_lane(nfq, lane, nfq->room, p), done = 0, judged;
+
+	while (done < n) {
+		judged = (int)dsaa_nfq_judge(nfq, p + done, n - done);
+		dsaa_nfq_queues_verdict(&nfq->queues, lane, p + done, judged,
+					lane == DSAA_LANE_OFFER && nfq->hold->count);
+		done += judged;
+		if (done < n)
+			cut(nfq, &p[done++]);
+	}
+	return n;
+}
+
 static int serve_lane(struct dsaa_nfq *nfq, enum dsaa_nfq_lane lane)
 {
 	unsigned batch;
-	uint64_t lost;
 	int n;
 
 	for (batch = 0; batch < BATCHES_PER_TURN; batch++) {
-		lost = 0;
-		n = dsaa_nfq_queues_read(&nfq->queues, lane, nfq->room, nfq->packets, &lost);
-		if (lost)
-			dsaa_nfq_add(&nfq->tally.reason[DSAA_R_QUEUE_OVERLOAD], lost);
+		n = lane == DSAA_LANE_CUT ? serve_cut(nfq) : serve_batch(nfq, lane);
 		if (n < 0)
 			return n;
-		if (n == 0)
-			return 0;
-		dsaa_nfq_judge(nfq, n);
-		dsaa_nfq_queues_verdict(&nfq->queues, lane, nfq->packets, n,
-					lane == DSAA_LANE_OFFER && nfq->hold->count);
-		if (n < DSAA_NFQ_BATCH)
+		/* the least that a full batch can be */
+		if (n < DSAA_NFQ_LARGE_BATCH)
 			break;
 	}
 	return 0;

@@ -143,7 +143,7 @@ void dsaa_nfq_hold_serve(struct dsaa_nfq *nfq)
 		n = take_over(nfq);
 		for (i = 0; i < n; i++)
 			copy[i] = nfq->packets[i].data;
-		dsaa_nfq_judge(nfq, n);
+		dsaa_nfq_judge(nfq, nfq->packets, n);
 		dsaa_nfq_queues_verdict(&nfq->queues, DSAA_LANE_OFFER, nfq->packets, n, true);
 		for (i = 0; i < n; i++)
 			free((void *)copy[i]);

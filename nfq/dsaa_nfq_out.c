@@ -23,14 +23,24 @@ static struct dsaa_nfq_socket *socket_of(const struct dsaa_nfq_plan *plan,
 	return plan->of_link[peer - plan->config.peer][link];
 }
 
-static void count_sent(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p, dsaa_site_id site)
+static size_t datagram_len(const struct dsaa_nfq_socket *s, unsigned i)
 {
+	return s->iov[i][0].iov_len + s->iov[i][1].iov_len;
+}
+
+/* Datagram I of S was taken by the kernel. */
+static void count_sent(struct dsaa_nfq *nfq, const struct dsaa_nfq_socket *s, unsigned i)
+{
+	struct dsaa_nfq_packet *p = s->what[i].packet;
+	dsaa_site_id site = s->what[i].peer->site;
+	size_t len = datagram_len(s, i) - DSAA_ENCAP_LEN;
+
 	p->sent++;
 	dsaa_nfq_add(&nfq->tally.peer[site].packets_sent, 1);
-	dsaa_nfq_add(&nfq->tally.peer[site].bytes_sent, p->len);
-	/* once, however many peers it is offered to */
-	if (p->sent == 1)
-		dsaa_nfq_prefix_count(nfq, p->data, p->len);
+	dsaa_nfq_add(&nfq->tally.peer[site].bytes_sent, len);
+	/* once, however many peers it is offered to; each segment */
+	if (p->sent == 1 || p->each)
+		dsaa_nfq_prefix_count(nfq, p->data, len);
 }
 
 /* The kernel refused datagram I of S: tries the peer's further links, one by one. */
@@ -48,7 +58,7 @@ static void send_elsewhere(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s, unsi
 			continue;
 		msg.msg_namelen = dsaa_nfq_sockaddr(&to, &peer->link[link].remote, other->port);
 		if (sendmsg(other->fd, &msg, MSG_DONTWAIT) >= 0) {
-			count_sent(nfq, s->what[i].packet, peer->site);
+			count_sent(nfq, s, i);
 			return;
 		}
 	}
@@ -59,11 +69,6 @@ struct train {
 	unsigned first, count;
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
 };
-
-static size_t datagram_len(const struct dsaa_nfq_socket *s, unsigned i)
-{
-	return DSAA_ENCAP_LEN + s->iov[i][1].iov_len;
-}
 
 /* How many datagrams from FIRST on can go as one: all alike, but the last may be shorter. */
 static unsigned train_count(const struct dsaa_nfq_socket *s, unsigned first)
@@ -136,7 +141,7 @@ static void send_one_by_one(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s, con
 			send_elsewhere(nfq, s, i);
 			continue;
 		}
-		count_sent(nfq, s->what[i].packet, s->what[i].peer->site);
+		count_sent(nfq, s, i);
 		if (refused)
 			s->train_max = datagram_len(s, t->first) - 1;
 	}
@@ -161,7 +166,7 @@ static void flush_socket(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s)
 		for (; n > 0 && done < count; n--, done++)
 			for (i = trains[done].first; i < trains[done].first + trains[done].count;
 			     i++)
-				count_sent(nfq, s->what[i].packet, s->what[i].peer->site);
+				count_sent(nfq, s, i);
 	}
 	s->waiting = 0;
 }
@@ -175,32 +180,60 @@ static void flush(struct dsaa_nfq *nfq)
 			flush_socket(nfq, nfq->plan->socket[i]);
 }
 
-/* Puts a copy of P for PEER into the socket of its first usable link. */
-static void send_to_peer(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p,
-			 const struct dsaa_nfq_peer *peer, const struct dsaa_encap *encap)
+/* The socket of the peer's first usable link, with its number in *LINK, or NULL. */
+static struct dsaa_nfq_socket *first_link(const struct dsaa_nfq *nfq,
+					  const struct dsaa_nfq_peer *peer, unsigned *link)
 {
-	struct dsaa_nfq_socket *s = NULL;
-	struct dsaa_encap e = *encap;
-	unsigned link, at;
+	struct dsaa_nfq_socket *s;
 
-	p->copies++;
-	for (link = 0; link < peer->links; link++) {
-		s = socket_of(nfq->plan, peer, link);
+	for (*link = 0; *link < peer->links; ++*link) {
+		s = socket_of(nfq->plan, peer, *link);
 		if (s && s->fd >= 0)
-			break;
+			return s;
 	}
-	if (link == peer->links)
-		return;
+	return NULL;
+}
+
+/* A free place in S for a datagram with P, or a part of it, for PEER. */
+static unsigned take_place(struct dsaa_nfq *nfq, struct dsaa_nfq_socket *s,
+			   struct dsaa_nfq_packet *p, const struct dsaa_nfq_peer *peer,
+			   unsigned link, const struct dsaa_encap *e)
+{
+	unsigned at;
+
 	if (s->waiting == DSAA_NFQ_OUT)
 		flush_socket(nfq, s);
 	at = s->waiting++;
-	e.to = peer->site;
-	dsaa_encap_encode(s->header[at], &e);
-	s->iov[at][1] = (struct iovec){ (void *)p->data, p->len };
+	dsaa_encap_encode(s->header[at], e);
 	s->what[at].packet = p;
 	s->what[at].peer = peer;
 	s->what[at].link = link;
 	s->what[at].to = &nfq->plan->remote[peer - nfq->plan->config.peer][link];
+	return at;
+}
+
+/* Puts a copy of P for PEER into the socket of its first usable link: one datagram a segment. */
+static void send_to_peer(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p,
+			 const struct dsaa_nfq_peer *peer, const struct dsaa_encap *encap)
+{
+	struct dsaa_encap e = *encap;
+	size_t head = p->each ? p->head : 0, each = p->each ? p->each : p->len, at, n;
+	struct dsaa_nfq_socket *s;
+	unsigned link, i;
+
+	s = first_link(nfq, peer, &link);
+	e.to = peer->site;
+	for (at = 0; at < p->len - head; at += n) {
+		p->copies++;
+		n = each;
+		if (!s)
+			continue;
+		i = take_place(nfq, s, p, peer, link, &e);
+		if (p->each)
+			n = dsaa_nfq_cut_segment(p, at, s->header[i] + DSAA_ENCAP_LEN);
+		s->iov[i][0].iov_len = DSAA_ENCAP_LEN + head;
+		s->iov[i][1] = (struct iovec){ (uint8_t *)p->data + head + at, n };
+	}
 }
 
 /* ------------------------------------------------------------------ facts */
@@ -343,6 +376,14 @@ static void offer(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p, const struct 
 			send_to_peer(nfq, p, &c->peer[i], e);
 }
 
+/* Only the kernel can make of it what goes over a wire; it has a second queue for foreign ones. */
+static void leave_to_kernel(struct dsaa_nfq_packet *p)
+{
+	p->to_be_cut = p->queue <= DSAA_SITES_MAX && !p->was_cut;
+	if (!p->to_be_cut)
+		p->reason = DSAA_R_UNREADABLE;
+}
+
 static void carry(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p, uint8_t family,
 		  enum dsaa_verdict verdict, unsigned owner)
 {
@@ -355,6 +396,10 @@ static void carry(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p, uint8_t famil
 
 	if (e.iface == 0) {
 		p->reason = DSAA_R_RX_UNKNOWN_INTERFACE;
+		return;
+	}
+	if (!dsaa_nfq_cut_prepare(nfq, p)) {
+		leave_to_kernel(p);
 		return;
 	}
 	if (verdict == DSAA_VERDICT_OFFER)
@@ -391,7 +436,11 @@ static void judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p)
 	uint8_t family, dst[16];
 
 	p->held = false;
-
+	/* larger than its header can say */
+	if (p->large && (p->len < 20 || dsaa_nfq_ip_length(p->data) != p->len)) {
+		leave_to_kernel(p);
+		return;
+	}
 	if (!p->data || !read_header(p, &family, dst)) {
 		p->reason = DSAA_R_UNREADABLE;
 		return;
@@ -424,6 +473,7 @@ static void judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p)
 /*
  * A packet from a peer was counted as delivered when it was written to the TUN
  * device, or by the fast path; here it only counts if it is refused after all.
+ * Each segment of a large one counts that was cut here.
  */
 static void count(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
@@ -431,7 +481,12 @@ static void count(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 		return;
 	if (is_from_peer(nfq, p))
 		dsaa_nfq_add(&nfq->tally.taken_back, 1);
-	dsaa_nfq_add(&nfq->tally.reason[p->reason], 1);
+	if (!p->each || !p->copies) {
+		dsaa_nfq_add(&nfq->tally.reason[p->reason], 1);
+		return;
+	}
+	dsaa_nfq_add(&nfq->tally.reason[p->reason], p->sent);
+	dsaa_nfq_add(&nfq->tally.reason[DSAA_R_SEND_FAILED], p->copies - p->sent);
 }
 
 static void tell(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
@@ -443,15 +498,18 @@ static void tell(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 	nfq->tell(nfq->find_arg, &t);
 }
 
-void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned n)
+unsigned dsaa_nfq_judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *packets, unsigned n)
 {
-	unsigned i;
+	unsigned i, done;
 
-	for (i = 0; i < n; i++)
-		judge(nfq, &nfq->packets[i]);
+	for (done = 0; done < n; done++) {
+		judge(nfq, &packets[done]);
+		if (packets[done].to_be_cut)
+			break;
+	}
 	flush(nfq);
-	for (i = 0; i < n; i++) {
-		struct dsaa_nfq_packet *p = &nfq->packets[i];
+	for (i = 0; i < done; i++) {
+		struct dsaa_nfq_packet *p = &packets[i];
 
 		if (p->copies && !p->sent)
 			p->reason = DSAA_R_SEND_FAILED;
@@ -459,4 +517,5 @@ void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned n)
 		if (dsaa_nfq_traced(nfq))
 			tell(nfq, p);
 	}
+	return done;
 }

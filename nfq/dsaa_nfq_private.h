@@ -35,6 +35,13 @@ enum dsaa_nfq_sizes {
 	DSAA_NFQ_TRAIN = 64,
 	/* what such a train may measure in all; a UDP datagram over IPv4 holds 65507 bytes */
 	DSAA_NFQ_TRAIN_BYTES = 65000,
+	/* the headers of a segment: IPv6, and TCP with all options */
+	DSAA_NFQ_HEAD = 40 + 60,
+	/* large packets are read so many at a time: they are 1 MB together */
+	DSAA_NFQ_LARGE_BATCH = 16,
+	/* connections whose segments' length is known (power of two); the bytes of their names */
+	DSAA_NFQ_SIZES = 256,
+	DSAA_NFQ_SIZE_KEY = 40,
 	/* datagrams that wait in one tunnel socket until the batch is judged */
 	DSAA_NFQ_OUT = 2 * DSAA_NFQ_BATCH,
 	DSAA_NFQ_RCVBUF = 8 << 20,
@@ -51,6 +58,7 @@ enum dsaa_nfq_lane {
 	DSAA_LANE_FOREIGN, /* queues of the sites */
 	DSAA_LANE_OFFER,   /* second chance; its packets may wait */
 	DSAA_LANE_PEER,	   /* from peers, without entry */
+	DSAA_LANE_CUT,	   /* of the sites' queues, what the kernel had to cut */
 	DSAA_LANES,
 };
 
@@ -67,6 +75,12 @@ struct dsaa_nfq_packet {
 	bool waited;	/* it has had its time to wait for its state */
 	bool held;	/* it waits: no verdict yet */
 	bool accept;
+	bool large;	/* several segments of the wire in one (GSO) */
+	bool unsummed;	/* the checksum of TCP, UDP, ... is still to be made */
+	bool was_cut;	/* it came by the second queue */
+	bool to_be_cut; /* the kernel has to do it: to the second queue, no verdict yet */
+	uint16_t head;	/* of a large packet that is cut here: the length of its headers, */
+	uint16_t each;	/* and that of each segment's payload; 0: it is not cut */
 	unsigned reason;
 	unsigned copies; /* given to tunnel sockets */
 	unsigned sent;	 /* of these, taken by the kernel */
@@ -76,8 +90,9 @@ struct dsaa_nfq_queues {
 	uint16_t base;
 	unsigned thread; /* whose they are: of the queues of each site, this one */
 	int fd[DSAA_LANES];
-	/* by class; the kernel numbers each queue's packets one by one */
-	uint32_t last_id[DSAA_QUEUE_CLASSES];
+	bool large; /* there was a large packet among the last */
+	/* by class, and whether it is a second queue; the kernel numbers packets one by one */
+	uint32_t last_id[DSAA_QUEUE_CLASSES][2];
 };
 
 /*
@@ -107,6 +122,8 @@ int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
  */
 void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 			     const struct dsaa_nfq_packet *packets, unsigned count, bool singly);
+/* Sends P, of the lane of foreign connections, on to its second queue, to be read there. */
+void dsaa_nfq_queues_cut(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p);
 
 /* ------------------------------------------------------------------ tunnel (dsaa_nfq_tunnel.c) */
 
@@ -125,7 +142,8 @@ struct dsaa_nfq_socket {
 	/* datagrams waiting to be sent */
 	unsigned waiting;
 	struct iovec iov[DSAA_NFQ_OUT][2];
-	uint8_t header[DSAA_NFQ_OUT][DSAA_ENCAP_LEN];
+	/* of a segment that was cut here, with its own headers behind it */
+	uint8_t header[DSAA_NFQ_OUT][DSAA_ENCAP_LEN + DSAA_NFQ_HEAD];
 	struct {
 		struct dsaa_nfq_packet *packet;
 		const struct dsaa_nfq_peer *peer;
@@ -157,7 +175,6 @@ int dsaa_nfq_socket_read(struct dsaa_nfq_socket *s, struct dsaa_nfq_room *room,
 
 enum {
 	DSAA_NFQ_JOIN_MAX = 64,
-	DSAA_NFQ_JOIN_HEAD = 40 + 60, /* IPv6 and TCP with all options */
 };
 
 /*
@@ -185,7 +202,7 @@ bool dsaa_nfq_join_add(struct dsaa_nfq_join *j, uint8_t *ip, size_t len);
  * HEAD; the checksum that TCP's header holds then is that of the pseudo-header
  * alone. Returns their length.
  */
-size_t dsaa_nfq_join_head(const struct dsaa_nfq_join *j, uint8_t head[DSAA_NFQ_JOIN_HEAD]);
+size_t dsaa_nfq_join_head(const struct dsaa_nfq_join *j, uint8_t head[DSAA_NFQ_HEAD]);
 
 /* ------------------------------------------------------------------ steering (dsaa_nfq_steer.c) */
 
@@ -254,6 +271,15 @@ struct dsaa_nfq_hold {
 	struct dsaa_nfq_held held[DSAA_NFQ_HELD_MAX];
 };
 
+/* ------------------------------------------------------------------ cutting (dsaa_nfq_cut.c) */
+
+/* How long the segments of a connection are. */
+struct dsaa_nfq_size {
+	uint8_t key[DSAA_NFQ_SIZE_KEY];
+	uint16_t each;	   /* payload of a segment */
+	uint64_t until_ms; /* then the kernel has to tell again */
+};
+
 /* ------------------------------------------------------------------ the object (dsaa_nfq.c) */
 
 /* An immutable configuration; the queue thread uses one at a time. */
@@ -307,6 +333,9 @@ struct dsaa_nfq {
 	struct dsaa_nfq_counted counted[DSAA_COUNTED_PREFIXES_MAX];
 	struct dsaa_nfq_hold *hold;
 	struct dsaa_nfq_room *room;
+	/* for the packets of lane CUT, which are read while those of another wait in ROOM */
+	struct dsaa_nfq_room *cut_room;
+	struct dsaa_nfq_size size[DSAA_NFQ_SIZES];
 	/*
 	 * of the first: those of the other threads, which have neither TAP device nor packets that
 	 * wait
@@ -315,6 +344,7 @@ struct dsaa_nfq {
 	unsigned furthers;
 	bool is_further;
 	struct dsaa_nfq_packet packets[DSAA_NFQ_BATCH];
+	struct dsaa_nfq_packet cut_packets[DSAA_NFQ_BATCH];
 	struct dsaa_nfq_datagram datagrams[DSAA_NFQ_IN];
 };
 
@@ -339,10 +369,27 @@ static inline uint32_t dsaa_nfq_ip_length(const uint8_t *ip)
 	return ip[0] >> 4 == 4 ? (uint32_t)ip[2] << 8 | ip[3] : 40 + ((uint32_t)ip[4] << 8 | ip[5]);
 }
 
-/* dsaa_nfq_out.c: judges COUNT queued packets of nfq->packets, sends copies, sets verdicts. */
-void dsaa_nfq_judge(struct dsaa_nfq *nfq, unsigned n);
+/*
+ * dsaa_nfq_out.c: judges N queued packets, sends copies, sets verdicts. Returns how many: it ends
+ * before one that is to be cut.
+ */
+unsigned dsaa_nfq_judge(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *packets, unsigned n);
 /* The entry of the packet's connection: 1 with its owner, 0 without one, or a negative errno. */
 int dsaa_nfq_find_entry(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p, unsigned *owner);
+
+/*
+ * dsaa_nfq_cut.c: P can be sent on afterwards: it is whole, with its checksum, or large with the
+ * length of its segments in P->each. False: the kernel has to cut it.
+ */
+bool dsaa_nfq_cut_prepare(struct dsaa_nfq *nfq, struct dsaa_nfq_packet *p);
+/*
+ * Writes the headers of the segment of the large packet P whose payload begins AT behind its
+ * headers, P->head bytes, into HEAD. Returns the length of the segment's payload.
+ */
+size_t dsaa_nfq_cut_segment(const struct dsaa_nfq_packet *p, size_t at,
+			    uint8_t head[DSAA_NFQ_HEAD]);
+/* P was cut by the kernel: remembers how long it is. */
+void dsaa_nfq_cut_learn(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p);
 
 /* dsaa_nfq_hold.c: milliseconds of a clock that never jumps. */
 uint64_t dsaa_nfq_now_ms(void);

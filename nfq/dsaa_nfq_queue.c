@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel's packet queues (nfnetlink_queue): binding, reading in batches,
- * verdicts in batches. Packets come without generic segmentation offload, so
- * that each is one packet of the wire with a complete checksum.
+ * verdicts in batches. Those of foreign connections give out packets as the
+ * stack has them, large and without checksum (dsaa_nfq_cut.c); of all others
+ * each is one packet of the wire with a complete checksum.
  */
 #include "nfq/dsaa_nfq_private.h"
 
@@ -28,15 +29,17 @@ enum {
 	QUEUE_MAXLEN = 65536,
 	/* the most that the kernel copies (its NFQNL_MAX_COPY_RANGE) */
 	COPY_RANGE = 65531,
+	/* of what was cut the segments of one packet wait at a time, however short they are */
+	CUT_RCVBUF = 1 << 20,
 	VERDICT_LEN = 64,
 	CONFIG_LEN = 256,
 };
 
-static enum dsaa_nfq_lane lane_of(unsigned queue)
+static enum dsaa_nfq_lane lane_of(unsigned class)
 {
-	if (queue <= DSAA_SITES_MAX)
+	if (class <= DSAA_SITES_MAX)
 		return DSAA_LANE_FOREIGN;
-	return queue == DSAA_QUEUE_PEER ? DSAA_LANE_PEER : DSAA_LANE_OFFER;
+	return class == DSAA_QUEUE_PEER ? DSAA_LANE_PEER : DSAA_LANE_OFFER;
 }
 
 static struct nlmsghdr *message(void *buf, uint16_t type, uint16_t queue)
@@ -105,7 +108,7 @@ static int wait_answer(int fd, uint32_t seq)
 }
 
 /* All parameters go with the bind, so that no packet meets a half-made queue. */
-static int bind_queue(int fd, uint16_t number, uint32_t seq)
+static int bind_queue(int fd, uint16_t number, uint32_t seq, bool as_they_are)
 {
 	const uint32_t flags = NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO | NFQA_CFG_F_CONNTRACK;
 	struct nfqnl_msg_config_cmd cmd = { .command = NFQNL_CFG_CMD_BIND };
@@ -117,7 +120,7 @@ static int bind_queue(int fd, uint16_t number, uint32_t seq)
 	msg->nlmsg_seq = seq;
 	mnl_attr_put(msg, NFQA_CFG_CMD, sizeof(cmd), &cmd);
 	mnl_attr_put(msg, NFQA_CFG_PARAMS, sizeof(params), &params);
-	mnl_attr_put_u32(msg, NFQA_CFG_FLAGS, htonl(0));
+	mnl_attr_put_u32(msg, NFQA_CFG_FLAGS, htonl(as_they_are ? NFQA_CFG_F_GSO : 0));
 	mnl_attr_put_u32(msg, NFQA_CFG_MASK, htonl(flags));
 	mnl_attr_put_u32(msg, NFQA_CFG_QUEUE_MAXLEN, htonl(QUEUE_MAXLEN));
 	if (send(fd, msg, msg->nlmsg_len, 0) < 0)
@@ -125,11 +128,11 @@ static int bind_queue(int fd, uint16_t number, uint32_t seq)
 	return wait_answer(fd, seq);
 }
 
-static int open_lane(void)
+static int open_lane(int room)
 {
 	struct sockaddr_nl self = { .nl_family = AF_NETLINK };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	int room = DSAA_NFQ_RCVBUF, one = 1;
+	int one = 1;
 	struct timeval patience = { .tv_sec = 5 };
 
 	if (fd < 0)
@@ -165,40 +168,73 @@ static void explain_bind(char *err, size_t errlen, unsigned number, int rc)
 		snprintf(err, errlen, "NFQUEUE %u cannot be bound: %s", number, strerror(-rc));
 }
 
-static uint16_t number_of(const struct dsaa_nfq_queues *q, unsigned class)
+static uint16_t number_of(const struct dsaa_nfq_queues *q, unsigned class, bool was_cut)
 {
-	return q->base + dsaa_queue_number(class, q->thread);
+	return q->base + (was_cut ? dsaa_queue_cut_number(class, q->thread) :
+				    dsaa_queue_number(class, q->thread));
+}
+
+/* Binds the queue of CLASS to the socket of its LANE. */
+static int bind_class(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane, unsigned class, char *err,
+		      size_t errlen)
+{
+	uint16_t number = number_of(q, class, lane == DSAA_LANE_CUT);
+	int rc = bind_queue(q->fd[lane], number, class, lane == DSAA_LANE_FOREIGN);
+
+	if (rc < 0)
+		explain_bind(err, errlen, number, rc);
+	return rc;
+}
+
+/* A further thread serves the queues of the sites alone. */
+static bool has_lane(unsigned thread, enum dsaa_nfq_lane lane)
+{
+	return thread == 0 || lane == DSAA_LANE_FOREIGN || lane == DSAA_LANE_CUT;
+}
+
+static bool open_lanes(struct dsaa_nfq_queues *q, char *err, size_t errlen)
+{
+	unsigned i;
+
+	for (i = 0; i < DSAA_LANES; i++)
+		q->fd[i] = -1;
+	for (i = 0; i < DSAA_LANES; i++) {
+		if (!has_lane(q->thread, i))
+			continue;
+		q->fd[i] = open_lane(i == DSAA_LANE_CUT ? CUT_RCVBUF : DSAA_NFQ_RCVBUF);
+		if (q->fd[i] < 0) {
+			snprintf(err, errlen, "no socket for NFQUEUE: %s", strerror(-q->fd[i]));
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool bind_all(struct dsaa_nfq_queues *q, char *err, size_t errlen)
+{
+	unsigned i;
+
+	/* the second ones first: those before them send packets there */
+	for (i = 1; i <= DSAA_SITES_MAX; i++)
+		if (bind_class(q, DSAA_LANE_CUT, i, err, errlen) < 0)
+			return false;
+	for (i = 1; i < DSAA_QUEUE_CLASSES; i++)
+		if (has_lane(q->thread, lane_of(i)) &&
+		    bind_class(q, lane_of(i), i, err, errlen) < 0)
+			return false;
+	return true;
 }
 
 bool dsaa_nfq_queues_open(struct dsaa_nfq_queues *q, uint16_t base, unsigned thread, char *err,
 			  size_t errlen)
 {
-	unsigned lanes = thread ? DSAA_LANE_FOREIGN + 1 : DSAA_LANES;
-	unsigned classes = thread ? DSAA_SITES_MAX + 1 : DSAA_QUEUE_CLASSES, i;
-	int rc;
-
 	memset(q, 0, sizeof(*q));
 	q->base = base;
 	q->thread = thread;
-	for (i = 0; i < DSAA_LANES; i++)
-		q->fd[i] = -1;
-	for (i = 0; i < lanes; i++) {
-		q->fd[i] = open_lane();
-		if (q->fd[i] < 0) {
-			snprintf(err, errlen, "no socket for NFQUEUE: %s", strerror(-q->fd[i]));
-			dsaa_nfq_queues_close(q);
-			return false;
-		}
-	}
-	for (i = 1; i < classes; i++) {
-		rc = bind_queue(q->fd[lane_of(i)], number_of(q, i), i);
-		if (rc < 0) {
-			explain_bind(err, errlen, number_of(q, i), rc);
-			dsaa_nfq_queues_close(q);
-			return false;
-		}
-	}
-	return true;
+	if (open_lanes(q, err, errlen) && bind_all(q, err, errlen))
+		return true;
+	dsaa_nfq_queues_close(q);
+	return false;
 }
 
 void dsaa_nfq_queues_close(struct dsaa_nfq_queues *q)
@@ -230,18 +266,36 @@ static void read_source(struct dsaa_nfq_packet *p, const struct nfqnl_msg_packet
 	p->offered = p->from_site && hw->hw_addr[DSAA_MAC_SECOND_CHANCE] == 1;
 }
 
+static void read_state(struct dsaa_nfq_packet *p, uint32_t info)
+{
+	p->large = info & NFQA_SKB_GSO;
+	p->unsummed = info & NFQA_SKB_CSUMNOTREADY;
+}
+
+/* The kernel numbers packets when it gives them out: a gap tells of some that found no room. */
+static uint32_t gap(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p)
+{
+	uint32_t *last = &q->last_id[p->queue][p->was_cut], lost = p->id - *last - 1;
+
+	*last = p->id;
+	return lost;
+}
+
 static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 			struct dsaa_nfq_packet *p, uint64_t *lost)
 {
 	const struct nfgenmsg *g = mnl_nlmsg_get_payload(msg);
 	const struct nfqnl_msg_packet_hdr *ph = NULL;
 	const struct nlattr *a;
+	uint16_t number;
 
 	if (msg->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET) ||
 	    mnl_nlmsg_get_payload_len(msg) < sizeof(*g))
 		return false;
 	memset(p, 0, sizeof(*p));
-	p->queue = dsaa_queue_class((uint16_t)(ntohs(g->res_id) - q->base));
+	number = ntohs(g->res_id) - q->base;
+	p->queue = dsaa_queue_class(number);
+	p->was_cut = dsaa_queue_is_cut(number);
 	if (p->queue == 0)
 		return false;
 	mnl_attr_for_each (a, msg, sizeof(*g)) {
@@ -260,6 +314,10 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 			if (len >= sizeof(struct nfqnl_msg_packet_hw))
 				read_source(p, mnl_attr_get_payload(a));
 			break;
+		case NFQA_SKB_INFO:
+			if (len >= sizeof(uint32_t))
+				read_state(p, ntohl(mnl_attr_get_u32(a)));
+			break;
 		case NFQA_PAYLOAD:
 			p->data = mnl_attr_get_payload(a);
 			p->len = len;
@@ -270,8 +328,7 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 		return false;
 	p->id = ntohl(ph->packet_id);
 	p->forwarded = ph->hook == NF_INET_FORWARD;
-	*lost += p->id - q->last_id[p->queue] - 1;
-	q->last_id[p->queue] = p->id;
+	*lost += gap(q, p);
 	return true;
 }
 
@@ -290,28 +347,31 @@ int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 {
 	struct mmsghdr msgs[DSAA_NFQ_BATCH];
 	struct iovec iov[DSAA_NFQ_BATCH][2];
+	int most = lane == DSAA_LANE_FOREIGN && q->large ? DSAA_NFQ_LARGE_BATCH : DSAA_NFQ_BATCH;
 	int n, i, count = 0;
 
 	memset(msgs, 0, sizeof(msgs));
-	for (i = 0; i < DSAA_NFQ_BATCH; i++) {
+	for (i = 0; i < most; i++) {
 		iov[i][0] = (struct iovec){ room->small[i], DSAA_NFQ_SMALL };
 		iov[i][1] = (struct iovec){ room->large[i] + DSAA_NFQ_SMALL, DSAA_NFQ_SLOT };
 		msgs[i].msg_hdr.msg_iov = iov[i];
 		msgs[i].msg_hdr.msg_iovlen = 2;
 	}
-	n = recvmmsg(q->fd[lane], msgs, DSAA_NFQ_BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(q->fd[lane], msgs, most, MSG_DONTWAIT, NULL);
 	if (n < 0) {
 		/* an overrun is counted by the gap that it leaves; want of memory passes */
 		if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM)
 			return 0;
 		return -errno;
 	}
+	if (lane == DSAA_LANE_FOREIGN)
+		q->large = false;
 	for (i = 0; i < n; i++) {
 		struct nlmsghdr *msg = whole_message(room, i, msgs[i].msg_len);
 
 		if (mnl_nlmsg_ok(msg, (int)msgs[i].msg_len) &&
 		    read_packet(q, msg, &packets[count], lost))
-			count++;
+			q->large |= packets[count++].large;
 	}
 	return count;
 }
@@ -319,13 +379,24 @@ int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 /* ------------------------------------------------------------------ verdicts */
 
 /* Appends the verdict on packet ID in QUEUE, or (a batch) on all up to ID, to BUF; its length. */
-static size_t put_verdict(uint8_t *buf, uint16_t type, uint16_t queue, uint32_t id, bool accept)
+static size_t put_verdict(uint8_t *buf, uint16_t type, uint16_t queue, uint32_t id,
+			  uint32_t verdict)
 {
-	struct nfqnl_msg_verdict_hdr v = { htonl(accept ? NF_ACCEPT : NF_DROP), htonl(id) };
+	struct nfqnl_msg_verdict_hdr v = { htonl(verdict), htonl(id) };
 	struct nlmsghdr *msg = message(buf, type, queue);
 
 	mnl_attr_put(msg, NFQA_VERDICT_HDR, sizeof(v), &v);
 	return NLMSG_ALIGN(msg->nlmsg_len);
+}
+
+static uint32_t verdict_on(const struct dsaa_nfq_packet *p)
+{
+	return p->accept ? NF_ACCEPT : NF_DROP;
+}
+
+static uint16_t number_in(const struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p)
+{
+	return number_of(q, p->queue, p->was_cut);
 }
 
 static size_t put_singly(const struct dsaa_nfq_queues *q, uint8_t *buf,
@@ -336,9 +407,8 @@ static size_t put_singly(const struct dsaa_nfq_queues *q, uint8_t *buf,
 
 	for (i = 0; i < count; i++)
 		if (!packets[i].held)
-			len += put_verdict(buf + len, NFQNL_MSG_VERDICT,
-					   number_of(q, packets[i].queue), packets[i].id,
-					   packets[i].accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT, number_in(q, &packets[i]),
+					   packets[i].id, verdict_on(&packets[i]));
 	return len;
 }
 
@@ -359,14 +429,14 @@ static size_t put_batches(const struct dsaa_nfq_queues *q, uint8_t *buf,
 		const struct dsaa_nfq_packet *p = &packets[i], *before = run[p->queue];
 
 		if (before && before->accept != p->accept)
-			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH,
-					   number_of(q, p->queue), before->id, before->accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, number_in(q, before),
+					   before->id, verdict_on(before));
 		run[p->queue] = p;
 	}
 	for (i = 0; i < DSAA_QUEUE_CLASSES; i++)
 		if (run[i])
-			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, number_of(q, i),
-					   run[i]->id, run[i]->accept);
+			len += put_verdict(buf + len, NFQNL_MSG_VERDICT_BATCH, number_in(q, run[i]),
+					   run[i]->id, verdict_on(run[i]));
 	return len;
 }
 
@@ -379,4 +449,13 @@ void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 
 	if (len)
 		send(q->fd[lane], buf, len, 0);
+}
+
+void dsaa_nfq_queues_cut(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p)
+{
+	uint8_t buf[VERDICT_LEN];
+	size_t len = put_verdict(buf, NFQNL_MSG_VERDICT, number_of(q, p->queue, false), p->id,
+				 NF_QUEUE_NR(number_of(q, p->queue, true)));
+
+	send(q->fd[DSAA_LANE_FOREIGN], buf, len, 0);
 }

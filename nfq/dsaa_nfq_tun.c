@@ -264,7 +264,7 @@ static bool put_joined(const struct dsaa_nfq_tun *tun, const struct dsaa_nfq_joi
 {
 	struct iovec parts[PARTS_BEFORE + 1 + DSAA_NFQ_JOIN_MAX];
 	struct virtio_net_hdr vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
-	uint8_t head[DSAA_NFQ_JOIN_HEAD];
+	uint8_t head[DSAA_NFQ_HEAD];
 	size_t len;
 
 	vnet.gso_type = j->first[0] >> 4 == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;

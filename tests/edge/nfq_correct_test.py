@@ -30,6 +30,7 @@ SLOW = float(os.environ.get("DSAA_TEST_SLOW", 1))
 TIMEOUT = 3.0 * SLOW
 MARK1 = 0x01000000
 SO_NO_CHECK = 11
+UDP_SEGMENT = 103
 
 FAMILIES = {
     4: dict(af=socket.AF_INET, C="198.51.100.10", S="10.9.0.10", P="203.0.113.1", pool="203.0.113.0/25", pool2="203.0.113.128/25",
@@ -798,6 +799,83 @@ def test_trains(one, two):
         at("r2", "conntrack -D -p tcp --orig-port-dst 7101", may_fail=True)
 
 
+def transfer_with(f, port, mss, size=2000000):
+    """The server sends SIZE bytes to a client that takes segments of MSS (0: any): how long they were that it got, or what was wrong."""
+    listener = sock("srv", f, socket.SOCK_STREAM, f["S"], port)
+    listener.listen(1)
+    foreign_entry(f, "tcp", port, port)
+    data = os.urandom(size)
+
+    def serve():
+        conn = listener.accept()[0]
+        try:
+            conn.sendall(data)
+        finally:
+            conn.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    client, got = sock("cl", f, socket.SOCK_STREAM, f["C"], port), b""
+    if mss:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
+    client.settimeout(TIMEOUT * 3)
+    try:
+        client.connect((f["S"], port))
+        while more := client.recv(1 << 20):
+            got += more
+            # tcpi_rcv_mss of struct tcp_info
+            length = struct.unpack_from("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 20)[0]
+    except OSError as error:
+        return "%d bytes, then %s" % (len(got), error)
+    finally:
+        thread.join()
+        client.close(), listener.close()
+    return length if got == data else "%d bytes, other ones" % len(got)
+
+
+def test_large(two):
+    """Large packets come to the queue whole, and leave it as segments as long as the sender's, however short the receiver wants them;
+    even where a longer one would divide them.
+    """
+    for version, f in FAMILIES.items():
+        whole = 1500 - (20 if version == 4 else 40) - 32
+        for n, each in enumerate((whole, whole // 2, 536)):
+            two.clear()
+            with inside("r2"):
+                before = sum(queued("r2").values())
+            # the option of TCP's timestamps takes twelve bytes
+            length = transfer_with(f, 31900 + 10 * version + n, 0 if each == whole else each + 12)
+            check(length == each, "IPv%d, segments of %d: %s" % (version, each, length))
+            counters = two.settled()
+            sent = counters.get("foreign", 0)
+            check(2000000 // each <= sent == counters.get("sent1") < 2600000 // each, "segments of %d: %s" % (each, counters))
+            with inside("r2"):
+                packets = sum(queued("r2").values()) - before
+            check(packets < sent // 3, "segments of %d: the queue had %d packets for %d" % (each, packets, sent))
+    at("r2", "conntrack -F")
+
+
+def test_large_udp(two):
+    """A train of datagrams that the server gives to its kernel as one: only the kernel knows how long each is."""
+    for version, f in FAMILIES.items():
+        client, server = sock("cl", f, socket.SOCK_DGRAM, f["C"], 4700), sock("srv", f, socket.SOCK_DGRAM, f["S"], 4701)
+        client.sendto(b"opens it at r1", (f["S"], 4701))
+        target = server.recvfrom(100)[1]
+        foreign_entry(f, "udp", 4700, 4701)
+        two.clear()
+        parts = [os.urandom(1001) for _ in range(20)] + [b"the last is shorter"]
+        server.sendmsg([b"".join(parts)], [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("H", 1001))], 0, target)
+        got = []
+        try:
+            for _ in parts:
+                got.append(client.recvfrom(65535)[0])
+        except socket.timeout:
+            pass
+        check(got == parts, "IPv%d: a train of UDP: %d of %d datagrams" % (version, len(got), len(parts)))
+        check(two.settled().get("foreign") == len(parts), "IPv%d: a train of UDP: %s" % (version, two.counters()))
+        client.close(), server.close()
+
+
 SEEN = """
 table inet seen {
  chain forward {
@@ -983,6 +1061,8 @@ def run_all(program):
     test_words(two)
     test_reconfigure(one, two)
     test_trains(one, two)
+    test_large(two)
+    test_large_udp(two)
     test_spread(two)
     test_overload(two)
     test_interface(one)

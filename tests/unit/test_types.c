@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Addresses, prefixes, reasons, and the reader and writer of bytes. */
+/* Addresses, prefixes, reasons, numbers of queues, and the reader and writer of bytes. */
 #include "core/dsaa_buf.h"
+#include "core/dsaa_queue.h"
 #include "core/dsaa_reason.h"
 #include "core/dsaa_types.h"
 #include "tests/unit/test.h"
@@ -146,12 +147,44 @@ static void test_writer(void)
 	CHECK(w.failed);
 }
 
+/* Each number is of one queue alone, and tells its class. */
+static void test_queues(void)
+{
+	bool taken[DSAA_QUEUES] = { false };
+	unsigned class, turn, n, used = 0;
+
+	for (class = 1; class < DSAA_QUEUE_CLASSES; class ++)
+		for (turn = 0; turn < DSAA_QUEUE_SPREAD_MAX; turn++) {
+			if (class > DSAA_SITES_MAX && turn > 0)
+				continue;
+			n = dsaa_queue_number(class, turn);
+			CHECK(n < DSAA_QUEUES_RULES && !taken[n] && !dsaa_queue_is_cut(n));
+			CHECK(dsaa_queue_class(n) == class);
+			taken[n] = true;
+			if (class > DSAA_SITES_MAX)
+				continue;
+			n = dsaa_queue_cut_number(class, turn);
+			CHECK(n < DSAA_QUEUES && !taken[n] && dsaa_queue_is_cut(n));
+			CHECK(dsaa_queue_class(n) == class);
+			taken[n] = true;
+		}
+	for (n = 0; n < DSAA_QUEUES; n++) {
+		CHECK(taken[n] == (dsaa_queue_class(n) != 0));
+		used += taken[n];
+	}
+	CHECK(used == 5 + 2 * DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX);
+	CHECK(dsaa_queue_class(DSAA_QUEUES) == 0 && !dsaa_queue_is_cut(DSAA_QUEUES));
+	/* operators' own rules say it */
+	CHECK(DSAA_QUEUE_BASE_DEFAULT + dsaa_queue_number(DSAA_QUEUE_POLICY, 0) == 37871);
+}
+
 int main(void)
 {
 	test_addresses();
 	test_prefix_lengths();
 	test_prefix_bad();
 	test_reasons();
+	test_queues();
 	test_reader();
 	test_writer();
 	return TEST_END();
