@@ -366,9 +366,10 @@ void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word, bool on_dema
 enum dsaa_site_word dsaa_correct_get_word(uint8_t site);
 /*
  * From the sync thread, before and after operations on the kernel's table: some may be connections
- * of other sites.
+ * of other sites. Before the first one is there, rules and fast path must look for them.
  */
-void dsaa_correct_foreign(const struct dsaa_apply *ops, unsigned count);
+void dsaa_correct_foreign_begin(const struct dsaa_apply *ops, unsigned count);
+void dsaa_correct_foreign_end(const struct dsaa_apply *ops, unsigned count);
 /* A local address came or went. */
 void dsaa_correct_address(const struct prefix *p, bool added);
 

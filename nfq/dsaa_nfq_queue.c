@@ -455,7 +455,7 @@ void dsaa_nfq_queues_cut(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet
 {
 	uint8_t buf[VERDICT_LEN];
 	size_t len = put_verdict(buf, NFQNL_MSG_VERDICT, number_of(q, p->queue, false), p->id,
-				 NF_QUEUE_NR(number_of(q, p->queue, true)));
+				 NF_QUEUE_NR((uint32_t)number_of(q, p->queue, true)));
 
 	send(q->fd[DSAA_LANE_FOREIGN], buf, len, 0);
 }
