@@ -399,14 +399,19 @@ static int serve_cut(struct dsaa_nfq *nfq)
 
 /*
  * Has the kernel cut P. The segments are there when the message is sent, and are judged before
- * what follows P: a connection's packets keep their order.
+ * what follows P: a connection's packets keep their order. When none comes the kernel could not
+ * cut it, or has no memory, and says nothing.
  */
 static void cut(struct dsaa_nfq *nfq, const struct dsaa_nfq_packet *p)
 {
-	dsaa_nfq_queues_cut(&nfq->queues, p);
-	/* an error of that socket is met again in the loop */
-	while (serve_cut(nfq) > 0)
-		;
+	int n, all = 0;
+
+	if (dsaa_nfq_queues_cut(&nfq->queues, p))
+		/* an error of that socket is met again in the loop */
+		while ((n = serve_cut(nfq)) > 0)
+			all += n;
+	if (all == 0)
+		dsaa_nfq_add(&nfq->tally.reason[DSAA_R_QUEUE_OVERLOAD], 1);
 }
 
 /* One batch of any other lane: how many, or a negative errno. */

@@ -105,17 +105,23 @@ static size_t transport(const struct dsaa_nfq_packet *p, uint8_t *proto, size_t 
 	return 0;
 }
 
+/*
+ * The kernel does not tell whose checksum it is: of a packet that holds another one (a tunnel's) it
+ * can be that one's. What is to be completed holds the sum of the pseudo-header.
+ */
 static bool make_checksum(const struct dsaa_nfq_packet *p)
 {
 	uint8_t *ip = (uint8_t *)p->data, proto; /* in a buffer of ours */
 	size_t field, iplen = transport(p, &proto, &field);
-	uint16_t sum = 0;
+	uint16_t sum;
 
 	if (!iplen)
 		return false;
-	memcpy(ip + field, &sum, sizeof(sum));
-	sum = (uint16_t)~dsaa_nfq_fold(dsaa_nfq_pseudo_header(ip, proto, p->len - iplen) +
-				       dsaa_nfq_sum(ip + iplen, p->len - iplen));
+	sum = dsaa_nfq_fold(dsaa_nfq_pseudo_header(ip, proto, p->len - iplen));
+	if (memcmp(ip + field, &sum, sizeof(sum)) != 0)
+		return false;
+	/* so it is part of the sum */
+	sum = (uint16_t)~dsaa_nfq_fold(dsaa_nfq_sum(ip + iplen, p->len - iplen));
 	/* RFC 768: 0 says that there is none */
 	if (sum == 0 && proto == DSAA_PROTO_UDP)
 		sum = 0xffff;

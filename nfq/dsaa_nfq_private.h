@@ -122,8 +122,11 @@ int dsaa_nfq_queues_read(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
  */
 void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 			     const struct dsaa_nfq_packet *packets, unsigned count, bool singly);
-/* Sends P, of the lane of foreign connections, on to its second queue, to be read there. */
-void dsaa_nfq_queues_cut(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p);
+/*
+ * Sends P, of the lane of foreign connections, on to its second queue, to be read there. False when
+ * that was not possible: it is dropped.
+ */
+bool dsaa_nfq_queues_cut(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p);
 
 /* ------------------------------------------------------------------ tunnel (dsaa_nfq_tunnel.c) */
 

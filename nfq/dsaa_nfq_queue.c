@@ -29,8 +29,11 @@ enum {
 	QUEUE_MAXLEN = 65536,
 	/* the most that the kernel copies (its NFQNL_MAX_COPY_RANGE) */
 	COPY_RANGE = 65531,
-	/* of what was cut the segments of one packet wait at a time, however short they are */
-	CUT_RCVBUF = 1 << 20,
+	/*
+	 * Of what was cut the segments of one packet wait at a time: twice this holds those of
+	 * 64 KB with 36 bytes each.
+	 */
+	CUT_RCVBUF = 4 << 20,
 	VERDICT_LEN = 64,
 	CONFIG_LEN = 256,
 };
@@ -128,11 +131,11 @@ static int bind_queue(int fd, uint16_t number, uint32_t seq, bool as_they_are)
 	return wait_answer(fd, seq);
 }
 
-static int open_lane(int room)
+static int open_lane(enum dsaa_nfq_lane lane)
 {
 	struct sockaddr_nl self = { .nl_family = AF_NETLINK };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	int one = 1;
+	int room = lane == DSAA_LANE_CUT ? CUT_RCVBUF : DSAA_NFQ_RCVBUF, one = 1;
 	struct timeval patience = { .tv_sec = 5 };
 
 	if (fd < 0)
@@ -140,6 +143,9 @@ static int open_lane(int room)
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+	/* what is there is to be read at once, after an overrun too: the gap tells of that */
+	if (lane == DSAA_LANE_CUT)
+		setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (bind(fd, (struct sockaddr *)&self, sizeof(self)) < 0 ||
 	    connect(fd, (struct sockaddr *)&self, sizeof(self)) < 0) {
@@ -201,7 +207,7 @@ static bool open_lanes(struct dsaa_nfq_queues *q, char *err, size_t errlen)
 	for (i = 0; i < DSAA_LANES; i++) {
 		if (!has_lane(q->thread, i))
 			continue;
-		q->fd[i] = open_lane(i == DSAA_LANE_CUT ? CUT_RCVBUF : DSAA_NFQ_RCVBUF);
+		q->fd[i] = open_lane(i);
 		if (q->fd[i] < 0) {
 			snprintf(err, errlen, "no socket for NFQUEUE: %s", strerror(-q->fd[i]));
 			return false;
@@ -251,7 +257,6 @@ void dsaa_nfq_queues_close(struct dsaa_nfq_queues *q)
 
 /* ------------------------------------------------------------------ reading */
 
-/* One message: true when it is a packet of ours. */
 static bool is_site(const struct nfqnl_msg_packet_hw *hw)
 {
 	static const uint8_t prefix[] = DSAA_MAC_PREFIX;
@@ -281,6 +286,37 @@ static uint32_t gap(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p)
 	return lost;
 }
 
+/* One attribute of a packet's message; the header, which every one has, is in *PH afterwards. */
+static void read_attribute(struct dsaa_nfq_packet *p, const struct nlattr *a,
+			   const struct nfqnl_msg_packet_hdr **ph)
+{
+	uint16_t len = mnl_attr_get_payload_len(a);
+
+	switch (mnl_attr_get_type(a)) {
+	case NFQA_PACKET_HDR:
+		if (len >= sizeof(**ph))
+			*ph = mnl_attr_get_payload(a);
+		break;
+	case NFQA_IFINDEX_INDEV:
+		if (len >= sizeof(uint32_t))
+			p->indev = ntohl(mnl_attr_get_u32(a));
+		break;
+	case NFQA_HWADDR:
+		if (len >= sizeof(struct nfqnl_msg_packet_hw))
+			read_source(p, mnl_attr_get_payload(a));
+		break;
+	case NFQA_SKB_INFO:
+		if (len >= sizeof(uint32_t))
+			read_state(p, ntohl(mnl_attr_get_u32(a)));
+		break;
+	case NFQA_PAYLOAD:
+		p->data = mnl_attr_get_payload(a);
+		p->len = len;
+		break;
+	}
+}
+
+/* One message: true when it is a packet of ours. */
 static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 			struct dsaa_nfq_packet *p, uint64_t *lost)
 {
@@ -298,32 +334,8 @@ static bool read_packet(struct dsaa_nfq_queues *q, const struct nlmsghdr *msg,
 	p->was_cut = dsaa_queue_is_cut(number);
 	if (p->queue == 0)
 		return false;
-	mnl_attr_for_each (a, msg, sizeof(*g)) {
-		uint16_t len = mnl_attr_get_payload_len(a);
-
-		switch (mnl_attr_get_type(a)) {
-		case NFQA_PACKET_HDR:
-			if (len >= sizeof(*ph))
-				ph = mnl_attr_get_payload(a);
-			break;
-		case NFQA_IFINDEX_INDEV:
-			if (len >= sizeof(uint32_t))
-				p->indev = ntohl(mnl_attr_get_u32(a));
-			break;
-		case NFQA_HWADDR:
-			if (len >= sizeof(struct nfqnl_msg_packet_hw))
-				read_source(p, mnl_attr_get_payload(a));
-			break;
-		case NFQA_SKB_INFO:
-			if (len >= sizeof(uint32_t))
-				read_state(p, ntohl(mnl_attr_get_u32(a)));
-			break;
-		case NFQA_PAYLOAD:
-			p->data = mnl_attr_get_payload(a);
-			p->len = len;
-			break;
-		}
-	}
+	mnl_attr_for_each (a, msg, sizeof(*g))
+		read_attribute(p, a, &ph);
 	if (!ph)
 		return false;
 	p->id = ntohl(ph->packet_id);
@@ -415,8 +427,9 @@ static size_t put_singly(const struct dsaa_nfq_queues *q, uint8_t *buf,
 /*
  * A batch verdict is for all packets up to its number that still wait, so each
  * run of equal verdicts in one queue takes one message. Packets are judged in
- * the order in which they came and none is left out: no run can cover a packet
- * that was judged differently.
+ * the order in which they came and none is left out; one that is to be cut has
+ * its own verdict before any of a later one. So no run can cover a packet that
+ * was judged differently.
  */
 static size_t put_batches(const struct dsaa_nfq_queues *q, uint8_t *buf,
 			  const struct dsaa_nfq_packet *packets, unsigned count)
@@ -451,11 +464,22 @@ void dsaa_nfq_queues_verdict(struct dsaa_nfq_queues *q, enum dsaa_nfq_lane lane,
 		send(q->fd[lane], buf, len, 0);
 }
 
-void dsaa_nfq_queues_cut(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p)
+static bool send_verdict(const struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p,
+			 uint32_t verdict)
 {
 	uint8_t buf[VERDICT_LEN];
-	size_t len = put_verdict(buf, NFQNL_MSG_VERDICT, number_of(q, p->queue, false), p->id,
-				 NF_QUEUE_NR((uint32_t)number_of(q, p->queue, true)));
+	size_t len = put_verdict(buf, NFQNL_MSG_VERDICT, number_in(q, p), p->id, verdict);
 
-	send(q->fd[DSAA_LANE_FOREIGN], buf, len, 0);
+	return send(q->fd[DSAA_LANE_FOREIGN], buf, len, 0) == (ssize_t)len;
+}
+
+bool dsaa_nfq_queues_cut(struct dsaa_nfq_queues *q, const struct dsaa_nfq_packet *p)
+{
+	uint32_t second = number_of(q, p->queue, true);
+
+	if (send_verdict(q, p, NF_QUEUE_NR(second)))
+		return true;
+	/* it must not wait for a verdict on others */
+	send_verdict(q, p, NF_DROP);
+	return false;
 }

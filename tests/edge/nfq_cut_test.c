@@ -5,8 +5,6 @@
  */
 #include "nfq/dsaa_nfq_private.h"
 
-#include <time.h>
-
 #include "tests/edge/nfq_stream.h"
 
 enum {
@@ -29,6 +27,17 @@ static struct dsaa_nfq_packet join(uint8_t *out, const struct stream *s)
 	finish(out, p.len);
 	put16(out + h + 16, fold16(pseudo(out, p.len - h)));
 	return p;
+}
+
+/* Learns from the segment of LEN bytes at IP; for good, for a test may be slow. */
+static void learn(struct dsaa_nfq *nfq, uint8_t *ip, size_t len, unsigned indev)
+{
+	struct dsaa_nfq_packet p = { .data = ip, .len = len, .indev = indev };
+
+	dsaa_nfq_cut_learn(nfq, &p);
+	for (unsigned i = 0; i < DSAA_NFQ_SIZES; i++)
+		if (nfq->size[i].each)
+			nfq->size[i].until_ms = UINT64_MAX;
 }
 
 static void check_cut(const struct dsaa_nfq_packet *p, const struct stream *s)
@@ -55,7 +64,7 @@ static void test_whole_streams(void)
 		for (unsigned turn = 0; turn < 300; turn++) {
 			size_t each = 1 + test_random() % 1250, last = 1 + test_random() % each;
 			unsigned count = 2 + test_random() % (SEGMENTS - 1);
-			struct dsaa_nfq_packet p, first;
+			struct dsaa_nfq_packet p;
 
 			make_stream(&s, family, count, each, last, test_random() % 11);
 			if (turn % 2) {
@@ -65,12 +74,9 @@ static void test_whole_streams(void)
 			memset(&nfq, 0, sizeof(nfq));
 			p = join(large, &s);
 			CHECK(!dsaa_nfq_cut_prepare(&nfq, &p) && p.each == 0);
-			first = (struct dsaa_nfq_packet){ .data = s.packet[0], .len = s.len[0] };
-			dsaa_nfq_cut_learn(&nfq, &first);
+			learn(&nfq, s.packet[0], s.len[0], 0);
 			/* the last one is shorter: it does not count */
-			first = (struct dsaa_nfq_packet){ .data = s.packet[count - 1],
-							  .len = s.len[count - 1] };
-			dsaa_nfq_cut_learn(&nfq, &first);
+			learn(&nfq, s.packet[count - 1], s.len[count - 1], 0);
 			CHECK(dsaa_nfq_cut_prepare(&nfq, &p) && p.each == each);
 			check_cut(&p, &s);
 		}
@@ -82,11 +88,10 @@ static void test_others(void)
 	static struct dsaa_nfq nfq;
 	static struct stream s, other;
 	static uint8_t large[LARGE];
-	struct dsaa_nfq_packet p, first;
+	struct dsaa_nfq_packet p;
 
 	make_stream(&s, 4, 4, 1000, 1000, 3);
-	first = (struct dsaa_nfq_packet){ .data = s.packet[0], .len = s.len[0], .indev = 7 };
-	dsaa_nfq_cut_learn(&nfq, &first);
+	learn(&nfq, s.packet[0], s.len[0], 7);
 	p = join(large, &s);
 	CHECK(!dsaa_nfq_cut_prepare(&nfq, &p));
 	p.indev = 7;
@@ -113,18 +118,24 @@ static void test_time(void)
 	static struct dsaa_nfq nfq;
 	static struct stream s;
 	static uint8_t large[LARGE];
-	const struct timespec longer = { .tv_nsec = 120000000 };
 	struct dsaa_nfq_packet p, first;
+	uint64_t before, after;
+	unsigned i;
 
 	make_stream(&s, 6, 4, 1200, 1200, 3);
 	first = (struct dsaa_nfq_packet){ .data = s.packet[0], .len = s.len[0] };
+	before = dsaa_nfq_now_ms();
 	dsaa_nfq_cut_learn(&nfq, &first);
-	nanosleep(&longer, NULL);
+	after = dsaa_nfq_now_ms();
+	for (i = 0; i < DSAA_NFQ_SIZES && !nfq.size[i].each; i++)
+		;
+	CHECK(i < DSAA_NFQ_SIZES);
+	CHECK(nfq.size[i].until_ms >= before + 100 && nfq.size[i].until_ms <= after + 100);
+	nfq.size[i].until_ms = dsaa_nfq_now_ms();
 	p = join(large, &s);
 	CHECK(!dsaa_nfq_cut_prepare(&nfq, &p));
 	make_stream(&s, 6, 4, 1100, 1100, 3);
-	first.len = s.len[0];
-	dsaa_nfq_cut_learn(&nfq, &first);
+	learn(&nfq, s.packet[0], s.len[0], 0);
 	p = join(large, &s);
 	CHECK(dsaa_nfq_cut_prepare(&nfq, &p) && p.each == 1100);
 	check_cut(&p, &s);
@@ -146,12 +157,11 @@ static void test_not_ours(void)
 			{ IP4 + 13, ACK | 1 },
 			{ IP4 + 13, ACK | 2 },
 			{ IP4 + 13, ACK | 0x80 } };
-	struct dsaa_nfq_packet p, first;
+	struct dsaa_nfq_packet p;
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		make_stream(&s, 4, 4, 1000, 1000, 3);
-		first = (struct dsaa_nfq_packet){ .data = s.packet[0], .len = s.len[0] };
-		dsaa_nfq_cut_learn(&nfq, &first);
+		learn(&nfq, s.packet[0], s.len[0], 0);
 		p = join(large, &s);
 		CHECK(dsaa_nfq_cut_prepare(&nfq, &p));
 		large[changes[i].byte] = changes[i].value;
@@ -162,14 +172,22 @@ static void test_not_ours(void)
 
 /* ------------------------------------------------------------------ checksums */
 
-/* One packet without its checksum: PROTO 6 or 17, with what a sum should be in FIELD. */
+/*
+ * One packet of TCP or UDP without its checksum, with a FIELD for it: it is made of the sum of the
+ * pseudo-header. What holds another one is no packet of ours: it may be an inner one's.
+ */
 static void check_made(uint8_t *ip, size_t len, size_t field)
 {
 	static struct dsaa_nfq nfq;
 	struct dsaa_nfq_packet p = { .data = ip, .len = len, .unsummed = true };
 	size_t h = ip_header(ip);
-	uint32_t proto = ip[h == IP4 ? 9 : 6];
+	uint32_t proto = ip[h == IP4 ? 9 : 6], sum = fold16(pseudo(ip, len - h) - 6 + proto);
 
+	put16(ip + field, sum ^ 1);
+	CHECK(!dsaa_nfq_cut_prepare(&nfq, &p));
+	put16(ip + field, 0);
+	CHECK(!dsaa_nfq_cut_prepare(&nfq, &p));
+	put16(ip + field, sum);
 	CHECK(dsaa_nfq_cut_prepare(&nfq, &p));
 	CHECK(fold16(pseudo(ip, len - h) - 6 + proto + sum16(ip + h, len - h)) == 0xffff);
 	CHECK(proto == 6 || ip[field] || ip[field + 1]);
@@ -202,7 +220,6 @@ static void test_checksums(void)
 
 		for (size_t payload = 0; payload < 40; payload++) {
 			make_packet(ip, family, 0, 1, payload % 11, payload, &len);
-			put16(ip + h + 16, 0x1234);
 			check_made(ip, len, h + 16);
 			make_udp(ip, family, payload, &len);
 			check_made(ip, len, h + 6);
@@ -247,6 +264,7 @@ static void test_checksums_not_ours(void)
 	memset(ip + IP4, 1, 4);
 	ip[0] = 0x46;
 	p.len = len + 4;
+	put16(ip + IP4 + 4 + 16, fold16(pseudo(ip, len - IP4)));
 	CHECK(dsaa_nfq_cut_prepare(&nfq, &p));
 	CHECK(fold16(pseudo(ip, len - IP4) + sum16(ip + IP4 + 4, len - IP4)) == 0xffff);
 }
