@@ -50,7 +50,7 @@ static pthread_mutex_t rules_lock = PTHREAD_MUTEX_INITIALIZER; /* for who writes
 static struct dsaa_rules_config installed; /* what the rules say that are in force; the lock */
 static bool no_foreign;			   /* what they are to say of marks; the lock */
 static atomic_bool rules_stale;		   /* they could not be made to say it */
-static uint32_t installed_use;
+static uint64_t installed_state;	   /* of the table */
 /* Tunnel packets that the rules refused: by earlier ones, less what was cleared. */
 static struct refused {
 	int64_t strangers, malformed;
@@ -376,6 +376,12 @@ void dsaa_correct_no_foreign(bool none)
 		installed.no_foreign = none;
 		rc = dsaa_rules_foreign(&installed, &rules);
 	}
+	/* in rules that are not as we left them, nothing is to stand before the look at marks */
+	if (!none && (rc < 0 || !rules.installed)) {
+		int all = dsaa_rules_look_at_all();
+
+		rc = rc < 0 ? rc : all;
+	}
 	pthread_mutex_unlock(&rules_lock);
 	if (rc == 0)
 		return;
@@ -500,7 +506,7 @@ static bool apply_rules(void)
 		frr_with_privs (&dsaa_privs) {
 			refused_before = refused_now();
 			rc = install(c);
-			dsaa_rules_present(&installed_use);
+			dsaa_rules_present(&installed_state);
 		}
 		installed = *c;
 		pthread_mutex_unlock(&rules_lock);
@@ -515,7 +521,7 @@ static bool apply_rules(void)
 static void look_after(void)
 {
 	struct dsaa_nfq_status status;
-	uint32_t use = 0;
+	uint64_t state = 0;
 	int rc = 1;
 
 	dsaa_nfq_status(nfq, &status);
@@ -527,9 +533,9 @@ static void look_after(void)
 		return;
 	}
 	frr_with_privs (&dsaa_privs) {
-		rc = dsaa_rules_present(&use);
+		rc = dsaa_rules_present(&state);
 	}
-	if (!rules.installed || rc < 0 || (rc == 1 && use == installed_use))
+	if (!rules.installed || rc < 0 || (rc == 1 && state == installed_state))
 		return;
 	flog_warn(EC_DSAA_RULES, "somebody %s the table inet dsaa: installed again",
 		  rc ? "changed" : "removed");

@@ -68,7 +68,10 @@ static void tell_filter(struct dsaa_fast *fast, const struct dsaa_flow *f)
 	dsaa_fast_filter_add(fast, f->family, &f->reply);
 }
 
-/* The caller has CAP_NET_ADMIN. */
+/*
+ * The caller has CAP_NET_ADMIN. An operator's "nft -f" that takes long keeps the sync thread
+ * waiting here: only with the first foreign connection in a while.
+ */
 static void open_gate(struct dsaa_fast *fast)
 {
 	pthread_mutex_lock(&gate_lock);
@@ -134,12 +137,16 @@ static void close_gate(struct dsaa_fast *fast)
 	dsaa_correct_changed();
 }
 
+void dsaa_correct_gate_again(void)
+{
+	atomic_store(&recent, true);
+}
+
 void dsaa_correct_gate_open(void)
 {
 	struct dsaa_fast *fast = dsaa_correct_fast();
 
-	/* a search that runs has looked for something else */
-	atomic_store(&recent, true);
+	dsaa_correct_gate_again();
 	if (!fast || atomic_load(&gate))
 		return;
 	frr_with_privs (&dsaa_privs) {

@@ -370,6 +370,8 @@ enum dsaa_site_word dsaa_correct_get_word(uint8_t site);
  */
 void dsaa_correct_foreign_begin(const struct dsaa_apply *ops, unsigned count);
 void dsaa_correct_foreign_end(const struct dsaa_apply *ops, unsigned count);
+/* Whose connections are foreign may have changed: a search for them that runs does not count. */
+void dsaa_correct_gate_again(void);
 /* A local address came or went. */
 void dsaa_correct_address(const struct prefix *p, bool added);
 

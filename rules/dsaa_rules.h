@@ -124,11 +124,11 @@ int dsaa_rules_foreign(const struct dsaa_rules_config *config,
 int dsaa_rules_look_at_all(void);
 
 /*
- * Whether the table is there: 1, 0, or a negative errno. *USE is the number of
- * its chains and sets: another number than after dsaa_rules_apply() means that
- * somebody changed it.
+ * Whether the table is there: 1, 0, or a negative errno. *STATE is made of its handle and of the
+ * number of its chains and sets: another one than after dsaa_rules_apply() means that somebody
+ * changed it, or made it anew, as "nft -f" does with what "nft list ruleset" said.
  */
-int dsaa_rules_present(uint32_t *use);
+int dsaa_rules_present(uint64_t *state);
 
 /*
  * Flowtables in anybody's tables: packets that they forward pass no rule. How

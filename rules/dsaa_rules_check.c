@@ -19,20 +19,21 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-/* The answer to GETTABLE: how many chains and sets the table has. */
+/* The answer to GETTABLE: the table's handle, and how many chains and sets it has. */
 static int one_table(const struct nlmsghdr *nlh, void *arg)
 {
 	struct nftnl_table *t = nftnl_table_alloc();
-	uint32_t *use = arg;
+	uint64_t *state = arg;
 
 	if (t && nftnl_table_nlmsg_parse(nlh, t) == 0)
-		*use = nftnl_table_get_u32(t, NFTNL_TABLE_USE);
+		*state = nftnl_table_get_u64(t, NFTNL_TABLE_HANDLE) << 16 ^
+			 nftnl_table_get_u32(t, NFTNL_TABLE_USE);
 	if (t)
 		nftnl_table_free(t);
 	return MNL_CB_OK;
 }
 
-static int ask(struct mnl_socket *s, uint32_t *use)
+static int ask(struct mnl_socket *s, uint64_t *state)
 {
 	char buf[4096];
 	struct nftnl_table *t = nftnl_table_alloc();
@@ -50,20 +51,20 @@ static int ask(struct mnl_socket *s, uint32_t *use)
 	while (rc > 0) {
 		ssize_t n = mnl_socket_recvfrom(s, buf, sizeof(buf));
 
-		rc = n < 0 ? -1 : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), one_table, use);
+		rc = n < 0 ? -1 : mnl_cb_run(buf, n, 1, mnl_socket_get_portid(s), one_table, state);
 	}
 	return rc < 0 ? -errno : 0;
 }
 
-int dsaa_rules_present(uint32_t *use)
+int dsaa_rules_present(uint64_t *state)
 {
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	int rc;
 
-	*use = 0;
+	*state = 0;
 	if (!s)
 		return -errno;
-	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : ask(s, use);
+	rc = mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : ask(s, state);
 	mnl_socket_close(s);
 	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
 }

@@ -119,12 +119,14 @@ static void test_no_foreign(void)
 {
 	static struct dsaa_rules_config c;
 	struct dsaa_rules_status st;
+	uint64_t state, now;
 	int marks, tables;
 	unsigned turn;
 
 	c = smallest();
 	fill(&c);
 	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	CHECK(dsaa_rules_present(&state) == 1);
 	marks = listed("ct mark");
 	tables = listed("");
 	CHECK(listed("established") == 1);
@@ -139,6 +141,10 @@ static void test_no_foreign(void)
 	}
 	c.no_foreign = true;
 	CHECK(dsaa_rules_refill(&c, &st) == 0 && listed("ct mark") == marks - 1);
+	/* all that was the same table; the next is another one, though it looks the same */
+	CHECK(dsaa_rules_present(&now) == 1 && now == state);
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	CHECK(dsaa_rules_present(&now) == 1 && now != state);
 	CHECK(dsaa_rules_apply(&c, &st) == 0 && listed("ct mark") == marks - 1);
 	/* another process comes: no rule lets anything pass by the others */
 	CHECK(dsaa_rules_look_at_all() == 0);
