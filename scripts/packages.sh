@@ -21,7 +21,7 @@ FAST_PATH="clang bpftool libbpf-dev"
 FUZZ="libclang-rt-dev"
 # Not used, but stock vtysh has the commands of the SNMP and RPKI modules, so the rebuilt one reads them from there.
 FRR="frr frr-pythontools frr-snmp frr-rpki-rtrlib"
-TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-ping nftables iptables conntrack conntrackd tcpdump ethtool iperf3 curl
+TESTS="python3-pytest python3-yaml procps psmisc kmod netbase iproute2 iputils-ping nftables iptables conntrack conntrackd tcpdump tshark ethtool iperf3 curl
 	openssh-client openssh-server openssl debootstrap libfaketime"
 # The manual and the lab in Mininet; yanglint for the YANG module is yanglint().
 DOC="python3-sphinx mininet"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """doc/protocol/dsaa.lua in tshark: the golden captures, in which every message type is, read as the text beside their bytes says;
-and a real plain-text session of two daemons without anything malformed. Skipped without tshark, which is a large package."""
+and a real plain-text session of two daemons without anything malformed. Skipped without tshark."""
 
 import os
 import re
