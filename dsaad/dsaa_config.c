@@ -432,7 +432,6 @@ void dsaa_config_changed(void)
 {
 	struct dsaa_mono now = dsaa_mono_now();
 
-	dsaa_correct_gate_again();
 	if (!changed_event)
 		first_change = now;
 	else if (dsaa_mono_diff_us(now, first_change) > (SETTLE_MAX_MS - SETTLE_MS) * 1000)

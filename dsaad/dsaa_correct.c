@@ -10,10 +10,9 @@
  * ends before it opens it again. Rules and queues are there in any mode but
  * "off": what the fast path leaves must not get into the wrong site's NAT.
  *
- * Threads: all functions run in the main thread, except dsaa_correct_site_word() and
- * dsaa_correct_no_foreign(), which the sync thread calls, dsaa_correct_changed(), and the queue
- * threads, which run dsaa_nfq_run() with CAP_NET_ADMIN raised for good (the kernel checks the
- * thread that sends each verdict).
+ * Threads: all functions run in the main thread, except dsaa_correct_site_word(), which the sync
+ * thread calls, dsaa_correct_changed(), and the queue threads, which run dsaa_nfq_run() with
+ * CAP_NET_ADMIN raised for good (the kernel checks the thread that sends each verdict).
  */
 #include "dsaad/dsaa_correct.h"
 
@@ -45,11 +44,8 @@ static struct dsaa_ct *find_ct;
 static _Atomic uint32_t find_mask;
 static _Atomic bool find_elsewhere; /* what dsaa_correct_elsewhere_wanted() says */
 static struct dsaa_rules_status rules;
-static char problem[256]; /* why correction does not run; empty when it does */
-static pthread_mutex_t rules_lock = PTHREAD_MUTEX_INITIALIZER; /* for who writes rules */
-static struct dsaa_rules_config installed; /* what the rules say that are in force; the lock */
-static bool no_foreign;			   /* what they are to say of marks; the lock */
-static atomic_bool rules_stale;		   /* they could not be made to say it */
+static char problem[256];		   /* why correction does not run; empty when it does */
+static struct dsaa_rules_config installed; /* what the rules say that are in force */
 static uint64_t installed_state;	   /* of the table */
 /* Tunnel packets that the rules refused: by earlier ones, less what was cleared. */
 static struct refused {
@@ -357,37 +353,11 @@ static void say_problem(void)
 
 static void remove_rules(void)
 {
-	pthread_mutex_lock(&rules_lock);
 	frr_with_privs (&dsaa_privs) {
 		dsaa_rules_remove(NULL, 0);
 	}
 	memset(&rules, 0, sizeof(rules));
 	memset(&installed, 0, sizeof(installed));
-	pthread_mutex_unlock(&rules_lock);
-}
-
-void dsaa_correct_no_foreign(bool none)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&rules_lock);
-	no_foreign = none;
-	if (rules.installed && installed.no_foreign != none) {
-		installed.no_foreign = none;
-		rc = dsaa_rules_foreign(&installed, &rules);
-	}
-	/* in rules that are not as we left them, nothing is to stand before the look at marks */
-	if (!none && (rc < 0 || !rules.installed)) {
-		int all = dsaa_rules_look_at_all();
-
-		rc = rc < 0 ? rc : all;
-	}
-	pthread_mutex_unlock(&rules_lock);
-	if (rc == 0)
-		return;
-	flog_warn(EC_DSAA_RULES, "the rules of table inet dsaa cannot be changed: %s",
-		  safe_strerror(-rc));
-	atomic_store(&rules_stale, true);
 }
 
 /* Opens the queues as C says, or tells their thread. */
@@ -475,23 +445,9 @@ static int install(const struct dsaa_rules_config *c)
 	return dsaa_rules_apply(c, &rules);
 }
 
-/* Whether the rules have to say something else than C. */
-static bool rules_differ(struct dsaa_rules_config *c)
-{
-	bool differ;
-
-	pthread_mutex_lock(&rules_lock);
-	c->no_foreign = no_foreign;
-	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all of it from XCALLOC() */
-	differ = !rules.installed || memcmp(c, &installed, sizeof(*c));
-	pthread_mutex_unlock(&rules_lock);
-	return atomic_exchange(&rules_stale, false) || differ;
-}
-
 /*
  * Replacing the table makes the kernel drop what waits in the queues, so it is done only when the
- * rules have to say something else. Marks are looked at then, until a search has found that no
- * entry has one by which other sites are known now.
+ * rules have to say something else.
  */
 static bool apply_rules(void)
 {
@@ -499,17 +455,14 @@ static bool apply_rules(void)
 	int rc = 0;
 
 	make_rules_config(c);
-	if (rules_differ(c)) {
-		dsaa_correct_gate_open();
-		pthread_mutex_lock(&rules_lock);
-		c->no_foreign = no_foreign;
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all of it from XCALLOC() */
+	if (!rules.installed || memcmp(c, &installed, sizeof(*c))) {
 		frr_with_privs (&dsaa_privs) {
 			refused_before = refused_now();
 			rc = install(c);
 			dsaa_rules_present(&installed_state);
 		}
 		installed = *c;
-		pthread_mutex_unlock(&rules_lock);
 	}
 	XFREE(MTYPE_TMP, c);
 	if (rc)
@@ -539,9 +492,7 @@ static void look_after(void)
 		return;
 	flog_warn(EC_DSAA_RULES, "somebody %s the table inet dsaa: installed again",
 		  rc ? "changed" : "removed");
-	pthread_mutex_lock(&rules_lock);
 	rules.installed = false;
-	pthread_mutex_unlock(&rules_lock);
 }
 
 static void check(struct event *t)
@@ -613,18 +564,6 @@ void dsaa_correct_load(void)
 
 void dsaa_correct_start(void)
 {
-	int rc = 0;
-
-	/*
-	 * The last process may have left rules that look at no mark, as there was no foreign entry;
-	 * this one puts some there, maybe before it has rules of its own.
-	 */
-	frr_with_privs (&dsaa_privs) {
-		rc = dsaa_rules_look_at_all();
-	}
-	if (rc < 0)
-		flog_warn(EC_DSAA_RULES, "the rules of a former dsaad cannot be changed: %s",
-			  safe_strerror(-rc));
 	dsaa_correct_elsewhere_start();
 }
 

@@ -2,8 +2,8 @@
 /*
  * The kernel's fast path as dsaa_correct.c runs it (dsaa_correct_fast.c,
  * dsaa_correct_gate.c), and how much it does (dsaa_correct_rate.c).
- * Main thread, but for dsaa_correct_fast_word(), which any thread may call, and
- * dsaa_correct_foreign_begin() and _end(), which are the sync thread's.
+ * Main thread, but for dsaa_correct_fast_word() and dsaa_correct_foreign(), which any thread may
+ * call.
  */
 #ifndef DSAA_CORRECT_H
 #define DSAA_CORRECT_H
@@ -56,8 +56,7 @@ struct dsaa_fast *dsaa_correct_fast(void);
 /* dsaa_correct_gate.c: from time to time, whether connections of other sites are here. */
 void dsaa_correct_gate_check(void);
 void dsaa_correct_gate_stop(void);
-/* Opens it: marks may mean something else from now on. */
-void dsaa_correct_gate_open(void);
+bool dsaa_correct_gate_is_open(void);
 
 /* dsaa_correct_rate.c: from time to time, and when counters are cleared. */
 void dsaa_correct_rate_sample(void);
@@ -98,11 +97,6 @@ void dsaa_correct_trace(void *arg, const struct dsaa_nfq_trace *t);
 
 /* dsaa_correct.c: compares everything with what runs, soon. Any thread. */
 void dsaa_correct_changed(void);
-/*
- * The rules look at marks, or (NONE) do not, because no entry is foreign; when it returns they do.
- * Any thread, with CAP_NET_ADMIN, under the gate's lock.
- */
-void dsaa_correct_no_foreign(bool none);
 /* The interfaces on which foreign packets are caught. */
 bool dsaa_correct_is_caught(const char *ifname);
 #endif

@@ -1,31 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether connections of other sites are in the kernel's table, and which: what
- * rules and fast path must know to leave all other packets alone.
+ * the fast path must know to leave all other packets alone.
  *
  * The gate is open while there are any. The sync thread opens it before it puts
  * the first one there; the main thread closes it when a while later it finds
- * none. While it is closed no packet's mark is looked at, so it must never be
- * closed while such an entry is there, or comes:
- *
- *	sync thread			main thread
- *	coming = true			gate = false
- *	gate open? go on		coming or recent? open again, nothing done
- *	else open, under the lock	else close the rules' and the fast path's
- *	... operations ...
- *	coming = false
- *
- * Either the one sees the gate closed, or the other sees "coming" (both are
- * sequentially consistent). "recent" stays until the next search begins, and
- * that finds what was put there before.
- *
- * The filter knows the tuples of foreign connections; the sync thread adds
- * each, the main thread empties it when it knows too many that are gone, and
- * fills it again from the table. Where it is wrong for a moment, a packet takes
- * the slow path. Both searches are one dump in pieces, so that the main thread
+ * none. The filter knows their tuples; the sync thread adds each, the main
+ * thread empties it when it knows too many that are gone, and fills it again
+ * from the table. Both searches are one dump in pieces, so that the main thread
  * does other things in between.
  *
- * Threads: main thread, but for what the sync thread calls.
+ * Where this is wrong for a moment, a packet takes the slow path: the rules find
+ * foreign packets without gate or filter.
+ *
+ * Threads: main thread, but for dsaa_correct_foreign(), which the sync thread
+ * calls.
  */
 #include "dsaad/dsaa_correct.h"
 
@@ -44,9 +33,7 @@ enum {
 	PIECE = 512,
 };
 
-static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER; /* for who moves it */
 static _Atomic bool gate = true;
-static _Atomic bool coming;	   /* the sync thread is at it */
 static _Atomic bool recent = true; /* the sync thread put some there since the last search */
 
 /* the search */
@@ -68,90 +55,40 @@ static void tell_filter(struct dsaa_fast *fast, const struct dsaa_flow *f)
 	dsaa_fast_filter_add(fast, f->family, &f->reply);
 }
 
-/*
- * The caller has CAP_NET_ADMIN. An operator's "nft -f" that takes long keeps the sync thread
- * waiting here: only with the first foreign connection in a while.
- */
-static void open_gate(struct dsaa_fast *fast)
+void dsaa_correct_foreign(const struct dsaa_apply *ops, unsigned count)
 {
-	pthread_mutex_lock(&gate_lock);
-	if (!atomic_load(&gate)) {
-		dsaa_correct_no_foreign(false);
-		dsaa_fast_set_foreign(fast, true);
-		atomic_store(&gate, true);
-	}
-	pthread_mutex_unlock(&gate_lock);
-	dsaa_correct_changed();
-}
+	struct dsaa_fast *fast = dsaa_correct_fast();
 
-/* Of another site or not: a bit too many does no harm. */
-static void tell_filter_all(struct dsaa_fast *fast, const struct dsaa_apply *ops, unsigned count)
-{
+	if (!fast)
+		return;
+	/* of another site or not: a bit too many does no harm */
 	for (unsigned i = 0; i < count; i++)
 		if (ops[i].kind != DSAA_APPLY_LOOKUP && ops[i].kind != DSAA_APPLY_DELETE)
 			tell_filter(fast, &ops[i].flow);
-}
-
-void dsaa_correct_foreign_begin(const struct dsaa_apply *ops, unsigned count)
-{
-	struct dsaa_fast *fast = dsaa_correct_fast();
-
-	if (!fast)
-		return;
-	atomic_store(&coming, true);
 	atomic_store(&recent, true);
-	tell_filter_all(fast, ops, count);
-	if (!atomic_load(&gate))
-		open_gate(fast);
-}
-
-void dsaa_correct_foreign_end(const struct dsaa_apply *ops, unsigned count)
-{
-	struct dsaa_fast *fast = dsaa_correct_fast();
-
-	if (!fast)
+	if (atomic_exchange(&gate, true))
 		return;
-	/* again: the main thread may have emptied it meanwhile, to fill it from the table */
-	tell_filter_all(fast, ops, count);
-	atomic_store(&recent, true);
-	atomic_store(&coming, false);
+	dsaa_fast_set_foreign(fast, true);
+	dsaa_correct_changed();
 }
 
 /* ------------------------------------------------------------------ search */
 
+/*
+ * The sync thread may put one there just now: either it saw the gate closed and opens it, or its
+ * word is seen here. Bits that are lost in between it tells again afterwards.
+ */
 static void close_gate(struct dsaa_fast *fast)
 {
-	pthread_mutex_lock(&gate_lock);
 	atomic_store(&gate, false);
-	if (atomic_load(&coming) || atomic_load(&recent)) {
+	dsaa_fast_set_foreign(fast, false);
+	dsaa_fast_filter_reset(fast);
+	dsaa_fast_filter_complete(fast);
+	if (atomic_load(&recent)) {
 		atomic_store(&gate, true);
-	} else {
-		frr_with_privs (&dsaa_privs) {
-			dsaa_correct_no_foreign(true);
-		}
-		dsaa_fast_set_foreign(fast, false);
-		dsaa_fast_filter_reset(fast);
-		dsaa_fast_filter_complete(fast);
+		dsaa_fast_set_foreign(fast, true);
 	}
-	pthread_mutex_unlock(&gate_lock);
 	dsaa_correct_changed();
-}
-
-void dsaa_correct_gate_again(void)
-{
-	atomic_store(&recent, true);
-}
-
-void dsaa_correct_gate_open(void)
-{
-	struct dsaa_fast *fast = dsaa_correct_fast();
-
-	dsaa_correct_gate_again();
-	if (!fast || atomic_load(&gate))
-		return;
-	frr_with_privs (&dsaa_privs) {
-		open_gate(fast);
-	}
 }
 
 static void end_search(bool complete)
@@ -260,4 +197,9 @@ void dsaa_correct_gate_stop(void)
 	EVENT_OFF(t_piece);
 	if (site)
 		end_search(false);
+}
+
+bool dsaa_correct_gate_is_open(void)
+{
+	return atomic_load(&gate);
 }

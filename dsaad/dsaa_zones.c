@@ -93,9 +93,9 @@ static void carry_out(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned count
 {
 	if (!count)
 		return;
-	dsaa_correct_foreign_begin(ops, count);
+	dsaa_correct_foreign(ops, count);
 	dsaa_ct_apply(ct, ops, count);
-	dsaa_correct_foreign_end(ops, count);
+	dsaa_correct_foreign(ops, count);
 	for (unsigned i = 0; i < count; i++) {
 		/* all have come from a number that travels, and have one */
 		(void)dsaa_zone_flow_told(&map, &ops[i].flow);

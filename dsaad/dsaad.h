@@ -366,12 +366,9 @@ void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word, bool on_dema
 enum dsaa_site_word dsaa_correct_get_word(uint8_t site);
 /*
  * From the sync thread, before and after operations on the kernel's table: some may be connections
- * of other sites. Before the first one is there, rules and fast path must look for them.
+ * of other sites.
  */
-void dsaa_correct_foreign_begin(const struct dsaa_apply *ops, unsigned count);
-void dsaa_correct_foreign_end(const struct dsaa_apply *ops, unsigned count);
-/* Whose connections are foreign may have changed: a search for them that runs does not count. */
-void dsaa_correct_gate_again(void);
+void dsaa_correct_foreign(const struct dsaa_apply *ops, unsigned count);
 /* A local address came or went. */
 void dsaa_correct_address(const struct prefix *p, bool added);
 

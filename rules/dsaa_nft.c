@@ -561,50 +561,40 @@ void dsaa_nft_queue(struct dsaa_nft *t, bool native, uint16_t number, bool bypas
 
 /* ------------------------------------------------------------------ sending */
 
-/* What one read brought: the first error of the transaction stays in *RC. */
-static void read_errors(const struct dsaa_nft *t, const uint8_t *buf, ssize_t n, int *rc,
-			enum dsaa_nft_feature *feature)
-{
-	const struct nlmsghdr *msg = (const struct nlmsghdr *)buf;
-	int left;
-
-	for (left = (int)n; mnl_nlmsg_ok(msg, left); msg = mnl_nlmsg_next(msg, &left)) {
-		const struct nlmsgerr *e = mnl_nlmsg_get_payload(msg);
-
-		if (msg->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(msg) < sizeof(*e))
-			continue;
-		if (*rc == -EPROTO)
-			*rc = 0;
-		if (*rc || e->error == 0)
-			continue;
-		*rc = e->error;
-		if (msg->nlmsg_seq < t->messages)
-			*feature = t->feature[msg->nlmsg_seq];
-	}
-}
-
 /*
- * Takes all answers, in *RC the first error that the kernel reported, 0 when it took all, -EPROTO
- * when it answered nothing. They are there when send has returned: nfnetlink works through a
- * transaction in the caller's context. False when some could not be read.
+ * The first error that the kernel reported, 0 when it took all, -EPROTO when
+ * it answered nothing. All answers are there when send has returned: nfnetlink
+ * works through a transaction in the caller's context.
  */
-static bool read_answers(const struct dsaa_nft *t, int fd, int *rc, enum dsaa_nft_feature *feature)
+static int read_answers(struct dsaa_nft *t, int fd, enum dsaa_nft_feature *feature)
 {
 	uint8_t buf[16384];
+	bool heard = false;
 
-	*rc = -EPROTO;
 	for (;;) {
 		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		struct nlmsghdr *msg = (struct nlmsghdr *)buf;
+		int left;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return true;
-		if (n < 0) {
-			*rc = -errno;
-			return false;
+			return heard ? 0 : -EPROTO;
+		if (n < 0)
+			return -errno;
+		for (left = (int)n; mnl_nlmsg_ok(msg, left); msg = mnl_nlmsg_next(msg, &left)) {
+			const struct nlmsgerr *e = mnl_nlmsg_get_payload(msg);
+
+			if (msg->nlmsg_type != NLMSG_ERROR ||
+			    mnl_nlmsg_get_payload_len(msg) < sizeof(*e))
+				continue;
+			heard = true;
+			if (e->error == 0)
+				continue;
+			if (msg->nlmsg_seq < t->messages)
+				*feature = t->feature[msg->nlmsg_seq];
+			return e->error;
 		}
-		read_errors(t, buf, n, rc, feature);
 	}
 }
 
@@ -624,32 +614,9 @@ static bool send_all(int fd, const struct dsaa_nft *t)
 	return n >= 0 && (size_t)n == t->len;
 }
 
-/*
- * The socket of all transactions, made with the first. Who closes one has to wait until the kernel
- * has freed what was deleted (nft_rcv_nl_event() in net/netfilter/nf_tables_api.c): 10 ms and more,
- * in which the sync thread would put no connection into the table.
- */
-static struct mnl_socket *kept;
-
-static bool open_socket(void)
-{
-	if (kept)
-		return true;
-	kept = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	return kept && mnl_socket_bind(kept, 0, MNL_SOCKET_AUTOPID) == 0;
-}
-
-/* A negative errno, and the next transaction has another socket: this one may hold old answers. */
-static int give_up(int error)
-{
-	if (kept)
-		mnl_socket_close(kept);
-	kept = NULL;
-	return -error;
-}
-
 int dsaa_nft_commit(struct dsaa_nft *t, enum dsaa_nft_feature *feature)
 {
+	struct mnl_socket *sock;
 	void *room = message_room(t);
 	int rc;
 
@@ -658,7 +625,14 @@ int dsaa_nft_commit(struct dsaa_nft *t, enum dsaa_nft_feature *feature)
 		return t->error;
 	t->len += nftnl_batch_end(room, t->messages++)->nlmsg_len;
 
-	if (!open_socket() || !send_all(mnl_socket_get_fd(kept), t))
-		return give_up(errno);
-	return read_answers(t, mnl_socket_get_fd(kept), &rc, feature) ? rc : give_up(-rc);
+	sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!sock)
+		return -errno;
+	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    !send_all(mnl_socket_get_fd(sock), t))
+		rc = -errno;
+	else
+		rc = read_answers(t, mnl_socket_get_fd(sock), feature);
+	mnl_socket_close(sock);
+	return rc;
 }

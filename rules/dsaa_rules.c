@@ -516,10 +516,8 @@ static void add_not_ours(struct dsaa_nft *t, const struct dsaa_rules_config *c, 
 	const uint32_t established = STATE_ESTABLISHED, none = 0;
 
 	dsaa_nft_rule(t, correct);
-	if (!c->no_foreign) {
-		dsaa_nft_ct(t, NFT_CT_MARK);
-		when_u32(t, c->mark_mask, 0);
-	}
+	dsaa_nft_ct(t, NFT_CT_MARK);
+	when_u32(t, c->mark_mask, 0);
 	/* a packet has one state: no need to mask it */
 	dsaa_nft_ct(t, NFT_CT_STATE);
 	dsaa_nft_is(t, &established, sizeof(established));
@@ -529,20 +527,10 @@ static void add_not_ours(struct dsaa_nft *t, const struct dsaa_rules_config *c, 
 	}
 	dsaa_nft_accept(t);
 	dsaa_nft_rule_end(t);
-}
 
-static void add_goto_others(struct dsaa_nft *t)
-{
 	dsaa_nft_rule(t, correct);
 	dsaa_nft_goto(t, others);
 	dsaa_nft_rule_end(t);
-}
-
-static void add_base(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool closing)
-{
-	dsaa_nft_base_chain(t, correct, NF_INET_PRE_ROUTING, PRIO_CORRECT);
-	add_not_ours(t, c, closing);
-	add_goto_others(t);
 }
 
 static void add_from_peer(struct dsaa_nft *t, const struct dsaa_rules_config *c, const char *chain)
@@ -569,7 +557,8 @@ static void add_correct(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 	dsaa_nft_chain(t, untracked);
 	dsaa_nft_chain(t, others);
 	dsaa_nft_set_ifnames(t, ifaces, c->iface, c->ifaces);
-	add_base(t, c, status->event_mask);
+	dsaa_nft_base_chain(t, correct, NF_INET_PRE_ROUTING, PRIO_CORRECT);
+	add_not_ours(t, c, status->event_mask);
 
 	/* the tunnel's own packets, above all: neither events nor second chance are for them */
 	dsaa_nft_rule(t, others);
@@ -738,38 +727,6 @@ int dsaa_rules_refill(const struct dsaa_rules_config *config, struct dsaa_rules_
 	enum dsaa_nft_feature refused;
 
 	return config_wrong(config) ? -EINVAL : try_apply(config, status, true, &refused);
-}
-
-int dsaa_rules_foreign(const struct dsaa_rules_config *config,
-		       const struct dsaa_rules_status *status)
-{
-	enum dsaa_nft_feature refused;
-	struct dsaa_nft t;
-	int rc;
-
-	if (config_wrong(config))
-		return -EINVAL;
-	dsaa_nft_begin(&t, table);
-	dsaa_nft_table_refill(&t);
-	add_base(&t, config, status->event_mask);
-	rc = dsaa_nft_commit(&t, &refused);
-	dsaa_nft_end(&t);
-	return rc;
-}
-
-int dsaa_rules_look_at_all(void)
-{
-	enum dsaa_nft_feature refused;
-	struct dsaa_nft t;
-	int rc;
-
-	dsaa_nft_begin(&t, table);
-	dsaa_nft_table_refill(&t);
-	dsaa_nft_base_chain(&t, correct, NF_INET_PRE_ROUTING, PRIO_CORRECT);
-	add_goto_others(&t);
-	rc = dsaa_nft_commit(&t, &refused);
-	dsaa_nft_end(&t);
-	return rc == -ENOENT ? 0 : rc;
 }
 
 int dsaa_rules_remove(char *why, size_t whylen)

@@ -14,8 +14,7 @@
  *	    in place of link and raw_in where that is not enough: see dsaa_rules.c
  *	correct (prerouting, -149: after the operator's mangle rules, before DNAT)
  *	    TCP that closes reports its changes of state from now on
- *	    established and ours: left alone by the first rule, which looks at
- *	    marks only while some are foreign; all else -> others
+ *	    established and ours: left alone, after two rules; all else -> others
  *	others
  *	    not tracked (the tunnel itself, BFD): left alone, unless from a peer
  *	    new connections report assured, destroy, and changes of mark, label,
@@ -66,7 +65,6 @@ struct dsaa_rules_config {
 	dsaa_site_id on_demand[DSAA_SITES_MAX];
 	unsigned on_demands;
 	dsaa_site_id local; /* our own number, which is put into those marks */
-	bool no_foreign;    /* no entry belongs to another site: marks need no look */
 	bool second_chance; /* some peer can be asked */
 	bool tcp_begins;    /* a TCP connection's first packet is an event, too */
 	/* the other sites' NAT pools, for second chance */
@@ -108,20 +106,6 @@ int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_s
  * net/netfilter/nf_queue.c). On an error the old rules are still there, and STATUS is as it was.
  */
 int dsaa_rules_refill(const struct dsaa_rules_config *config, struct dsaa_rules_status *status);
-
-/*
- * The same for NO_FOREIGN of CONFIG alone: the first rule of chain "correct" is rewritten, whatever
- * else CONFIG says.
- */
-int dsaa_rules_foreign(const struct dsaa_rules_config *config,
-		       const struct dsaa_rules_status *status);
-
-/*
- * Takes the first rule of chain "correct" out of a table that another process left: until this one
- * applies its own, all rules look at each packet. 0 as well when there is no table; else a negative
- * errno.
- */
-int dsaa_rules_look_at_all(void);
 
 /*
  * Whether the table is there: 1, 0, or a negative errno. *STATE is made of its handle and of the

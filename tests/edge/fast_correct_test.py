@@ -71,11 +71,6 @@ def tcx_programs(node, ifname, wanted=b"dsaa_to_owner"):
     return fds
 
 
-def first_rule(node):
-    """Of the chain that each packet passes: what is left alone."""
-    return [line for line in at(node, "nft list chain inet dsaa correct").splitlines() if "established" in line][0]
-
-
 def bpf_programs(node):
     """How many of our programs are at eth1."""
     fds = tcx_programs(node, "eth1")
@@ -349,18 +344,12 @@ def test_words(two):
         else:
             check(not any(n in counters for n in ("foreign", "owner-unreachable", "sent1")), "adopted: %s" % counters)
     check(bpf_programs("r2") == 1, "nothing hangs at eth1")
-    check(two.say("gate 0 fast").startswith("ok") and bpf_programs("r2") == 0, "the gate is closed, and something hangs at eth1")
+    check(two.say("gate 0").startswith("ok") and bpf_programs("r2") == 0, "the gate is closed, and something hangs at eth1")
     two.clear()
     server.sendto(b"x", (f["P"], 26000))
     check(two.counter("foreign", 1) == 1 and two.counter("kernel-foreign") == 0, "the gate: %s" % two.counters())
-    # the rules look at no mark either, and do so again
-    check(two.say("gate 0").startswith("ok") and "ct mark" not in first_rule("r2"), "the gate is closed: " + first_rule("r2"))
     two.say("gate 1")
     check(bpf_programs("r2") == 1, "the gate is open, and nothing hangs at eth1")
-    check("ct mark" in first_rule("r2"), "the gate is open: " + first_rule("r2"))
-    two.clear()
-    server.sendto(b"x", (f["P"], 26000))
-    check(two.counter("kernel-foreign", 1) == 1, "the gate is open: %s" % two.counters())
     two.say("observe 1")
     two.clear()
     server.sendto(b"x", (f["P"], 26000))

@@ -7,8 +7,7 @@
  *
  *	word SITE alive|adopted|unreachable|unknown	sets a state word and the rules
  *	fast					makes the fast path as configured, tells how it is
- *	gate 0|1 [fast]					whether foreign connections are here; "fast": the fast
- *							path alone is told
+ *	gate 0|1					whether foreign connections are here
  *	fill N					makes N connections of the first peer, tells the
  *							filter of them, and that it knows all
  *	forget					empties the filter, which is not used any more
@@ -395,17 +394,6 @@ static bool apply_rules(void)
 	return false;
 }
 
-static void set_gate(bool foreign, bool with_rules)
-{
-	const struct dsaa_rules_status st = { .event_mask = true };
-
-	rules_config.no_foreign = with_rules && !foreign;
-	if (with_rules && dsaa_rules_foreign(&rules_config, &st) < 0)
-		printf("error rules\n");
-	dsaa_fast_set_foreign(fast, foreign);
-	show_fast();
-}
-
 static void set_word(unsigned site, const char *name)
 {
 	static const char *const names[] = { "unknown", "alive", "adopted", "unreachable" };
@@ -519,8 +507,8 @@ static void obey(struct dsaa_nfq *nfq, char *line)
 		clear_counters(nfq);
 	else if (fast && strcmp(line, "fast\n") == 0)
 		show_fast();
-	else if (fast && sscanf(line, "gate %u %31s", &site, word) >= 1)
-		set_gate(site, strstr(line, "fast") == NULL);
+	else if (fast && sscanf(line, "gate %u", &site) == 1)
+		dsaa_fast_set_foreign(fast, site), show_fast();
 	else if (fast && sscanf(line, "fill %u", &site) == 1)
 		fill(site);
 	else if (fast && strcmp(line, "forget\n") == 0)

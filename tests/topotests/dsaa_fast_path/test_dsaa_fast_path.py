@@ -105,39 +105,6 @@ def test_without_dsaad(net, away):
     assert net.paths_used(away)["in"]["dataPath"] == "kernel"
 
 
-def first_rules(net, site):
-    """What the rules say of packets that nobody has to look at: nothing, or the conditions."""
-    lines = net.run(site, "nft list chain inet dsaa correct").splitlines()
-    return [line.strip() for line in lines if "established" in line]
-
-
-def nothing_foreign(net):
-    """Waits until site 2 has found out that it knows no connection of the other."""
-    for s in SITES:
-        net.run(s, "conntrack -F")
-    wait_for(lambda: first_rules(net, 2) and "ct mark" not in first_rules(net, 2)[0], "no mark to be looked at", 60)
-
-
-def test_no_foreign_connection(net):
-    """While no entry is foreign, no packet's mark is looked at: but those of the first connection that comes are corrected, and those
-    of the one that comes when a new dsaad finds the rules of the last.
-    """
-    for again in (False, True):
-        nothing_foreign(net)
-        if again:
-            net.kill(2, "dsaad")
-            assert "ct mark" not in first_rules(net, 2)[0]
-            net.restart(2, "dsaad")
-            assert not first_rules(net, 2) or "ct mark" in first_rules(net, 2)[0]
-            wait_for(lambda: net.peer(1)[0] == net.peer(2)[0] == "up", "the session again", 20)
-            nothing_foreign(net)
-        sent = net.correction(2)[0]
-        p = net.udp(NATTED[4], SERVER[4], count=50, pause=0.02)
-        assert p["answered"] == 50, p
-        assert "ct mark" in first_rules(net, 2)[0]
-        assert net.correction(2)[0] - sent == 50, (sent, net.correction(2))
-
-
 def test_modes_under_traffic(net):
     """Each change may cost packets of a few milliseconds, and no connection."""
     h = net.hold(NATTED[4], SERVER[4])
