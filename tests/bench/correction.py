@@ -53,7 +53,7 @@ TURNS = 4
 FOREIGN = 10000
 PROBES = 300
 # of one's own packets: name, what is compared, and with what
-OWN_RATIOS = (("own-no-foreign", "cpu-stopped", "cpu-own-kernel-closed"), ("own-foreign", "cpu-stopped", "cpu-own-kernel"),
+OWN_RATIOS = (("own-hook", "cpu-stopped", "cpu-own-hook"), ("own-no-foreign", "cpu-stopped", "cpu-own-kernel-closed"), ("own-foreign", "cpu-stopped", "cpu-own-kernel"),
               ("own-to-own", "cpu-own-kernel-closed", "cpu-own-kernel"))
 SO_TIMESTAMPNS = 35
 
@@ -281,20 +281,31 @@ def own_ns(blast, port):
     return ns
 
 
+class EmptyHook:
+    """The least that rules at the place of dsaad's can cost: a chain without any."""
+
+    def __init__(self):
+        base.load("r1", "table inet nobody { chain empty { type filter hook prerouting priority -149; }; }")
+
+    def quit(self):
+        at("r1", "nft delete table inet nobody")
+
+
 def own_rows(program, blast, bpffs, port, add):
-    """Stopped, without and with foreign flows, in turns: what the machine does meanwhile troubles all three alike. The ratios are
-    those of one turn, to the state before or behind it.
+    """Stopped, without and with foreign flows, in turns: what the machine does meanwhile troubles all alike. The ratios are those of
+    one turn, to the state before or behind it.
     """
-    states = {"cpu-stopped": None, "cpu-own-kernel-closed": 0, "cpu-own-kernel": 1}
+    states = {"cpu-stopped": None, "cpu-own-hook": EmptyHook, "cpu-own-kernel-closed": lambda: Sites(program, bpffs, 0),
+              "cpu-own-kernel": lambda: Sites(program, bpffs, 1)}
     for turn in range(TURNS):
         ns = {}
-        for name, gate in list(states.items())[::1 if turn % 2 else -1]:
-            sites = None if gate is None else Sites(program, bpffs, gate)
+        for name, make in list(states.items())[::1 if turn % 2 else -1]:
+            state = make() if make else None
             try:
                 ns[name] = own_ns(blast, port + turn)
             finally:
-                if sites:
-                    sites.quit()
+                if state:
+                    state.quit()
             add(name, ns[name])
             for router in ("r1", "r2"):
                 at(router, "conntrack -F")
@@ -379,6 +390,7 @@ def show_packets(rows):
     table = (
         ("sending alone, ns a packet", m["send"], None, None),
         ("forwarded locally, dsaad stopped", stopped, None, None),
+        ("a hook without a rule (rate to stopped)", m["cpu-own-hook"], None, m["own-hook"]),
         ("own, no foreign flow (rate to stopped)", own, "own-no-foreign", m["own-no-foreign"]),
         ("own, foreign flows exist (rate to stopped)", m["cpu-own-kernel"], "own-foreign", m["own-foreign"]),
         ("own, foreign flows exist (to no foreign)", m["cpu-own-kernel"], None, m["own-to-own"]),
@@ -396,7 +408,7 @@ def show_packets(rows):
             good &= reached
             line += more
         print(line)
-    for text, name in (("no foreign flow", "own-no-foreign"), ("foreign flows exist", "own-foreign")):
+    for text, name in (("a hook without a rule", "own-hook"), ("no foreign flow", "own-no-foreign"), ("foreign flows exist", "own-foreign")):
         print("  own, %s: quartiles of %d ratios %.3f to %.3f" % ((text, len(rows[name])) + quartiles(rows[name])[1:]))
     print("arrived at the client: kernel %.3f, queue %.3f" % (m["arrived-kernel"], m["arrived-queue"]))
     for name in ("kernel", "queue"):
