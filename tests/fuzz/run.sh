@@ -42,7 +42,7 @@ build_core() {
 sources() {
 	case $1 in
 	netlink) echo "$top"/conntrack/*.c -lmnl -lnetfilter_conntrack ;;
-	tunnel) echo "$top"/nfq/*.c -lmnl -lnetfilter_queue -lpthread ;;
+	tunnel | queue) echo "$top"/nfq/*.c -lmnl -lnetfilter_queue -lpthread ;;
 	esac
 }
 
@@ -79,7 +79,7 @@ why=$(has_fuzzer) || {
 }
 build_core || exit 1
 passed=0 failed=0
-for t in ${FUZZ_TARGETS:-wire session packet netlink tunnel}; do
+for t in ${FUZZ_TARGETS:-wire session packet netlink tunnel queue}; do
 	if build "$t" && run "$t"; then
 		passed=$((passed + 1))
 	else
