@@ -31,6 +31,7 @@ TIMEOUT = 3.0 * SLOW
 MARK1 = 0x01000000
 SO_NO_CHECK = 11
 UDP_SEGMENT = 103
+SO_RCVBUFFORCE = 33
 
 FAMILIES = {
     4: dict(af=socket.AF_INET, C="198.51.100.10", S="10.9.0.10", P="203.0.113.1", pool="203.0.113.0/25", pool2="203.0.113.128/25",
@@ -851,7 +852,8 @@ def test_large(two):
             check(2000000 // each <= sent == counters.get("sent1") < 2600000 // each, "segments of %d: %s" % (each, counters))
             with inside("r2"):
                 packets = sum(queued("r2").values()) - before
-            check(packets < sent // 3, "segments of %d: the queue had %d packets for %d" % (each, packets, sent))
+            # a slow machine sends smaller packets
+            check(packets < sent // (3 if SLOW == 1 else 2), "segments of %d: the queue had %d packets for %d" % (each, packets, sent))
     at("r2", "conntrack -F")
 
 
@@ -923,7 +925,8 @@ def test_spread(two):
     """
     f, each, sources = FAMILIES[4], 50, ["10.9.0.%d" % n for n in range(101, 125)]
     client = sock("cl", f, socket.SOCK_DGRAM, f["C"], 4600)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    # all of them wait there until they are read, whatever net.core.rmem_max says
+    client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
     servers, net = [], "10.9.0.96/27"
     for node, way in (("cl", f["c1"][1]), ("r1", f["s1"][0]), ("r2", f["s2"][0])):
         at(node, "ip route add %s via %s" % (net, way))
