@@ -32,13 +32,14 @@ enum dsaa_queue {
 	DSAA_QUEUE_CLASSES,
 	/* queues of one site at most; their numbers are behind those above, site by site */
 	DSAA_QUEUE_SPREAD_MAX = 8,
+	DSAA_QUEUES_OF_SITES = DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX,
 	/* numbers that the rules use, counted from the base; those above come first */
-	DSAA_QUEUES_RULES = DSAA_QUEUE_CLASSES + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX,
+	DSAA_QUEUES_RULES = DSAA_QUEUE_CLASSES + DSAA_QUEUES_OF_SITES,
 	/*
 	 * all that are taken: behind them, for each of a site a second one, by way of which a
 	 * thread has the kernel cut large packets
 	 */
-	DSAA_QUEUES = DSAA_QUEUES_RULES + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX,
+	DSAA_QUEUES = DSAA_QUEUES_RULES + DSAA_QUEUES_OF_SITES,
 };
 
 /*
@@ -54,7 +55,7 @@ static inline unsigned dsaa_queue_number(unsigned class, unsigned turn)
 /* The number, without the base, of the second queue of a site. */
 static inline unsigned dsaa_queue_cut_number(unsigned site, unsigned turn)
 {
-	return dsaa_queue_number(site, turn) + DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX;
+	return dsaa_queue_number(site, turn) + DSAA_QUEUES_OF_SITES;
 }
 
 /* Whether the number, without the base, is that of a second queue. */
@@ -67,7 +68,7 @@ static inline bool dsaa_queue_is_cut(unsigned number)
 static inline unsigned dsaa_queue_class(unsigned number)
 {
 	if (dsaa_queue_is_cut(number))
-		number -= DSAA_SITES_MAX * DSAA_QUEUE_SPREAD_MAX;
+		number -= DSAA_QUEUES_OF_SITES;
 	if (number < DSAA_QUEUE_CLASSES)
 		return number > DSAA_SITES_MAX ? number : 0;
 	return number < DSAA_QUEUES_RULES ?

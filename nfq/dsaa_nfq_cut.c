@@ -90,8 +90,7 @@ static size_t transport(const struct dsaa_nfq_packet *p, uint8_t *proto, size_t 
 	size_t iplen = ip[0] >> 4 == 4 ? (size_t)(ip[0] & 0x0f) * 4 : IP6_HEADER;
 
 	*proto = ip[0] >> 4 == 4 ? ip[IP4_PROTO] : ip[IP6_PROTO];
-	if (iplen < IP4_HEADER ||
-	    (ip[0] >> 4 == 4 && (dsaa_nfq_get16(ip + IP4_FLAGS) & ~(IP4_DF << 8)) != 0))
+	if (iplen < IP4_HEADER || (ip[0] >> 4 == 4 && dsaa_nfq_ip4_is_fragment(ip)))
 		return 0;
 	if (*proto == DSAA_PROTO_TCP && p->len >= iplen + TCP_HEADER) {
 		*field = iplen + TCP_CHECKSUM;

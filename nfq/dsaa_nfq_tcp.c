@@ -59,9 +59,7 @@ size_t dsaa_nfq_tcp_data(const uint8_t *ip, size_t len, size_t *head)
 		return 0;
 	if (ip[0] == 0x45) {
 		iplen = IP4_HEADER;
-		/* reserved flag, "more fragments" and offset are all 0 */
-		if (ip[IP4_PROTO] != DSAA_PROTO_TCP ||
-		    (dsaa_nfq_get16(ip + IP4_FLAGS) & ~(IP4_DF << 8)) != 0)
+		if (ip[IP4_PROTO] != DSAA_PROTO_TCP || dsaa_nfq_ip4_is_fragment(ip))
 			return 0;
 	} else if (ip[0] >> 4 == 6 && len > IP6_HEADER && ip[IP6_PROTO] == DSAA_PROTO_TCP) {
 		iplen = IP6_HEADER;

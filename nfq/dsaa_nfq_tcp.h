@@ -63,6 +63,12 @@ static inline void dsaa_nfq_put32(uint8_t *p, uint32_t value)
 	dsaa_nfq_put16(p + 2, value);
 }
 
+/* IPv4: "more fragments", an offset, or the flag that nobody may set. */
+static inline bool dsaa_nfq_ip4_is_fragment(const uint8_t *ip)
+{
+	return (dsaa_nfq_get16(ip + IP4_FLAGS) & ~(IP4_DF << 8)) != 0;
+}
+
 /* The sum of LEN bytes, to be added to others and folded at the end. */
 uint64_t dsaa_nfq_sum(const uint8_t *p, size_t len);
 /* That of the pseudo-header at IP, of PROTO with LEN bytes from its header on. */

@@ -32,10 +32,11 @@
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 
+#include "nfq/dsaa_nfq_tcp.h"
+
 enum {
 	/* the most that a TAP device takes */
 	TUN_MTU = 65535 - ETH_HLEN,
-	IP6_HEADER = 40,
 	IP6_FRAGMENT_HEADER = 8,
 	IP6_HOPBYHOP = 0,
 	IP6_ROUTING = 43,
@@ -43,9 +44,6 @@ enum {
 	IP6_DEST = 60,
 	/* RFC 8200 5: every link passes this */
 	IP6_MTU_MIN = 1280,
-	IP4_DF = 0x40,
-	/* place of the checksum in TCP's header */
-	TCP_CHECKSUM = 16,
 };
 
 /* RFC 7600: the IPv4 dummy address. Without one, loose rp_filter drops what comes in here. */

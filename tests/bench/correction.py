@@ -53,8 +53,8 @@ TURNS = 4
 FOREIGN = 10000
 PROBES = 300
 # of one's own packets: name, what is compared, and with what
-OWN_RATIOS = (("own-hook", "cpu-stopped", "cpu-own-hook"), ("own-no-foreign", "cpu-stopped", "cpu-own-kernel-closed"), ("own-foreign", "cpu-stopped", "cpu-own-kernel"),
-              ("own-to-own", "cpu-own-kernel-closed", "cpu-own-kernel"))
+OWN_RATIOS = (("own-hook", "cpu-stopped", "cpu-own-hook"), ("own-no-foreign", "cpu-stopped", "cpu-own-kernel-closed"),
+              ("own-foreign", "cpu-stopped", "cpu-own-kernel"), ("own-to-own", "cpu-own-kernel-closed", "cpu-own-kernel"))
 SO_TIMESTAMPNS = 35
 
 MUST = {"tcp-kernel": (">=", 0.80), "cpu-kernel": ("<=", 2.3), "own-no-foreign": (">=", 0.98), "own-foreign": (">=", 0.93),
