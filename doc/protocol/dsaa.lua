@@ -4,7 +4,8 @@
 --
 --	wireshark -X lua_script:dsaa.lua        tshark -X lua_script:dsaa.lua -r FILE -Y dsaa
 --
--- Port 3785; for another one: "Decode As". Tested by tests/pair/dissector_test.py.
+-- Port 3785; for another one: "Decode As". Not as root: since 4.4 Wireshark reads no scripts then, and says nothing.
+-- Tested by tests/pair/dissector_test.py.
 
 local dsaa = Proto("dsaa", "dsaad sync")
 
