@@ -221,7 +221,7 @@ static void take_wanted(struct dsaa_engine *e, struct dsaa_peer *p, const struct
 static bool set_is_free(struct dsaa_engine *e)
 {
 	DSAA_FOREACH_PEER (e, p)
-		if (p->bulk_rx || p->want_sweep || p->audit_rx || p->audit_sweep)
+		if (dsaa_receive_bulk_names(p) || p->audit_rx || p->audit_sweep)
 			return false;
 	return true;
 }

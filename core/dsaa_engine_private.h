@@ -468,6 +468,11 @@ static inline uint64_t dsaa_receive_seen_of(dsaa_site_id site, uint64_t hash)
 {
 	return hash ^ site * UINT64_C(0x9e3779b97f4a7c16);
 }
+/* What P's bulk named is in that set, for the sweep that follows. */
+static inline bool dsaa_receive_bulk_names(const struct dsaa_peer *p)
+{
+	return p->bulk_rx || p->want_sweep;
+}
 void dsaa_receive_reset(struct dsaa_peer *p);
 /* Something that P owns is not in our kernel: only a bulk or an audit can tell it again. */
 void dsaa_receive_hole(struct dsaa_peer *p);

@@ -151,7 +151,7 @@ static void start_apply(struct dsaa_engine *e, struct dsaa_peer *p, enum dsaa_pu
 /* True while the names of connections that P speaks of are kept: for its sweep, or for an audit. */
 static bool keeps_names(const struct dsaa_peer *p)
 {
-	return p->bulk_rx || p->want_sweep || dsaa_audit_running(p);
+	return dsaa_receive_bulk_names(p) || dsaa_audit_running(p);
 }
 
 /*
@@ -163,7 +163,7 @@ static void hash_names(const struct dsaa_engine *e, const struct dsaa_peer *p,
 {
 	for (unsigned i = 0; i < m->count; i++) {
 		hash[i] = dsaa_flow_key_hash(&m->records[i].flow, DSAA_DIGEST_SEED);
-		if (p->bulk_rx || p->want_sweep)
+		if (dsaa_receive_bulk_names(p))
 			dsaa_seen_prefetch(&e->seen, dsaa_receive_seen_of(p->site, hash[i]));
 	}
 }
@@ -181,7 +181,7 @@ static void note_named(struct dsaa_engine *e, struct dsaa_peer *p, const struct 
 	}
 	if (dsaa_audit_running(p))
 		dsaa_audit_named(e, p, hash, r->op == DSAA_OP_DELETE);
-	if (!p->bulk_rx && !p->want_sweep)
+	if (!dsaa_receive_bulk_names(p))
 		return;
 	if (r->op == DSAA_OP_DELETE)
 		dsaa_seen_mark(&e->seen, dsaa_receive_seen_of(p->site, hash));
@@ -456,7 +456,7 @@ static void bulk_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 	/* an audit would take what the bulk names for its own: it comes again */
 	DSAA_FOREACH_PEER (e, q) {
 		q->audit_rx = q->audit_sweep = false;
-		in_use |= q != p && (q->bulk_rx || q->want_sweep);
+		in_use |= q != p && dsaa_receive_bulk_names(q);
 	}
 	if (!in_use)
 		dsaa_seen_clear(&e->seen);
