@@ -505,3 +505,9 @@ void dsaa_prefix_from_prefix(struct dsaa_prefix *d, const struct prefix *p)
 	dsaa_addr_from_prefix(&d->addr, p);
 	d->len = p->prefixlen;
 }
+
+const char *dsaa_addr_text(uint8_t family, const uint8_t *bytes, char buf[INET6_ADDRSTRLEN])
+{
+	/* fails for a family alone that it does not know */
+	return inet_ntop(family == 4 ? AF_INET : AF_INET6, bytes, buf, INET6_ADDRSTRLEN);
+}

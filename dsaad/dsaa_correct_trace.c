@@ -85,18 +85,16 @@ static bool room(void)
 
 static void show_packet(const struct dsaa_nfq_trace *t, const struct dsaa_packet *p)
 {
-	int af = p->family == 4 ? AF_INET : AF_INET6;
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], where[48], name[IFNAMSIZ];
 
-	inet_ntop(af, p->tuple.src, src, sizeof(src));
-	inet_ntop(af, p->tuple.dst, dst, sizeof(dst));
 	if (t->from_peer)
 		snprintf(where, sizeof(where), "from site %u", t->site);
 	else
 		snprintf(where, sizeof(where), "by %s",
 			 if_indextoname(t->indev, name) ? name : "an interface that is gone");
 	zlog_debug("correction: protocol %u, %s port %u to %s port %u%s, %zu bytes, %s: %s",
-		   p->tuple_proto, src, p->tuple.sport, dst, p->tuple.dport,
+		   p->tuple_proto, dsaa_addr_text(p->family, p->tuple.src, src), p->tuple.sport,
+		   dsaa_addr_text(p->family, p->tuple.dst, dst), p->tuple.dport,
 		   p->icmp_error ? " (an ICMP error about it)" : "", t->len, where,
 		   dsaa_reason_name(t->reason));
 }

@@ -360,62 +360,34 @@ void dsaa_sync_handle_elsewhere(struct event *t)
 	dsaa_sync_arm();
 }
 
+static void handle_event(const struct dsaa_post *p)
+{
+	struct dsaa_event ev = { .type = p->event,
+				 .site = p->site,
+				 .up = p->on,
+				 .address = p->address,
+				 .op = p->kind_of_lines,
+				 .lines = &p->lines };
+
+	dsaa_sync_locked_step(&ev);
+}
+
 void dsaa_sync_handle_post(struct event *t)
 {
 	struct dsaa_post *p = EVENT_ARG(t);
-	struct dsaa_event ev = { .site = p->site, .up = p->on, .address = p->address };
 
 	switch (p->kind) {
 	case DSAA_POST_CONFIG:
 		handle_config(p);
+		break;
+	case DSAA_POST_EVENT:
+		handle_event(p);
 		break;
 	case DSAA_POST_STOP:
 		handle_stop();
 		XFREE(MTYPE_DSAA_POST, p);
 		sem_post(&dsaa_sync.stopped);
 		return;
-	case DSAA_POST_ADDRESS:
-		ev.type = DSAA_EV_ADDRESS;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_BFD:
-		ev.type = DSAA_EV_BFD;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_BFD_GONE:
-		ev.type = DSAA_EV_BFD_GONE;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_PROBE:
-		ev.type = DSAA_EV_PROBE;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_RESYNC:
-		ev.type = DSAA_EV_RESYNC;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_AUDIT:
-		ev.type = DSAA_EV_AUDIT;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_ROUTES:
-		ev.type = DSAA_EV_ROUTES;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_ROUTES_AWAITED:
-		ev.type = DSAA_EV_ROUTES_AWAITED;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_LINES:
-		ev.type = DSAA_EV_LINES;
-		ev.op = p->kind_of_lines;
-		ev.lines = &p->lines;
-		dsaa_sync_locked_step(&ev);
-		break;
-	case DSAA_POST_DRAIN:
-		ev.type = DSAA_EV_DRAIN;
-		dsaa_sync_locked_step(&ev);
-		break;
 	}
 	explicit_bzero(p->key, sizeof(p->key));
 	XFREE(MTYPE_DSAA_POST, p);

@@ -83,7 +83,8 @@ void dsaa_sync_probe(struct event *t)
 
 /* ------------------------------------------------------------------ requests */
 
-struct dsaa_post *dsaa_sync_new_post(enum dsaa_post_kind kind)
+/* A request, to be filled in and sent. */
+static struct dsaa_post *new_post(enum dsaa_post_kind kind)
 {
 	struct dsaa_post *p = XCALLOC(MTYPE_DSAA_POST, sizeof(*p));
 
@@ -91,7 +92,16 @@ struct dsaa_post *dsaa_sync_new_post(enum dsaa_post_kind kind)
 	return p;
 }
 
-void dsaa_sync_send_post(struct dsaa_post *p)
+static struct dsaa_post *new_event(enum dsaa_event_type event)
+{
+	struct dsaa_post *p = new_post(DSAA_POST_EVENT);
+
+	p->event = event;
+	return p;
+}
+
+/* The sync thread frees P. */
+static void send_post(struct dsaa_post *p)
 {
 	if (dsaa_sync.thread)
 		event_add_event(dsaa_sync.thread->master, dsaa_sync_handle_post, p, 0, NULL);
@@ -105,7 +115,7 @@ void dsaa_sync_stop(void)
 	if (!dsaa_sync.thread)
 		return;
 	sem_init(&dsaa_sync.stopped, 0, 0);
-	dsaa_sync_send_post(dsaa_sync_new_post(DSAA_POST_STOP));
+	send_post(new_post(DSAA_POST_STOP));
 	while (sem_wait(&dsaa_sync.stopped) && errno == EINTR)
 		;
 	frr_pthread_stop(dsaa_sync.thread, NULL);
@@ -115,41 +125,41 @@ void dsaa_sync_stop(void)
 
 void dsaa_sync_post_address(const struct prefix *prefix, bool added)
 {
-	struct dsaa_post *p = dsaa_sync_new_post(DSAA_POST_ADDRESS);
+	struct dsaa_post *p = new_event(DSAA_EV_ADDRESS);
 
 	dsaa_addr_from_prefix(&p->address, prefix);
 	p->on = added;
-	dsaa_sync_send_post(p);
+	send_post(p);
 }
 
-static void post_flag(enum dsaa_post_kind kind, uint8_t site, bool on)
+static void post_flag(enum dsaa_event_type event, uint8_t site, bool on)
 {
-	struct dsaa_post *p = dsaa_sync_new_post(kind);
+	struct dsaa_post *p = new_event(event);
 
 	p->site = site;
 	p->on = on;
-	dsaa_sync_send_post(p);
+	send_post(p);
 }
 
 void dsaa_sync_post_bfd(uint8_t site, enum dsaa_liveness live)
 {
-	post_flag(live == DSAA_LIVE_UNKNOWN ? DSAA_POST_BFD_GONE : DSAA_POST_BFD, site,
+	post_flag(live == DSAA_LIVE_UNKNOWN ? DSAA_EV_BFD_GONE : DSAA_EV_BFD, site,
 		  live == DSAA_LIVE_UP);
 }
 
 void dsaa_sync_post_probe(uint8_t site, bool up)
 {
-	post_flag(DSAA_POST_PROBE, site, up);
+	post_flag(DSAA_EV_PROBE, site, up);
 }
 
 void dsaa_sync_post_resync(uint8_t site)
 {
-	post_flag(DSAA_POST_RESYNC, site, true);
+	post_flag(DSAA_EV_RESYNC, site, true);
 }
 
 void dsaa_sync_post_audit(void)
 {
-	post_flag(DSAA_POST_AUDIT, 0, true);
+	post_flag(DSAA_EV_AUDIT, 0, true);
 }
 
 /* One per connection whose answers come to another site: nothing of a post's size. */
@@ -168,26 +178,26 @@ void dsaa_sync_post_elsewhere(uint8_t family, uint8_t proto, const struct dsaa_t
 
 void dsaa_sync_post_drain(bool on)
 {
-	post_flag(DSAA_POST_DRAIN, 0, on);
+	post_flag(DSAA_EV_DRAIN, 0, on);
 }
 
 void dsaa_sync_post_routes(bool all_there)
 {
-	post_flag(DSAA_POST_ROUTES, 0, all_there);
+	post_flag(DSAA_EV_ROUTES, 0, all_there);
 }
 
 void dsaa_sync_post_routes_awaited(bool awaited)
 {
-	post_flag(DSAA_POST_ROUTES_AWAITED, 0, awaited);
+	post_flag(DSAA_EV_ROUTES_AWAITED, 0, awaited);
 }
 
 void dsaa_sync_post_lines(enum dsaa_lines_kind kind, const struct dsaa_lines *l)
 {
-	struct dsaa_post *p = dsaa_sync_new_post(DSAA_POST_LINES);
+	struct dsaa_post *p = new_event(DSAA_EV_LINES);
 
 	p->kind_of_lines = kind;
 	p->lines = *l;
-	dsaa_sync_send_post(p);
+	send_post(p);
 }
 
 /* ------------------------------------------------------------------ the configuration */
@@ -292,7 +302,7 @@ static void fill_key(struct dsaa_post *p)
 
 void dsaa_sync_configure(void)
 {
-	struct dsaa_post *p = dsaa_sync_new_post(DSAA_POST_CONFIG);
+	struct dsaa_post *p = new_post(DSAA_POST_CONFIG);
 
 	if (dsaa_conf.enabled) {
 		fill_engine_config(&p->engine);
@@ -302,7 +312,7 @@ void dsaa_sync_configure(void)
 	} else {
 		p->engine.mark_mask = dsaa_conf.mark_mask;
 	}
-	dsaa_sync_send_post(p);
+	send_post(p);
 }
 
 /* ------------------------------------------------------------------ views */

@@ -95,21 +95,14 @@ void dsaa_sync_copy_kernel_view(void);
 /* What the main thread asks for. */
 enum dsaa_post_kind {
 	DSAA_POST_CONFIG,
-	DSAA_POST_ADDRESS,
-	DSAA_POST_BFD,
-	DSAA_POST_BFD_GONE,
-	DSAA_POST_PROBE,
-	DSAA_POST_RESYNC,
-	DSAA_POST_AUDIT,
-	DSAA_POST_DRAIN,
-	DSAA_POST_ROUTES,
-	DSAA_POST_ROUTES_AWAITED,
-	DSAA_POST_LINES,
+	DSAA_POST_EVENT, /* a step of the engine with this event */
 	DSAA_POST_STOP,
 };
 
 struct dsaa_post {
 	enum dsaa_post_kind kind;
+	/* of DSAA_POST_EVENT: what it takes of site, on, address and lines, dsaa_engine.h says */
+	enum dsaa_event_type event;
 	uint8_t site;
 	bool on;
 	enum dsaa_lines_kind kind_of_lines;
@@ -130,9 +123,6 @@ struct dsaa_post_elsewhere {
 	struct dsaa_tuple tuple;
 };
 
-/* Main thread: a request, to be filled in and sent; sending frees it. */
-struct dsaa_post *dsaa_sync_new_post(enum dsaa_post_kind kind);
-void dsaa_sync_send_post(struct dsaa_post *p);
 /* Sync thread: does what the event's argument asks for, and frees it. */
 void dsaa_sync_handle_post(struct event *t);
 void dsaa_sync_handle_elsewhere(struct event *t);

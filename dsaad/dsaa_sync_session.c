@@ -78,11 +78,11 @@ static void on_refused(void *arg, const struct dsaa_addr *address, dsaa_site_id 
 		       unsigned reason, const char *detail)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_ATTEMPT, .site = site, .reason = reason };
-	char text[INET6_ADDRSTRLEN] = "?";
+	char text[INET6_ADDRSTRLEN];
 
-	inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text));
 	if (dsaa_sync_may_log(site, reason))
-		flog_warn(EC_DSAA_PEER_REFUSED, "refused a connection from %s: %s (%s)", text,
+		flog_warn(EC_DSAA_PEER_REFUSED, "refused a connection from %s: %s (%s)",
+			  dsaa_addr_text(address->family, address->bytes, text),
 			  dsaa_reason_name(reason), detail);
 	if (site)
 		dsaa_sync_locked_step(&ev);
@@ -90,9 +90,9 @@ static void on_refused(void *arg, const struct dsaa_addr *address, dsaa_site_id 
 
 static void on_listening(void *arg, const struct dsaa_addr *address, int error)
 {
-	char text[INET6_ADDRSTRLEN] = "?";
+	char text[INET6_ADDRSTRLEN];
 
-	inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text));
+	dsaa_addr_text(address->family, address->bytes, text);
 	if (error)
 		flog_warn(EC_DSAA_PEER_REFUSED, "cannot listen on %s: %s", text,
 			  safe_strerror(error));

@@ -42,11 +42,6 @@ static const char *protocol_text(uint8_t proto, char buf[8])
 	return buf;
 }
 
-static const char *address_text(uint8_t family, const uint8_t a[16], char buf[INET6_ADDRSTRLEN])
-{
-	return inet_ntop(family == 4 ? AF_INET : AF_INET6, a, buf, INET6_ADDRSTRLEN);
-}
-
 static bool is_icmp(uint8_t proto)
 {
 	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
@@ -63,8 +58,8 @@ static void tuple_text(struct vty *vty, const struct dsaa_flow *f, const struct 
 {
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
 
-	vty_out(vty, " src=%s dst=%s", address_text(f->family, t->src, src),
-		address_text(f->family, t->dst, dst));
+	vty_out(vty, " src=%s dst=%s", dsaa_addr_text(f->family, t->src, src),
+		dsaa_addr_text(f->family, t->dst, dst));
 	if (is_icmp(f->proto))
 		vty_out(vty, " type=%u code=%u id=%u", t->dport >> 8, t->dport & 0xff, t->sport);
 	else if (t->sport || t->dport)
@@ -109,8 +104,8 @@ static struct json_object *tuple_json(const struct dsaa_flow *f, const struct ds
 	struct json_object *o = json_object_new_object();
 	char text[INET6_ADDRSTRLEN];
 
-	json_object_string_add(o, "src", address_text(f->family, t->src, text));
-	json_object_string_add(o, "dst", address_text(f->family, t->dst, text));
+	json_object_string_add(o, "src", dsaa_addr_text(f->family, t->src, text));
+	json_object_string_add(o, "dst", dsaa_addr_text(f->family, t->dst, text));
 	if (is_icmp(f->proto)) {
 		json_object_int_add(o, "type", t->dport >> 8);
 		json_object_int_add(o, "code", t->dport & 0xff);

@@ -32,13 +32,12 @@ static void starts_json(struct json_object *o, const struct dsaa_peer_view *v)
 static void link_text(char text[2 * INET6_ADDRSTRLEN + 4], const struct dsaa_sync_links *l,
 		      unsigned i)
 {
-	char local[INET6_ADDRSTRLEN] = "?", remote[INET6_ADDRSTRLEN] = "?";
+	const struct dsaa_addr *local = &l->local[i], *remote = &l->remote[i];
+	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
 
-	inet_ntop(l->local[i].family == 4 ? AF_INET : AF_INET6, l->local[i].bytes, local,
-		  sizeof(local));
-	inet_ntop(l->remote[i].family == 4 ? AF_INET : AF_INET6, l->remote[i].bytes, remote,
-		  sizeof(remote));
-	snprintf(text, 2 * INET6_ADDRSTRLEN + 4, "%s-%s", local, remote);
+	snprintf(text, 2 * INET6_ADDRSTRLEN + 4, "%s-%s",
+		 dsaa_addr_text(local->family, local->bytes, from),
+		 dsaa_addr_text(remote->family, remote->bytes, to));
 }
 
 /* Which links carry the session. */

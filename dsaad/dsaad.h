@@ -437,5 +437,7 @@ extern _Atomic uint32_t dsaa_debug_flags;
 void dsaa_addr_from_prefix(struct dsaa_addr *a, const struct prefix *p);
 void dsaa_addr_from_ipaddr(struct dsaa_addr *a, const struct ipaddr *ip);
 void dsaa_prefix_from_prefix(struct dsaa_prefix *d, const struct prefix *p);
+/* An address of core's (FAMILY 4 or 6) as text, in BUF, which is returned. */
+const char *dsaa_addr_text(uint8_t family, const uint8_t *bytes, char buf[INET6_ADDRSTRLEN]);
 
 #endif
