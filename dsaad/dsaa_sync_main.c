@@ -8,6 +8,8 @@
  */
 #include "dsaad/dsaa_sync_private.h"
 
+#include <sys/stat.h>
+
 #include "log.h"
 
 #include "dsaad/dsaa_errors.h"
@@ -16,11 +18,23 @@
 enum {
 	START_TIMER_MS = 15000,
 	AUDIT_INTERVAL_MS = 60000,
-	/* how often a key that cannot be used is read again, seconds */
-	KEY_RETRY_S = 2,
+	/* how often the key's file is looked at, seconds */
+	KEY_CHECK_S = 2,
+};
+
+/* By which it is seen that somebody wrote another key, moved one there, or mended its mode. */
+struct key_file {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec changed;
 };
 
 static struct event *t_key;
+/* as it was when the key was read, and when it was last looked at */
+static struct key_file key_read, key_seen;
+/* why the key cannot be used: in the log once */
+static unsigned key_reason;
 
 /* ------------------------------------------------------------------ what changed */
 
@@ -265,16 +279,48 @@ static void fill_transport_config(struct dsaa_transport_config *c)
 	}
 }
 
-/* The operator may have repaired the key file by now. */
-static void key_retry(struct event *t)
+static struct key_file look_at_key(void)
 {
-	dsaa_sync_configure();
+	struct key_file f = { 0 };
+	struct stat st;
+
+	if (stat(dsaa_conf.key_file, &st) == 0) {
+		f.dev = st.st_dev;
+		f.ino = st.st_ino;
+		f.size = st.st_size;
+		f.changed = st.st_ctim;
+	}
+	return f;
 }
 
-/* Reads the key; tells the engine why sessions cannot be when there is none, and tries again. */
+static bool same_key_file(const struct key_file *a, const struct key_file *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/*
+ * The operator may have repaired the file, or put another key there. It is read when it has not
+ * changed since the last look: half a key would end the session.
+ */
+static void key_check(struct event *t)
+{
+	struct key_file before = key_seen;
+	bool other;
+
+	key_seen = look_at_key();
+	other = !same_key_file(&key_seen, &key_read) && same_key_file(&key_seen, &before);
+	if (other && key_reason == DSAA_R_NONE)
+		zlog_info("%s has changed: reading the key again", dsaa_conf.key_file);
+	if (other || key_reason != DSAA_R_NONE)
+		dsaa_sync_configure();
+	else
+		event_add_timer(master, key_check, NULL, KEY_CHECK_S, &t_key);
+}
+
+/* Reads the key; tells the engine why sessions cannot be when there is none. */
 static void fill_key(struct dsaa_post *p)
 {
-	static unsigned said; /* the problem that the log has: each is told once */
 	struct dsaa_key key;
 	unsigned reason = DSAA_R_NO_KEY;
 
@@ -282,22 +328,24 @@ static void fill_key(struct dsaa_post *p)
 	p->engine.can_connect = true;
 	if (dsaa_conf.insecure)
 		return;
+	if (dsaa_conf.key_file[0]) {
+		key_read = key_seen = look_at_key();
+		event_add_timer(master, key_check, NULL, KEY_CHECK_S, &t_key);
+	}
 	if (dsaa_conf.key_file[0] && dsaa_key_load(dsaa_conf.key_file, &key, &reason)) {
 		memcpy(p->key, key.bytes, key.len);
 		p->transport.key_len = key.len;
 		dsaa_key_wipe(&key);
-		said = DSAA_R_NONE;
+		key_reason = DSAA_R_NONE;
 		return;
 	}
 	p->engine.can_connect = false;
 	p->engine.cannot_reason = reason;
-	if (dsaa_conf.key_file[0])
-		event_add_timer(master, key_retry, NULL, KEY_RETRY_S, &t_key);
-	if (dsaa_conf.enabled && reason != said)
+	if (dsaa_conf.enabled && reason != key_reason)
 		flog_err(EC_DSAA_KEY, "no session can come up: %s: %s",
 			 dsaa_conf.key_file[0] ? dsaa_conf.key_file : "no key file",
 			 dsaa_reason_meaning(reason));
-	said = reason;
+	key_reason = reason;
 }
 
 void dsaa_sync_configure(void)

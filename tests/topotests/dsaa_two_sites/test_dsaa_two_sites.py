@@ -261,6 +261,17 @@ def test_exposed_key(net, held):
     wait_up(net)
 
 
+def test_rewritten_key(net, held):
+    """Another key in the same file is taken without a command, and so is the right one when it is back."""
+    twosites.write(net.router(2), "/etc/frr/dsaa.key", KEY[::-1] + "\n")
+    for s in SITES:
+        wait_for(lambda: net.peer(s) == ("refused", "wrong-key"), "the refusal at site %d" % s, 15)
+    net.run(2, "rm /etc/frr/dsaa.key")
+    wait_for(lambda: net.peer(2)[1] == "key-unreadable", "the missing file to be told", 10)
+    twosites.write(net.router(2), "/etc/frr/dsaa.key", KEY + "\n")
+    wait_up(net)
+
+
 def test_other_cluster(net, held):
     before = owned_by_1(net)
     type_in(net, 2, "cluster-id 8")
