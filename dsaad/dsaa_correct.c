@@ -548,6 +548,7 @@ void dsaa_correct_stop(void)
 {
 	EVENT_OFF(t_check);
 	dsaa_correct_gate_stop();
+	dsaa_correct_rate_stop();
 	dsaa_correct_fast_remove();
 	remove_rules();
 	close_queues();

@@ -60,6 +60,8 @@ bool dsaa_correct_gate_is_open(void);
 
 /* dsaa_correct_rate.c: from time to time, and when counters are cleared. */
 void dsaa_correct_rate_sample(void);
+/* Nothing is corrected any more: the rates are zero, the peaks stay. */
+void dsaa_correct_rate_stop(void);
 void dsaa_correct_rate_clear(void);
 
 /* dsaa_correct_warn.c: what stands in the way; sentences in TEXT, how many. Main thread. */

@@ -126,6 +126,16 @@ void dsaa_correct_rate_sample(void)
 	sample_prefixes(us);
 }
 
+void dsaa_correct_rate_stop(void)
+{
+	for (unsigned s = 0; s <= DSAA_SITES_MAX; s++) {
+		to_peer[s].rate.packets_s = to_peer[s].rate.bits_s = 0;
+		from_peer[s].rate.packets_s = from_peer[s].rate.bits_s = 0;
+	}
+	for (unsigned i = 0; i < prefixes; i++)
+		of_prefix[i].sent.rate.packets_s = of_prefix[i].sent.rate.bits_s = 0;
+}
+
 void dsaa_correct_rate_clear(void)
 {
 	memset(to_peer, 0, sizeof(to_peer));

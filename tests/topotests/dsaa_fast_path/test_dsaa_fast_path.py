@@ -171,6 +171,21 @@ def test_how_much(net, mode):
     assert net.show(1, "show dsaa correction")["peers"]["2"]["rateReceived"]["peakBitsPerSec"] > 1000000
 
 
+def test_no_rate_when_off(net):
+    """What was corrected a second ago is no rate any more when correction is switched off."""
+
+    def rate():
+        return net.show(2, "show dsaa correction")["peers"]["1"]["rateSent"]
+
+    net.mode("auto")
+    p = stream(net, count=400)
+    wait_for(lambda: rate()["packetsPerSec"] > 0, "a rate", 10)
+    net.mode("off")
+    assert rate()["packetsPerSec"] == rate()["bitsPerSec"] == 0 and rate()["peakPacketsPerSec"] > 0, rate()
+    net.mode("auto")
+    twosites.told(p)
+
+
 def test_no_dsaa(net):
     """Last: the router is no site any more. Nothing of ours is left in its kernel."""
 
