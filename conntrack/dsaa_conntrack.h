@@ -143,12 +143,19 @@ struct dsaa_ct_limits {
  * again: without them changes would be missed in silence; L->events is what was found.
  */
 void dsaa_ct_limits(struct dsaa_ct *ct, struct dsaa_ct_limits *l);
+enum dsaa_ct_limit {
+	DSAA_CT_LIMIT_NONE,
+	DSAA_CT_LIMIT_EVENTS,
+	DSAA_CT_LIMIT_MAX,
+	DSAA_CT_LIMIT_BUCKETS,
+	DSAA_CT_LIMIT_BUFFER,
+};
 /*
- * Which of L is too small for NEEDED connections, or set wrongly, as a sentence with the remedy in
- * TEXT; empty when all is well. Pure.
+ * Which of L is too small for NEEDED connections, or set wrongly: the worst, with a sentence with
+ * the remedy in TEXT, which is empty when all is well. Pure.
  */
-void dsaa_ct_limits_warning(const struct dsaa_ct_limits *l, uint64_t needed, char *text,
-			    size_t len);
+enum dsaa_ct_limit dsaa_ct_limits_warning(const struct dsaa_ct_limits *l, uint64_t needed,
+					  char *text, size_t len);
 
 const struct dsaa_ct_counters *dsaa_ct_counters(const struct dsaa_ct *ct);
 

@@ -95,28 +95,38 @@ void dsaa_ct_limits(struct dsaa_ct *ct, struct dsaa_ct_limits *l)
 		l->event_buffer = (uint32_t)buffer;
 }
 
-void dsaa_ct_limits_warning(const struct dsaa_ct_limits *l, uint64_t needed, char *text, size_t len)
+enum dsaa_ct_limit dsaa_ct_limits_warning(const struct dsaa_ct_limits *l, uint64_t needed,
+					  char *text, size_t len)
 {
 	text[0] = '\0';
 	if (needed < l->count)
 		needed = l->count;
-	if (l->events >= 0 && l->events != 1)
+	if (l->events >= 0 && l->events != 1) {
 		snprintf(text, len,
 			 "nf_conntrack_events was %d, dsaad sets it to 1: find who changes it, "
 			 "or changes are missed",
 			 l->events);
-	else if (l->max && needed > (uint64_t)l->max / 4 * 3)
+		return DSAA_CT_LIMIT_EVENTS;
+	}
+	if (l->max && needed > (uint64_t)l->max / 4 * 3) {
 		snprintf(text, len,
 			 "all sites together have %llu connections, nf_conntrack_max is %u: raise "
 			 "it to %llu at least",
 			 (unsigned long long)needed, l->max, 2ULL * needed);
-	else if (l->buckets && needed * 2 > (uint64_t)l->buckets * CHAIN_MAX)
+		return DSAA_CT_LIMIT_MAX;
+	}
+	if (l->buckets && needed * 2 > (uint64_t)l->buckets * CHAIN_MAX) {
 		snprintf(text, len,
 			 "nf_conntrack_buckets is %u for %llu connections: raise it to %llu",
 			 l->buckets, (unsigned long long)needed, (unsigned long long)needed);
-	else if (l->event_buffer && l->event_buffer < EVENT_BUFFER_MIN)
+		return DSAA_CT_LIMIT_BUCKETS;
+	}
+	if (l->event_buffer && l->event_buffer < EVENT_BUFFER_MIN) {
 		snprintf(text, len,
 			 "the buffer for conntrack events has %u KiB only: raise "
 			 "net.core.rmem_max, or give dsaad CAP_NET_ADMIN",
 			 l->event_buffer / 1024);
+		return DSAA_CT_LIMIT_BUFFER;
+	}
+	return DSAA_CT_LIMIT_NONE;
 }

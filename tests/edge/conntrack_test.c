@@ -816,11 +816,13 @@ static int sysctl(const char *name)
 	return text[0] ? atoi(text) : -1;
 }
 
-static void warning_has(struct dsaa_ct_limits l, uint64_t needed, const char *word)
+/* WORD: NULL for no warning. */
+static void warning_is(struct dsaa_ct_limits l, uint64_t needed, enum dsaa_ct_limit kind,
+		       const char *word)
 {
 	char text[160];
 
-	dsaa_ct_limits_warning(&l, needed, text, sizeof(text));
+	CHECK(dsaa_ct_limits_warning(&l, needed, text, sizeof(text)) == kind);
 	CHECK(word ? strstr(text, word) != NULL : !text[0]);
 }
 
@@ -832,20 +834,20 @@ static void test_limits(void)
 	};
 	struct dsaa_ct_limits l = good;
 
-	warning_has(good, 700, NULL);
-	warning_has(good, 800, "nf_conntrack_max is 1000");
+	warning_is(good, 700, DSAA_CT_LIMIT_NONE, NULL);
+	warning_is(good, 800, DSAA_CT_LIMIT_MAX, "nf_conntrack_max is 1000");
 	l.count = 900;
-	warning_has(l, 0, "raise it to 1800");
+	warning_is(l, 0, DSAA_CT_LIMIT_MAX, "raise it to 1800");
 	l = good;
 	l.buckets = 200;
-	warning_has(l, 401, "nf_conntrack_buckets");
-	warning_has(l, 399, NULL);
+	warning_is(l, 401, DSAA_CT_LIMIT_BUCKETS, "nf_conntrack_buckets");
+	warning_is(l, 399, DSAA_CT_LIMIT_NONE, NULL);
 	l = good;
 	l.event_buffer = 212992;
-	warning_has(l, 0, "208 KiB");
+	warning_is(l, 0, DSAA_CT_LIMIT_BUFFER, "208 KiB");
 	l = good;
 	l.events = 0;
-	warning_has(l, 0, "nf_conntrack_events was 0");
+	warning_is(l, 0, DSAA_CT_LIMIT_EVENTS, "nf_conntrack_events was 0");
 	/* what is real: the large buffer was given, and events that were switched off are back */
 	CHECK(system("echo 0 >/proc/sys/net/netfilter/nf_conntrack_events") == 0);
 	dsaa_ct_limits(ct, &l);
