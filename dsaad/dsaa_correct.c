@@ -45,6 +45,7 @@ static _Atomic uint32_t find_mask;
 static _Atomic bool find_elsewhere; /* what dsaa_correct_elsewhere_wanted() says */
 static struct dsaa_rules_status rules;
 static char problem[256];		   /* why correction does not run; empty when it does */
+static char problem_said[sizeof(problem)]; /* what the log says of that */
 static struct dsaa_rules_config installed; /* what the rules say that are in force */
 static uint64_t installed_state;	   /* of the table */
 /* Tunnel packets that the rules refused: by earlier ones, less what was cleared. */
@@ -341,14 +342,16 @@ static void close_queues(void)
 
 /* ------------------------------------------------------------------ reconcile */
 
-static void say_problem(void)
+/* Once for each problem, and when it has gone. */
+static void log_problem(void)
 {
-	static char said[sizeof(problem)];
-
-	if (!strcmp(said, problem))
+	if (!strcmp(problem_said, problem))
 		return;
-	strlcpy(said, problem, sizeof(said));
-	flog_err(EC_DSAA_QUEUE, "correction does not run: %s", problem);
+	strlcpy(problem_said, problem, sizeof(problem_said));
+	if (problem[0])
+		flog_err(EC_DSAA_QUEUE, "correction does not run: %s", problem);
+	else
+		zlog_info("correction runs again");
 }
 
 static void remove_rules(void)
@@ -449,7 +452,7 @@ static int install(const struct dsaa_rules_config *c)
  * Replacing the table makes the kernel drop what waits in the queues, so it is done only when the
  * rules have to say something else.
  */
-static bool apply_rules(void)
+static void apply_rules(void)
 {
 	struct dsaa_rules_config *c = XCALLOC(MTYPE_TMP, sizeof(*c));
 	int rc = 0;
@@ -467,20 +470,23 @@ static bool apply_rules(void)
 	XFREE(MTYPE_TMP, c);
 	if (rc)
 		snprintf(problem, sizeof(problem), "the rules cannot be installed: %s", rules.why);
-	return rc == 0;
 }
 
 /* Somebody else may have taken away the rules ("flush ruleset") or the tunnel device. */
 static void look_after(void)
 {
+	static struct dsaa_log_limit of_tun, of_table;
 	struct dsaa_nfq_status status;
 	uint64_t state = 0;
+	unsigned hidden;
 	int rc = 1;
 
 	dsaa_nfq_status(nfq, &status);
 	if (!status.tun_ifindex || !if_nametoindex(DSAA_TUN_NAME)) {
-		flog_warn(EC_DSAA_TUNNEL, "somebody removed the interface %s: made again",
-			  DSAA_TUN_NAME);
+		if (dsaa_log_allowed(&of_tun, &hidden))
+			flog_warn(EC_DSAA_TUNNEL,
+				  "somebody removed the interface %s: made again (%u times before)",
+				  DSAA_TUN_NAME, hidden);
 		remove_rules();
 		close_queues();
 		return;
@@ -490,8 +496,10 @@ static void look_after(void)
 	}
 	if (!rules.installed || rc < 0 || (rc == 1 && state == installed_state))
 		return;
-	flog_warn(EC_DSAA_RULES, "somebody %s the table inet dsaa: installed again",
-		  rc ? "changed" : "removed");
+	if (dsaa_log_allowed(&of_table, &hidden))
+		flog_warn(EC_DSAA_RULES,
+			  "somebody %s the table inet dsaa: installed again (%u times before)",
+			  rc ? "changed" : "removed", hidden);
 	rules.installed = false;
 }
 
@@ -539,8 +547,9 @@ void dsaa_correct_reconcile(void)
 	}
 	was_wanted = true;
 	problem[0] = '\0';
-	if (!start_or_reconfigure() || !apply_rules())
-		say_problem();
+	if (start_or_reconfigure())
+		apply_rules();
+	log_problem();
 	check_soon();
 }
 
@@ -552,7 +561,7 @@ void dsaa_correct_stop(void)
 	dsaa_correct_fast_remove();
 	remove_rules();
 	close_queues();
-	problem[0] = '\0';
+	problem[0] = problem_said[0] = '\0';
 }
 
 void dsaa_correct_load(void)
@@ -572,8 +581,10 @@ void dsaa_correct_start(void)
 
 static void word_changed(struct event *t)
 {
-	if (nfq && !apply_rules())
-		say_problem();
+	if (!nfq)
+		return;
+	apply_rules();
+	log_problem();
 }
 
 void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word, bool on_demand)

@@ -24,6 +24,7 @@ static struct dsaa_fast_config config;
 static struct dsaa_fast_status status;
 static char none[256];	 /* the programs cannot be loaded: why */
 static char failed[256]; /* the last attempt failed: why */
+static char said[256];	 /* what the log says of that */
 static bool running;
 static bool maybe_there; /* something may be left in the kernel */
 static struct dsaa_mono failed_at;
@@ -102,7 +103,7 @@ bool dsaa_correct_fast_may_run(const struct dsaa_nfq_config *nfq)
 	bool may;
 
 	if (!dsaa_correct_fast_wanted()) {
-		failed[0] = '\0';
+		failed[0] = said[0] = '\0';
 		return false;
 	}
 	c = XCALLOC(MTYPE_TMP, sizeof(*c));
@@ -116,6 +117,26 @@ bool dsaa_correct_fast_may_run(const struct dsaa_nfq_config *nfq)
 	return may;
 }
 
+/* Once for each reason, and when it has gone. */
+static void log_result(void)
+{
+	static struct dsaa_log_limit of_parts;
+	unsigned hidden;
+
+	if (status.repaired && running && dsaa_log_allowed(&of_parts, &hidden))
+		flog_warn(EC_DSAA_TUNNEL,
+			  "somebody changed the fast path: %u of its parts put back (%u times "
+			  "before)",
+			  status.repaired, hidden);
+	if (!strcmp(said, failed))
+		return;
+	strlcpy(said, failed, sizeof(said));
+	if (failed[0])
+		flog_warn(EC_DSAA_TUNNEL, "the kernel's fast path does not run: %s", failed);
+	else
+		zlog_info("the kernel's fast path runs again");
+}
+
 bool dsaa_correct_fast_apply(void)
 {
 	/* when it starts, the queue thread takes a moment to close the port */
@@ -123,18 +144,11 @@ bool dsaa_correct_fast_apply(void)
 
 	while (!(running = apply()) && status.port_in_use && --tries)
 		usleep(1000);
-	if (running) {
-		failed[0] = '\0';
-		if (status.repaired)
-			flog_warn(EC_DSAA_TUNNEL,
-				  "somebody changed the fast path: %u of its parts put back",
-				  status.repaired);
-		return true;
-	}
-	strlcpy(failed, status.why, sizeof(failed));
-	failed_at = dsaa_mono_now();
-	flog_warn(EC_DSAA_TUNNEL, "the kernel's fast path does not run: %s", failed);
-	return false;
+	strlcpy(failed, running ? "" : status.why, sizeof(failed));
+	if (!running)
+		failed_at = dsaa_mono_now();
+	log_result();
+	return running;
 }
 
 void dsaa_correct_fast_remove(void)

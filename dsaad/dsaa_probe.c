@@ -39,7 +39,8 @@
 /* an answer may be this many echoes late */
 #define RECENT_TIMES 64
 #define BEHIND_MAX   1000
-#define MINUTE_US    INT64_C(60000000)
+/* changes within a minute that are logged one by one */
+#define CHANGES_LOGGED 6
 
 /* linux/icmp.h has it, which cannot be included beside netinet/ip_icmp.h */
 #ifndef ICMP_FILTER
@@ -59,7 +60,8 @@ struct probe {
 	bool ever; /* it answered at least once */
 	int fd;
 	struct ipaddr target; /* as the socket was opened for it */
-	struct dsaa_mono complained;
+	struct dsaa_log_limit complained;
+	unsigned changes;			/* between alive and silent, in this minute */
 	uint16_t seq;				/* of the last echo */
 	uint16_t answered;			/* of the newest one that was answered */
 	struct dsaa_mono sent_at[RECENT_TIMES]; /* by sequence number */
@@ -67,7 +69,7 @@ struct probe {
 	struct dsaa_mono asked;		/* answers to older echoes do not count */
 	int64_t rtt_us;			/* smoothed */
 	uint64_t cookie;
-	struct event *t_send, *t_read;
+	struct event *t_send, *t_read, *t_minute;
 };
 
 static struct probe probes[DSAA_SITES_MAX + 1];
@@ -80,6 +82,30 @@ void dsaa_probe_init(void)
 	}
 }
 
+static const char *state_of(const struct probe *p)
+{
+	return p->told_up ? "alive" : "silent";
+}
+
+static void minute_is_over(struct event *t)
+{
+	struct probe *p = EVENT_ARG(t);
+
+	if (p->changes > CHANGES_LOGGED)
+		zlog_info("site %u: its probe address is %s, after %u changes within a minute",
+			  p->site, state_of(p), p->changes);
+	p->changes = 0;
+}
+
+/* A way that loses echoes changes many times a second: then one line tells of the minute. */
+static void log_state(struct probe *p)
+{
+	if (!p->t_minute)
+		event_add_timer(master, minute_is_over, p, 60, &p->t_minute);
+	if (++p->changes <= CHANGES_LOGGED)
+		zlog_info("site %u: its probe address is %s", p->site, state_of(p));
+}
+
 static void tell(struct probe *p, bool up)
 {
 	if (p->told && p->told_up == up)
@@ -87,19 +113,8 @@ static void tell(struct probe *p, bool up)
 	p->told = true;
 	p->told_up = up;
 	p->ever |= up;
-	zlog_info("site %u: its probe address is %s", p->site, up ? "alive" : "silent");
+	log_state(p);
 	dsaa_sync_post_probe(p->site, up);
-}
-
-/* Something an operator must know, at most once a minute. */
-static bool may_complain(struct probe *p)
-{
-	struct dsaa_mono now = dsaa_mono_now();
-
-	if (p->complained.us && dsaa_mono_diff_us(now, p->complained) < MINUTE_US)
-		return false;
-	p->complained = now;
-	return true;
 }
 
 static socklen_t target_sockaddr(const struct probe *p, union sockunion *su)
@@ -122,7 +137,7 @@ static ifindex_t way_through_network(struct probe *p)
 
 	if (!ifindex || !dsaa_zebra_is_sync_interface(ifindex))
 		return ifindex;
-	if (may_complain(p))
+	if (dsaa_log_allowed(&p->complained, NULL))
 		flog_warn(EC_DSAA_PROBE,
 			  "site %u: the way to its probe address %pIA is the site-sync link; it is "
 			  "not asked and counts as silent",
@@ -289,7 +304,7 @@ static bool open_socket(struct probe *p)
 			       v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	}
 	if (p->fd < 0) {
-		if (may_complain(p))
+		if (dsaa_log_allowed(&p->complained, NULL))
 			flog_err(EC_DSAA_PROBE, "site %u cannot be probed: %m", p->site);
 		return false;
 	}
@@ -341,7 +356,7 @@ static void complain_if_wrong(struct probe *p)
 
 	if (p->ever || !dsaa_sync_peer_view(p->site, &v) || v.state != DSAA_PEER_UP)
 		return;
-	if (may_complain(p))
+	if (dsaa_log_allowed(&p->complained, NULL))
 		flog_warn(EC_DSAA_PROBE,
 			  "site %u is up, but its probe address %pIA never answered: its silence "
 			  "will prove nothing",
@@ -368,6 +383,8 @@ static void set(struct probe *p, bool on)
 		return;
 	p->on = on;
 	EVENT_OFF(p->t_send);
+	EVENT_OFF(p->t_minute);
+	p->changes = 0;
 	close_socket(p);
 	if (on)
 		event_add_event(master, next_echo, p, 0, &p->t_send);

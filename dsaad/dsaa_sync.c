@@ -38,8 +38,6 @@ enum {
 	/* how long libfrr waits while there is much to do, and how long we wait for more to do */
 	HOT_TURN_US = 20000,
 	HOT_QUIET_US = 1000,
-	/* one log line per site and reason in this time, seconds */
-	REFUSED_LOG_S = 60,
 	KERNEL_VIEW_US = 500000,
 };
 
@@ -82,13 +80,9 @@ struct dsaa_mono dsaa_mono_now(void)
 
 bool dsaa_sync_may_log(dsaa_site_id site, unsigned reason)
 {
-	static int64_t last[DSAA_SITES_MAX + 1][DSAA_REASONS_MAX];
-	int64_t now = dsaa_mono_now().us, *at = &last[site][reason % DSAA_REASONS_MAX];
+	static struct dsaa_log_limit limit[DSAA_SITES_MAX + 1][DSAA_REASONS_MAX];
 
-	if (*at && now - *at < REFUSED_LOG_S * INT64_C(1000000))
-		return false;
-	*at = now;
-	return true;
+	return dsaa_log_allowed(&limit[site][reason % DSAA_REASONS_MAX], NULL);
 }
 
 /* ------------------------------------------------------------------ carrying out actions */

@@ -21,7 +21,7 @@ static struct event *t_expect, *t_retry_ct;
 /* kernel's word, copied for show commands under the lock */
 static struct dsaa_sync_kernel kernel_view;
 /* what could not be set when conntrack was opened; empty: nothing */
-static char setup_warning[sizeof(kernel_view.warning)];
+static char setup_warning[160];
 
 /* ------------------------------------------------------------------ events */
 
@@ -166,7 +166,7 @@ void dsaa_sync_tell_config(void)
 
 static void open_ct(struct event *t)
 {
-	char err[sizeof(kernel_view.warning) - 32];
+	char err[160];
 
 	if (dsaa_sync.ct)
 		return;
@@ -237,12 +237,25 @@ static uint64_t connections_of_all(void)
 	return ours + theirs;
 }
 
-/* What is too small is shown all the time, and told to the log once. */
+/* Each kind is told when it comes, and at most one in a minute: a table may be about to fill. */
+static void log_limit(enum dsaa_ct_limit kind, const char *text)
+{
+	static struct dsaa_log_limit limit;
+	static enum dsaa_ct_limit told;
+
+	if (kind == DSAA_CT_LIMIT_NONE) {
+		told = kind;
+	} else if (kind != told && dsaa_log_allowed(&limit, NULL)) {
+		told = kind;
+		flog_warn(EC_DSAA_KERNEL_LIMITS, "%s", text);
+	}
+}
+
+/* What is too small is shown all the time. */
 static void check_limits(void)
 {
-	static bool told;
 	struct dsaa_ct_limits l;
-	char now[sizeof(kernel_view.warning)];
+	char now[200];
 
 	dsaa_ct_limits(dsaa_sync.ct, &l);
 	kernel_view.count = l.count;
@@ -250,14 +263,9 @@ static void check_limits(void)
 	kernel_view.buckets = l.buckets;
 	kernel_view.event_buffer = l.event_buffer;
 	kernel_view.needed = connections_of_all();
-	if (setup_warning[0])
-		return;
-	dsaa_ct_limits_warning(&l, kernel_view.needed, now, sizeof(now));
-	/* events that were switched on again are told, but no lasting state */
-	if (now[0] && !told)
-		flog_warn(EC_DSAA_KERNEL_LIMITS, "%s", now);
-	told = now[0] != '\0';
-	strlcpy(kernel_view.warning, now, sizeof(kernel_view.warning));
+	log_limit(dsaa_ct_limits_warning(&l, kernel_view.needed, now, sizeof(now)), now);
+	snprintf(kernel_view.warning, sizeof(kernel_view.warning), "%s%s%s", setup_warning,
+		 setup_warning[0] && now[0] ? "; " : "", now);
 }
 
 void dsaa_sync_copy_kernel_view(void)

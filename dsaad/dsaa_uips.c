@@ -50,21 +50,10 @@ static void collect(void *arg, const struct dsaa_kernel_address *a)
 	s->list[s->count++] = *a;
 }
 
-/* Has the last minute seen no such error? Then there is one in this minute now. */
-static bool first_in_minute(struct dsaa_mono *last)
-{
-	struct dsaa_mono now = dsaa_mono_now();
-
-	if (last->us && dsaa_mono_diff_us(now, *last) < MINUTE_US)
-		return false;
-	*last = now;
-	return true;
-}
-
 /* False when the kernel does not tell; that is in the log then. */
 static bool take(struct snapshot *s)
 {
-	static struct dsaa_mono logged;
+	static struct dsaa_log_limit limit;
 	int rc = -EINTR;
 
 	for (unsigned i = 0; i < 5 && rc == -EINTR; i++) {
@@ -72,7 +61,7 @@ static bool take(struct snapshot *s)
 		rc = dsaa_netlink_address_walk(collect, s);
 	}
 	/* a list that changes all the time is read at the next check */
-	if (rc && rc != -EINTR && first_in_minute(&logged))
+	if (rc && rc != -EINTR && dsaa_log_allowed(&limit, NULL))
 		flog_err(EC_DSAA_NETLINK, "the kernel's addresses cannot be read: %s",
 			 safe_strerror(-rc));
 	return rc == 0;
@@ -253,7 +242,7 @@ static bool is_wished(const struct dsaa_kernel_address *a)
 /* Deletes those of our addresses that are not wished, or ALL; true when one was deleted. */
 static bool remove_unwished(const struct snapshot *s, bool all)
 {
-	static struct dsaa_mono logged;
+	static struct dsaa_log_limit limit;
 	char ifname[IF_NAMESIZE];
 	bool removed = false;
 
@@ -270,7 +259,7 @@ static bool remove_unwished(const struct snapshot *s, bool all)
 		}
 		if (!rc)
 			zlog_info("uips %s %pFX removed", ifname, &a->address);
-		else if (first_in_minute(&logged))
+		else if (dsaa_log_allowed(&limit, NULL))
 			flog_err(EC_DSAA_NETLINK, "uips %s %pFX cannot be removed: %s", ifname,
 				 &a->address, safe_strerror(-rc));
 		removed |= !rc;

@@ -300,13 +300,21 @@ enum dsaa_advertise_state dsaa_sync_advertise(uint8_t site, const char **reason)
 /* Monotonic now, and how long ago T was, for show commands. */
 struct dsaa_mono dsaa_mono_now(void);
 
+/* A line that may come again and again goes to the log once a minute. Of one thread each. */
+struct dsaa_log_limit {
+	struct dsaa_mono at; /* when it was last logged */
+	unsigned hidden;     /* how often it was not, since */
+};
+/* Whether it may be logged now; *HIDDEN (or NULL): how often it was not, since it last was. */
+bool dsaa_log_allowed(struct dsaa_log_limit *l, unsigned *hidden);
+
 /* What the kernel and the conntrack edge say, for show dsaa sync. */
 struct dsaa_sync_kernel {
 	uint64_t events_new, events_update, events_destroy, overruns, echoes;
 	uint32_t count, max;		/* nf_conntrack_count, _max */
 	uint32_t buckets, event_buffer; /* nf_conntrack_buckets; bytes */
 	uint64_t needed;		/* connections of all sites together, as far as is known */
-	char warning[160];		/* empty, or what is set too small or wrongly */
+	char warning[400];		/* empty, or what is set too small or wrongly */
 };
 void dsaa_sync_kernel_view(struct dsaa_sync_kernel *k);
 

@@ -478,6 +478,20 @@ def test_sync_interface_is_down_and_up(net, held, as_it_was):
 # ------------------------------------------------------------ what others take away
 
 
+def test_who_takes_again_and_again(net, held, as_it_was):
+    """Put back each time; the log tells of it once a minute."""
+    router = net.router(1)
+    told = "grep -c 'somebody removed the table' %s/%s/dsaad.log || true" % (router.logdir, router.name)
+    before = int(router.run(told))
+    for _ in range(4):
+        net.run(1, "nft delete table inet dsaa")
+        wait_for(lambda: "table inet dsaa" in router.run("nft list tables"), "the rules", 10)
+    assert int(router.run(told)) == before + 1
+    settle(net, as_it_was)
+    for h in held.values():
+        h.say()
+
+
 def test_what_others_take_is_put_back(net, held, as_it_was):
     """The rules and the tunnel."""
     net.run(1, "nft delete table inet dsaa; ip link del dsaa0")
