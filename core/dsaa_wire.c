@@ -13,6 +13,7 @@
 #include "core/dsaa_wire.h"
 
 enum {
+	HEADER_POS_TYPE = 2,
 	HEADER_POS_LENGTH = 4,
 	FLOWS_LEN = 10,	     /* epoch, count */
 	BULK_FLOWS_LEN = 14, /* epoch, bulk id, count */
@@ -794,33 +795,41 @@ static void write_lines(struct dsaa_writer *w, const struct dsaa_msg *m)
 
 /* Types without a reader are unknown; those without a writer are built record by record. */
 static const struct message_type {
+	const char *name;
 	uint32_t min;
 	uint32_t max;
 	unsigned (*read)(struct dsaa_reader *r, struct dsaa_msg *m, struct dsaa_record *records);
 	void (*write)(struct dsaa_writer *w, const struct dsaa_msg *m);
 } types[] = {
-	[DSAA_MSG_HELLO] = { HELLO_FOREIGN_LEN, DSAA_MSG_BODY_MAX, read_hello, write_hello },
-	[DSAA_MSG_REFUSE] = { 2, 2, read_refuse, write_refuse },
-	[DSAA_MSG_KEEPALIVE] = { 2, 2, read_keepalive, write_keepalive },
-	[DSAA_MSG_FLOWS] = { FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
-	[DSAA_MSG_ACK] = { 32, 32, read_ack, write_ack },
-	[DSAA_MSG_BULK_BEGIN] = { 4, 4, read_bulk, write_bulk },
-	[DSAA_MSG_BULK_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
-	[DSAA_MSG_BULK_END] = { 20, 20, read_bulk, write_bulk },
-	[DSAA_MSG_BULK_DONE] = { 28, 28, read_bulk, write_bulk },
-	[DSAA_MSG_BULK_REQUEST] = { 0, 0, read_nothing, write_nothing },
-	[DSAA_MSG_GOODBYE] = { 2, 2, read_goodbye, write_goodbye },
-	[DSAA_MSG_AUDIT_BEGIN] = { 4, 4, read_hashes, write_hashes },
-	[DSAA_MSG_AUDIT_HASHES] = { HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
-	[DSAA_MSG_AUDIT_END] = { 4, 4, read_hashes, write_hashes },
-	[DSAA_MSG_AUDIT_WANT] = { HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
-	[DSAA_MSG_AUDIT_FLOWS] = { BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
-	[DSAA_MSG_RESUME] = { 16, 16, read_resume, write_resume },
-	[DSAA_MSG_EXPECTS] = { EXPECTS_LEN, DSAA_MSG_BODY_MAX, read_expects, write_expects },
-	[DSAA_MSG_AUDIT_STATES] = { STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes, write_hashes },
-	[DSAA_MSG_HANDOVER] = { 8, 8, read_handover, write_handover },
-	[DSAA_MSG_AUDIT_BUSY] = { 4, 4, read_hashes, write_hashes },
-	[DSAA_MSG_LINES] = { LINES_LEN, LINES_BODY_MAX, read_lines, write_lines },
+	[DSAA_MSG_HELLO] = { "HELLO", HELLO_FOREIGN_LEN, DSAA_MSG_BODY_MAX, read_hello,
+			     write_hello },
+	[DSAA_MSG_REFUSE] = { "REFUSE", 2, 2, read_refuse, write_refuse },
+	[DSAA_MSG_KEEPALIVE] = { "KEEPALIVE", 2, 2, read_keepalive, write_keepalive },
+	[DSAA_MSG_FLOWS] = { "FLOWS", FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows, NULL },
+	[DSAA_MSG_ACK] = { "ACK", 32, 32, read_ack, write_ack },
+	[DSAA_MSG_BULK_BEGIN] = { "BULK_BEGIN", 4, 4, read_bulk, write_bulk },
+	[DSAA_MSG_BULK_FLOWS] = { "BULK_FLOWS", BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows,
+				  NULL },
+	[DSAA_MSG_BULK_END] = { "BULK_END", 20, 20, read_bulk, write_bulk },
+	[DSAA_MSG_BULK_DONE] = { "BULK_DONE", 28, 28, read_bulk, write_bulk },
+	[DSAA_MSG_BULK_REQUEST] = { "BULK_REQUEST", 0, 0, read_nothing, write_nothing },
+	[DSAA_MSG_GOODBYE] = { "GOODBYE", 2, 2, read_goodbye, write_goodbye },
+	[DSAA_MSG_AUDIT_BEGIN] = { "AUDIT_BEGIN", 4, 4, read_hashes, write_hashes },
+	[DSAA_MSG_AUDIT_HASHES] = { "AUDIT_HASHES", HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes,
+				    write_hashes },
+	[DSAA_MSG_AUDIT_END] = { "AUDIT_END", 4, 4, read_hashes, write_hashes },
+	[DSAA_MSG_AUDIT_WANT] = { "AUDIT_WANT", HASHES_LEN, DSAA_MSG_BODY_MAX, read_hashes,
+				  write_hashes },
+	[DSAA_MSG_AUDIT_FLOWS] = { "AUDIT_FLOWS", BULK_FLOWS_LEN, DSAA_MSG_BODY_MAX, read_flows,
+				   NULL },
+	[DSAA_MSG_RESUME] = { "RESUME", 16, 16, read_resume, write_resume },
+	[DSAA_MSG_EXPECTS] = { "EXPECTS", EXPECTS_LEN, DSAA_MSG_BODY_MAX, read_expects,
+			       write_expects },
+	[DSAA_MSG_AUDIT_STATES] = { "AUDIT_STATES", STATES_LEN, DSAA_MSG_BODY_MAX, read_hashes,
+				    write_hashes },
+	[DSAA_MSG_HANDOVER] = { "HANDOVER", 8, 8, read_handover, write_handover },
+	[DSAA_MSG_AUDIT_BUSY] = { "AUDIT_BUSY", 4, 4, read_hashes, write_hashes },
+	[DSAA_MSG_LINES] = { "LINES", LINES_LEN, LINES_BODY_MAX, read_lines, write_lines },
 };
 
 static const struct message_type *type_of(uint8_t type)
@@ -828,6 +837,18 @@ static const struct message_type *type_of(uint8_t type)
 	if (type >= sizeof(types) / sizeof(types[0]) || !types[type].read)
 		return NULL;
 	return &types[type];
+}
+
+unsigned dsaa_wire_type(const uint8_t *buf)
+{
+	return buf[HEADER_POS_TYPE];
+}
+
+const char *dsaa_wire_type_name(unsigned type)
+{
+	const struct message_type *t = type <= UINT8_MAX ? type_of((uint8_t)type) : NULL;
+
+	return t ? t->name : "?";
 }
 
 size_t dsaa_wire_encode(uint8_t *buf, size_t cap, const struct dsaa_msg *m)

@@ -209,6 +209,11 @@ size_t dsaa_wire_flows_end(struct dsaa_flows_writer *w);
  */
 long dsaa_wire_frame(const uint8_t *buf, size_t len, unsigned *reason);
 
+/* The type of a message that dsaa_wire_frame() has found whole. */
+unsigned dsaa_wire_type(const uint8_t *buf);
+/* As the specification writes it; "?" for one that is not known. */
+const char *dsaa_wire_type_name(unsigned type);
+
 /*
  * Decodes one whole message (header included, LEN from dsaa_wire_frame) into
  * M. RECORDS has room for DSAA_FLOWS_PER_MSG_MAX. Returns DSAA_R_NONE, or

@@ -92,6 +92,9 @@ static void carry_out(const struct dsaa_action *a)
 {
 	switch (a->type) {
 	case DSAA_ACT_CONNECT:
+		if (DSAA_DEBUG(DSAA_DEBUG_SYNC))
+			zlog_debug("site %u: connecting to its sync-address number %u", a->site,
+				   a->address + 1);
 		if (!dsaa_sync.transport ||
 		    !dsaa_transport_connect(dsaa_sync.transport, a->site, a->address)) {
 			struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED,
@@ -105,6 +108,7 @@ static void carry_out(const struct dsaa_action *a)
 			dsaa_transport_drop(dsaa_sync.transport, a->site);
 		break;
 	case DSAA_ACT_SEND:
+		dsaa_sync_trace_message("sent", a->site, a->data, a->len);
 		if (!dsaa_sync.transport ||
 		    !dsaa_transport_send(dsaa_sync.transport, a->site, a->data, a->len))
 			flog_err(EC_DSAA_THREAD, "site %u: %zu bytes do not fit the send buffer",
@@ -159,6 +163,7 @@ void dsaa_sync_step(struct dsaa_event *ev)
 					   .count = apply.count };
 
 		dsaa_zones_apply(dsaa_sync.ct, apply.ops, apply.count);
+		dsaa_sync_trace_applied(apply.ops, apply.count);
 		dsaa_sync_step(&done);
 	}
 	if (expect.count) {

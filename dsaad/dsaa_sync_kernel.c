@@ -9,6 +9,7 @@
 
 #include "log.h"
 
+#include "dsaad/dsaa_debug.h"
 #include "dsaad/dsaa_errors.h"
 
 enum {
@@ -20,6 +21,8 @@ enum {
 static struct event *t_expect, *t_retry_ct;
 /* kernel's word, copied for show commands under the lock */
 static struct dsaa_sync_kernel kernel_view;
+/* entries that the running dump has told */
+static unsigned dumped;
 /* what could not be set when conntrack was opened; empty: nothing */
 static char setup_warning[160];
 
@@ -57,6 +60,9 @@ int dsaa_sync_read_events(void)
 	if (rc == -ENOBUFS)
 		dsaa_sync_step(&ev);
 	dsaa_sync_release();
+	if (rc == -ENOBUFS && DSAA_DEBUG(DSAA_DEBUG_CONNTRACK) &&
+	    dsaa_sync_may_log(0, DSAA_R_BACKLOG))
+		zlog_debug("conntrack: events were lost, the table will be read");
 	return rc;
 }
 
@@ -107,6 +113,10 @@ void dsaa_sync_start_dump(const struct dsaa_action *a)
 	if (a->site)
 		tell_timeouts();
 	dsaa_sync.dumping = dsaa_ct_dump_start(dsaa_sync.ct, a->site) == 0;
+	dumped = 0;
+	if (DSAA_DEBUG(DSAA_DEBUG_CONNTRACK))
+		zlog_debug("conntrack: %s the table, owner %u",
+			   dsaa_sync.dumping ? "reading" : "cannot read", a->site);
 	if (!dsaa_sync.dumping) {
 		struct dsaa_event ev = { .type = DSAA_EV_DUMP_DONE };
 
@@ -119,6 +129,7 @@ static void on_dump_flow(void *arg, const struct dsaa_flow *f)
 	struct dsaa_flow copy;
 	struct dsaa_event ev = { .type = DSAA_EV_DUMP_FLOW, .flow = dsaa_zones_told(f, &copy) };
 
+	dumped++;
 	if (ev.flow)
 		dsaa_sync_step(&ev);
 	else if (dsaa_mark_owner(f->mark, dsaa_sync.ct_mask))
@@ -144,6 +155,9 @@ void dsaa_sync_read_dump(void)
 						   .ok = rc == DSAA_CT_DUMP_DONE };
 
 			dsaa_sync.dumping = false;
+			if (DSAA_DEBUG(DSAA_DEBUG_CONNTRACK))
+				zlog_debug("conntrack: read %u entries%s", dumped,
+					   done.ok ? "" : ", not all: once more");
 			dsaa_sync_step(&done);
 		}
 	}

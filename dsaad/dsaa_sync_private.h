@@ -90,6 +90,13 @@ void dsaa_sync_read_dump(void);
 /* For dsaa_sync_kernel_view(). The caller has the lock. */
 void dsaa_sync_copy_kernel_view(void);
 
+/* ------------------------------------------------------------------ dsaa_sync_trace.c */
+
+/* WHAT happened with the message at DATA: "sent" or "received". */
+void dsaa_sync_trace_message(const char *what, dsaa_site_id site, const uint8_t *data, size_t len);
+/* What the kernel answered. */
+void dsaa_sync_trace_applied(const struct dsaa_apply *ops, unsigned count);
+
 /* ------------------------------------------------------------------ requests of the main thread */
 
 /* What the main thread asks for. */

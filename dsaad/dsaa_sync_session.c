@@ -24,6 +24,8 @@ static void on_connected(void *arg, dsaa_site_id site, bool secure)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_CONNECTED, .site = site, .ok = secure };
 
+	if (DSAA_DEBUG(DSAA_DEBUG_SYNC))
+		zlog_debug("site %u: connected, %s", site, secure ? "TLS" : "plain text");
 	dsaa_sync_take();
 	dsaa_sync_tell_room(site);
 	dsaa_sync_step(&ev);
@@ -34,6 +36,9 @@ static void on_disconnected(void *arg, dsaa_site_id site, unsigned reason, const
 {
 	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = site, .reason = reason };
 
+	if (DSAA_DEBUG(DSAA_DEBUG_SYNC))
+		zlog_debug("site %u: not connected any more: %s (%s)", site,
+			   dsaa_reason_name(reason), detail);
 	if (reason != DSAA_R_CONNECT_FAILED && dsaa_sync_may_log(site, reason))
 		flog_warn(EC_DSAA_PEER_REFUSED, "site %u: session ended: %s (%s)", site,
 			  dsaa_reason_name(reason), detail);
@@ -56,6 +61,7 @@ static void on_received(void *arg, dsaa_site_id site)
 		dsaa_sync_step(&ev);
 		if (!ev.consumed)
 			break;
+		dsaa_sync_trace_message("received", site, buf, ev.consumed);
 		dsaa_transport_consume(dsaa_sync.transport, site, ev.consumed);
 		dsaa_sync_release();
 		dsaa_sync_take();

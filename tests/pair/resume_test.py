@@ -78,6 +78,31 @@ def test_peer_gone_for_long(pair):
     print("peer gone: %d KiB more" % grown)
 
 
+def test_what_debug_tells(pair):
+    """A session that begins anew, in the log of "debug dsaa sync" and "debug dsaa conntrack", and nothing of it without them."""
+    one = pair.site[1]
+
+    def logged():
+        with open(one.dir + "/dsaad.log") as log:
+            return log.read()
+
+    before = len(logged())
+    one.vty.run("dsaa resync")
+    check("up again", pair.up(30) and pair.settled(30), pair.missing())
+    check("silent without debug", "HELLO" not in logged()[before:] and "conntrack:" not in logged()[before:], logged()[before:])
+    one.vty.run("debug dsaa sync")
+    one.vty.run("debug dsaa conntrack")
+    before = len(logged())
+    one.vty.run("dsaa resync")
+    check("up once more", pair.up(30) and pair.settled(30), pair.missing())
+    text = logged()[before:]
+    for line in ("connected, plain text", "sent HELLO", "received HELLO", "sent BULK_BEGIN", "received BULK_DONE", "reading the table, owner 1"):
+        check("the log tells: " + line, line in text, text)
+    check("and how much was read", "conntrack: read " in text, text)
+    check("not each of what comes in masses", "BULK_FLOWS" not in text and "KEEPALIVE" not in text, text)
+    one.vty.run("no debug dsaa all")
+
+
 def main():
     need_root()
     with Pair() as pair:
@@ -85,6 +110,7 @@ def main():
             test_cut_under_load(pair)
             test_stopped_peer(pair)
             test_peer_gone_for_long(pair)
+            test_what_debug_tells(pair)
     finish()
 
 
