@@ -88,11 +88,15 @@ static void tell(uint8_t site)
 
 static void set_live(struct link *l, enum dsaa_liveness live)
 {
-	if (l->live != live && live == DSAA_LIVE_UNKNOWN) {
+	if (l->live == live)
+		return;
+	if (live == DSAA_LIVE_UNKNOWN) {
 		l->unknown_since = dsaa_mono_now();
 		l->complained = false;
 	}
 	l->live = live;
+	/* corrected packets take the link that lives */
+	dsaa_correct_changed();
 }
 
 /* What is known of all sessions is out of date. */
@@ -299,6 +303,13 @@ void dsaa_bfd_reconcile(void)
 {
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		reconcile_site(s, dsaa_local_site());
+}
+
+enum dsaa_liveness dsaa_bfd_link(uint8_t site, unsigned link)
+{
+	const struct link *l = links[site][link];
+
+	return l ? l->live : DSAA_LIVE_UNKNOWN;
 }
 
 void dsaa_bfd_stop(void)

@@ -175,22 +175,6 @@ static void make_rules_config(struct dsaa_rules_config *c)
 	}
 }
 
-/* Link I of two sites joins their I-th sync-addresses, when both have one of the same family. */
-static void make_links(struct dsaa_nfq_peer *p, const struct dsaa_site *here,
-		       const struct dsaa_site *there)
-{
-	for (unsigned i = 0; i < there->sync_addresses && i < here->sync_addresses; i++) {
-		struct dsaa_nfq_link *l = &p->link[p->links];
-
-		if (here->sync_address[i].ipa_type != there->sync_address[i].ipa_type)
-			continue;
-		dsaa_addr_from_ipaddr(&l->local, &here->sync_address[i]);
-		dsaa_addr_from_ipaddr(&l->remote, &there->sync_address[i]);
-		l->ifindex = interface_of(&here->sync_address[i]);
-		p->links++;
-	}
-}
-
 /* The second chance asks whether a connection is ours; runs in the first queue thread. */
 static int find_owner(void *arg, const struct dsaa_packet *p, unsigned *owner)
 {
@@ -242,7 +226,7 @@ static void make_nfq_config(struct dsaa_nfq_config *c)
 		if (!is_peer(s))
 			continue;
 		p->site = s;
-		make_links(p, &dsaa_conf.site[c->local_site], &dsaa_conf.site[s]);
+		dsaa_correct_make_links(p);
 		c->peers++;
 	}
 	c->ifaces = dsaa_logical_interfaces(names);

@@ -58,6 +58,12 @@ void dsaa_correct_gate_check(void);
 void dsaa_correct_gate_stop(void);
 bool dsaa_correct_gate_is_open(void);
 
+/*
+ * dsaa_correct_link.c: fills in the links to the site of P, the one first by which packets shall
+ * go. Main thread.
+ */
+void dsaa_correct_make_links(struct dsaa_nfq_peer *p);
+
 /* dsaa_correct_rate.c: from time to time, and when counters are cleared. */
 void dsaa_correct_rate_sample(void);
 /* Nothing is corrected any more: the rates are zero, the peaks stay. */
@@ -97,8 +103,6 @@ void dsaa_correct_trace_on(bool on);
 /* The queue thread. */
 void dsaa_correct_trace(void *arg, const struct dsaa_nfq_trace *t);
 
-/* dsaa_correct.c: compares everything with what runs, soon. Any thread. */
-void dsaa_correct_changed(void);
-/* The interfaces on which foreign packets are caught. */
+/* dsaa_correct.c: the interfaces on which foreign packets are caught. */
 bool dsaa_correct_is_caught(const char *ifname);
 #endif

@@ -1,16 +1,114 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What takes the tunnel's packets that come in at the site-sync interfaces: the
- * fast path's program before the stack, the tunnel's device behind it, or the
- * queue thread's socket. For those who read; main thread.
+ * The site-sync links of correction: by which one packets go to a peer; and, for
+ * those who read, what takes the tunnel's packets that come in: the fast path's
+ * program before the stack, the tunnel's device behind it, or the queue thread's
+ * socket. Main thread.
  */
 #include "dsaad/dsaa_correct.h"
+
+#include "log.h"
+
+static char sends_by[DSAA_SITES_MAX + 1][2 * INET6_ADDRSTRLEN];
 
 static struct interface *interface_of(const struct ipaddr *ip)
 {
 	return if_lookup_address_local(&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6,
 				       VRF_DEFAULT);
 }
+
+/* ------------------------------------------------------------------ by which link */
+
+static bool carries_session(const struct dsaa_nfq_link *link, const struct dsaa_sync_links *session)
+{
+	for (unsigned i = 0; i < session->count; i++)
+		if (dsaa_addr_equal(&session->local[i], &link->local))
+			return true;
+	return false;
+}
+
+/*
+ * Link INDEX to SITE, 0 is best. BFD knows first and for each link; without its word, the link of
+ * the session has proved itself. An interface that is down keeps its address, and packets for it
+ * would be lost in silence.
+ */
+static unsigned rank(uint8_t site, unsigned index, const struct dsaa_nfq_link *link,
+		     const struct dsaa_sync_links *session)
+{
+	struct interface *ifp = interface_of(
+		&dsaa_conf.site[dsaa_local_site()].sync_address[index]);
+
+	if (!ifp || !if_is_operative(ifp))
+		return 3;
+	switch (dsaa_bfd_link(site, index)) {
+	case DSAA_LIVE_UP:
+		return 0;
+	case DSAA_LIVE_DOWN:
+		return 2;
+	case DSAA_LIVE_UNKNOWN:
+		break;
+	}
+	return carries_session(link, session) ? 0 : 1;
+}
+
+/* Behind those of P that are as good. */
+static void insert(struct dsaa_nfq_peer *p, unsigned ranks[], const struct dsaa_nfq_link *link,
+		   unsigned its_rank)
+{
+	unsigned at = p->links++;
+
+	for (; at && ranks[at - 1] > its_rank; at--) {
+		p->link[at] = p->link[at - 1];
+		ranks[at] = ranks[at - 1];
+	}
+	p->link[at] = *link;
+	ranks[at] = its_rank;
+}
+
+static void note_first(const struct dsaa_nfq_peer *p)
+{
+	static struct dsaa_log_limit limit[DSAA_SITES_MAX + 1];
+	char local[INET6_ADDRSTRLEN], remote[INET6_ADDRSTRLEN], text[sizeof(sends_by[0])] = "";
+	const struct dsaa_nfq_link *l = &p->link[0];
+	char *before = sends_by[p->site];
+
+	if (p->links && l->ifindex)
+		snprintf(text, sizeof(text), "%s-%s",
+			 dsaa_addr_text(l->local.family, l->local.bytes, local),
+			 dsaa_addr_text(l->remote.family, l->remote.bytes, remote));
+	if (before[0] && text[0] && strcmp(before, text) && dsaa_log_allowed(&limit[p->site], NULL))
+		zlog_info("site %u: corrected packets go by %s now", p->site, text);
+	strlcpy(before, text, sizeof(sends_by[0]));
+}
+
+/* Link I of two sites joins their I-th sync-addresses, when both have one of the same family. */
+void dsaa_correct_make_links(struct dsaa_nfq_peer *p)
+{
+	const struct dsaa_site *here = &dsaa_conf.site[dsaa_local_site()];
+	const struct dsaa_site *there = &dsaa_conf.site[p->site];
+	unsigned ranks[DSAA_SITE_SYNC_ADDRESSES_MAX];
+	struct dsaa_sync_links session;
+
+	dsaa_sync_links_view(p->site, &session);
+	for (unsigned i = 0; i < there->sync_addresses && i < here->sync_addresses; i++) {
+		struct interface *ifp = interface_of(&here->sync_address[i]);
+		struct dsaa_nfq_link link = { .ifindex = ifp ? ifp->ifindex : 0 };
+
+		if (here->sync_address[i].ipa_type != there->sync_address[i].ipa_type)
+			continue;
+		dsaa_addr_from_ipaddr(&link.local, &here->sync_address[i]);
+		dsaa_addr_from_ipaddr(&link.remote, &there->sync_address[i]);
+		insert(p, ranks, &link, rank(p->site, i, &link, &session));
+	}
+	note_first(p);
+}
+
+const char *dsaa_correct_sends_by(uint8_t site)
+{
+	return sends_by[site];
+}
+
+/* ------------------------------------------------------------------ what takes packets */
 
 unsigned dsaa_correct_links(struct dsaa_correct_link links[DSAA_SITE_SYNC_ADDRESSES_MAX])
 {

@@ -99,6 +99,7 @@ static struct json_object *correction_peer_json(unsigned site)
 
 	dsaa_correct_peer_view(site, &v);
 	dsaa_correct_peer_rate(site, &sent, &received);
+	json_object_string_add(p, "link", dsaa_correct_sends_by(site));
 	json_object_int_add(p, "packetsSent", v.packets_sent);
 	json_object_int_add(p, "bytesSent", v.bytes_sent);
 	json_object_int_add(p, "packetsReceived", v.packets_received);
@@ -211,6 +212,9 @@ static void tunnel_links_text(struct vty *vty)
 
 		vty_out(vty, "%-15s %-9s %s\n", l[i].name, path, why);
 	}
+	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
+		if (dsaa_view_is_peer(s) && dsaa_correct_sends_by(s)[0])
+			vty_out(vty, "Packets to site %u go by %s\n", s, dsaa_correct_sends_by(s));
 }
 
 static void correction_json(struct vty *vty)

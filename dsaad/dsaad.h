@@ -252,6 +252,8 @@ void dsaa_track_stop(void);
 /* dsaa_bfd.c: one BFD session per peer and sync-address, through bfdd. */
 void dsaa_bfd_init(void);
 void dsaa_bfd_reconcile(void);
+/* What BFD says of the link between the sites' sync-addresses of that index. */
+enum dsaa_liveness dsaa_bfd_link(uint8_t site, unsigned link);
 void dsaa_bfd_stop(void);
 
 /* dsaa_probe.c: ICMP echo to a peer's probe address through the network. */
@@ -367,6 +369,8 @@ void dsaa_correct_load(void);
 /* Begins to read what the programs tell; once the event loop and the sync thread are there. */
 void dsaa_correct_start(void);
 void dsaa_correct_reconcile(void);
+/* The same, soon. Any thread. */
+void dsaa_correct_changed(void);
 void dsaa_correct_stop(void); /* removes rules, tunnel and fast path */
 void dsaa_correct_clear(void);
 /* From the sync thread: the state word of a site, at once. */
@@ -413,7 +417,12 @@ void dsaa_correct_hold_view(uint64_t *waiting, uint64_t *no_room);
 /* The data path of an interface: "kernel", "nfqueue" or "off", and why. */
 const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen);
 
-/* The interfaces of our sync-addresses, each once; how many. dsaa_correct_link.c, main thread. */
+/*
+ * By which link corrected packets go to SITE, "LOCAL-REMOTE"; empty while by none.
+ * dsaa_correct_link.c, main thread, as what follows.
+ */
+const char *dsaa_correct_sends_by(uint8_t site);
+/* The interfaces of our sync-addresses, each once; how many. */
 struct dsaa_correct_link {
 	char name[IFNAMSIZ];
 	ifindex_t ifindex;

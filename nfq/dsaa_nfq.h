@@ -59,7 +59,7 @@ struct dsaa_nfq_link {
 
 struct dsaa_nfq_peer {
 	dsaa_site_id site;
-	unsigned links; /* the first that works is used to send */
+	unsigned links; /* the first is used to send; the next, when the kernel refuses it */
 	struct dsaa_nfq_link link[DSAA_SITE_SYNC_ADDRESSES_MAX];
 };
 

@@ -88,10 +88,71 @@ def test_with_mptcp():
         print("one of two links lost silently: %d new sessions" % (found["sessions"] - before))
 
 
+# a segment of the server's, of the first connection of tests/pair/flows.c, as it comes in at the wrong site
+ANSWER = """
+import socket, struct, sys
+mac = bytes.fromhex(open("/sys/class/net/in/address").read().strip().replace(":", ""))
+tcp = struct.pack(">HHIIBBHHH", 443, 1024, 1, 1, 0x50, 0x10, 1000, 0, 0)
+ends = socket.inet_aton("10.9.2.10"), socket.inet_aton("198.18.0.0")
+ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 1, 0, 64, 6, 0, *ends)
+words = struct.unpack(">10H", ip)
+total = sum(words)
+total = (total & 0xffff) + (total >> 16)
+ip = ip[:10] + struct.pack(">H", ~total & 0xffff) + ip[12:]
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("in-peer", 0))
+for _ in range(20):
+    s.send(mac + bytes(6) + b"\\x08\\0" + ip + tcp)
+"""
+
+
+def test_correction_follows(mode):
+    """Corrected packets leave a link that is lost, silently or not, as the session does."""
+    more = "".join("site %d\nuips in 10.%d.0.1/24\nexit\n" % (s, s) for s in SITES) + "correction mode " + mode
+    with Pair(links=2, mptcp=0, more=more) as pair:
+        one, two = pair.site[1], pair.site[2]
+        for site in (one, two):
+            ip("-n", site.ns, "link", "add", "in", "type", "veth", "peer", "name", "in-peer")
+            for name in ("in", "in-peer"):
+                ip("-n", site.ns, "link", "set", name, "up")
+
+        def correction(site):
+            return site.vty.json("show dsaa correction json")
+
+        def carried():
+            return correction(one)["peers"]["2"]["packetsReceived"]
+
+        def by(link):
+            return "172.16.%d." % link in correction(two)["peers"]["1"]["link"]
+
+        def answers_arrive():
+            before = carried()
+            two.run("/usr/bin/python3", "-c", ANSWER)
+            return wait(lambda: carried() == before + 20, 1)
+
+        check("%s: up" % mode, pair.up(30))
+        check("%s: corrects" % mode, wait(lambda: correction(two)["interfaces"].get("in", {}).get("dataPath") in ("kernel", "nfqueue"), 15),
+              correction(two))
+        one.flows(0, 100, 1).wait()
+        check("%s: settled" % mode, pair.settled(), pair.missing())
+        first = 0 if on(one, 0) else 1
+        check("%s: arrive" % mode, answers_arrive(), correction(two))
+        check("%s: by the session's link" % mode, by(first), correction(two)["peers"])
+        pair.cut(first)
+        # the fast path's program takes packets before the cut
+        check("%s: by the other link" % mode, wait(lambda: by(1 - first), 12), correction(two)["peers"])
+        check("%s: arrive there" % mode, answers_arrive(), correction(two))
+        pair.heal(first)
+        ip("-n", two.ns, "link", "set", "sync%d" % (1 - first), "down")
+        check("%s: arrive when it has no carrier" % mode, wait(answers_arrive, 12), correction(two))
+
+
 def main():
     need_root()
     test_without_mptcp()
     test_with_mptcp()
+    for mode in ("nfqueue", "auto"):
+        test_correction_follows(mode)
     finish()
 
 
