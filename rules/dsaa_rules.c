@@ -177,7 +177,7 @@ static void add_notrack(struct dsaa_nft *t, const char *chain, const struct dsaa
 
 /*
  * The kernel's tunnel device takes packets from any interface: whoever can send by the peer's
- * address from another side ends here. The only rules of the chain that count.
+ * address from another side ends here. Only rules of this chain that refuse a stranger count.
  */
 static void add_stranger(struct dsaa_nft *t, const struct dsaa_rules_config *c, unsigned i)
 {
@@ -211,6 +211,29 @@ static void add_malformed(struct dsaa_nft *t, const struct dsaa_rules_config *c,
 	dsaa_nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DATA, sizeof(flags));
 	dsaa_nft_is_not(t, flags, sizeof(flags));
 	dsaa_nft_goto(t, no_tunnel);
+	dsaa_nft_rule_end(t);
+}
+
+/*
+ * The tunnel ends at our sync-addresses alone. The kernel's tunnel device takes packets to any
+ * address of the router, behind which no interface was asked for.
+ */
+static void add_elsewhere(struct dsaa_nft *t, const struct dsaa_rules_config *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->links; i++) {
+		struct dsaa_prefix host = { .addr = c->link[i].addr,
+					    .len = c->link[i].addr.family == 4 ? 32 : 128 };
+
+		dsaa_nft_rule(t, tunnel_in);
+		when_prefix(t, &host, false);
+		dsaa_nft_accept(t);
+		dsaa_nft_rule_end(t);
+	}
+	dsaa_nft_rule(t, tunnel_in);
+	dsaa_nft_counter(t);
+	dsaa_nft_drop(t);
 	dsaa_nft_rule_end(t);
 }
 
@@ -291,12 +314,11 @@ static void add_raw_chains(struct dsaa_nft *t, const struct dsaa_rules_config *c
 	dsaa_nft_chain(t, no_tunnel);
 	dsaa_nft_chain(t, peers_in);
 	dsaa_nft_chain(t, peers_out);
-	if (ingress) {
+	if (ingress)
 		add_link_chain(t, c);
-		dsaa_nft_base_chain(t, raw_in, NF_INET_LOCAL_IN, PRIO_RAW);
-	} else {
+	else
 		dsaa_nft_base_chain(t, raw, NF_INET_PRE_ROUTING, PRIO_RAW);
-	}
+	dsaa_nft_base_chain(t, raw_in, NF_INET_LOCAL_IN, PRIO_RAW);
 	dsaa_nft_base_chain(t, raw_out, NF_INET_LOCAL_OUT, PRIO_RAW);
 }
 
@@ -309,6 +331,9 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool 
 		add_stranger(t, c, i);
 		add_malformed(t, c, i);
 	}
+	/* while zebra is away no interface is known: what runs goes on */
+	if (c->links)
+		add_elsewhere(t, c);
 	dsaa_nft_rule(t, no_tunnel);
 	dsaa_nft_counter(t);
 	dsaa_nft_drop(t);
@@ -321,18 +346,12 @@ static void add_raw(struct dsaa_nft *t, const struct dsaa_rules_config *c, bool 
 		return;
 	add_goto_port(t, raw_out, c->tunnel_port, peers_out);
 	add_bfd(t, raw_out, peers_out);
-	add_goto_port(t, ingress ? raw_in : raw, c->tunnel_port, tunnel_in);
+	add_goto_port(t, raw_in, c->tunnel_port, tunnel_in);
 	/* the tunnel's first: there are the most of them */
-	if (ingress)
-		add_goto_port(t, link, c->tunnel_port, peers_in);
+	add_goto_port(t, ingress ? link : raw, c->tunnel_port, peers_in);
 	add_bfd(t, ingress ? link : raw, peers_in);
-	if (ingress) {
+	if (ingress)
 		add_fragments(t);
-	} else {
-		dsaa_nft_rule(t, tunnel_in);
-		dsaa_nft_goto(t, peers_in);
-		dsaa_nft_rule_end(t);
-	}
 }
 
 /*

@@ -85,7 +85,7 @@ static void test_applied(void)
 	for (i = 0; i < 5; i++)
 		CHECK(dsaa_rules_apply(&c, &st) == 0);
 	CHECK(st.rules > DSAA_RULES_POOLS_MAX);
-	CHECK(listed("udp dport 3786") == 2);
+	CHECK(listed("udp dport 3786") == 3);
 	CHECK(listed("notrack") == 2 * DSAA_RULES_PEERS_MAX);
 	CHECK(listed("goto offer_pool") == DSAA_RULES_POOLS_MAX);
 	/* the same by refilling what stands, and then with fewer foreign sites */
@@ -178,6 +178,9 @@ static void test_links(void)
 	c.link[1].addr.family = 6;
 	CHECK(dsaa_rules_apply(&c, &st) == 0 && !st.ingress);
 	CHECK(listed("hook prerouting priority raw") == 1 && listed("notrack") == 2);
+	/* whatever way packets are found, the tunnel ends at its own addresses */
+	CHECK(listed("hook input") == 1);
+	CHECK(listed("172.16.0.1 accept") == 1 && listed("counter packets 0 bytes 0 drop") == 4);
 	CHECK(listed("udp dport 3784 goto peers_") == 2);
 }
 

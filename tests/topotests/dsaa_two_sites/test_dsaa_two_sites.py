@@ -390,13 +390,14 @@ def test_tunnel_packets_that_are_refused(net, held, kind, source, reason):
         h.say()
 
 
-def test_tunnel_packet_on_another_interface(net, held):
+@pytest.mark.parametrize("to", [SYNC[1], twosites.OUT[1, 4] % 1], ids=["to the sync-address", "to another address of the router"])
+def test_tunnel_packet_on_another_interface(net, held, to):
     """From outside with the peer's address as its source: never taken for the peer's."""
     victim = "203.0.113.78"
     received, refused = net.correction(1)[1], net.correction(1)[2].get("tunnel-stranger", 0)
     net.run("outside", "ip addr add %s/32 dev lo && ip route add %s via %s" % (SYNC[2], SYNC[1], twosites.OUT[1, 4] % 1))
     out = net.router("outside").run(
-        "/usr/bin/python3 - opens %s %s %d %s %s <<'EOF'%sEOF" % (SYNC[2], SYNC[1], twosites.PORT + 1, victim, SERVER[4], VXLAN)
+        "/usr/bin/python3 - opens %s %s %d %s %s <<'EOF'%sEOF" % (SYNC[2], to, twosites.PORT + 1, victim, SERVER[4], VXLAN)
     )
     net.run("outside", "ip addr del %s/32 dev lo; ip route del %s" % (SYNC[2], SYNC[1]))
     assert "sent" in out, out
