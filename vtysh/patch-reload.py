@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Copies the installed frr-reload.py and teaches the copy that "dsaa" opens a block, and "site N" a block within it.
+"""
+Copies the installed frr-reload.py and teaches the copy that "dsaa" opens a block, "site N" a block within it, and that the address
+of a uips line is that of an interface.
 
 usage: patch-reload.py FRR-RELOAD.PY OUTPUT
 """
@@ -21,6 +23,17 @@ SKIP = """            elif (
 
 """
 
+# FRR cuts an IPv6 address with a length down to its network, except in "ipv6 address".
+UIPS = """    if line.startswith("uips "):
+        words, _, prefix = line.rpartition(" ")
+        address, _, length = prefix.partition("/")
+        try:
+            return "%s %s/%s" % (words, IPv6Address(address), length)
+        except ValueError:
+            return line
+
+"""
+
 
 def insert_before(text, pattern, addition, anchor):
     """Puts ADDITION before the one place where PATTERN matches; ends the program when there is not exactly one."""
@@ -37,6 +50,7 @@ def main():
     text = insert_before(
         text, r"^            # same thing for a pseudowire sub-context", SKIP, "sub-contexts of l2vpn in the comparison"
     )
+    text = insert_before(text, r'^    norm_line = ""\n', UIPS, "the line in get_normalized_ipv6_line")
     with open(sys.argv[2], "w", encoding="utf-8") as f:
         f.write(text)
 

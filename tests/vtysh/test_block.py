@@ -117,6 +117,16 @@ def test_reload_of_the_same_changes_nothing(router):
     assert not re.search(r"Executed|Lines To (Add|Delete)\n=+\n\S", done.stdout), done.stdout
 
 
+def test_reload_keeps_the_host_part_of_an_ipv6_address(router):
+    site = "dsaa\n site 1\n  uips eth0 2001:db8:1::1/64\n exit\nexit\n"
+    clear(router)
+    check_reload(router, site)
+    done = reload(router, site.replace("2001:db8", "2001:0DB8"))
+    assert done.returncode == 0 and "Executed" not in done.stdout, done.stdout
+    check_reload(router, site.replace("::1/64", "::2/64"))
+    assert reload(router, site.replace("::1/64", "::x/64")).returncode != 0
+
+
 def test_watchfrr_restarts_dsaad_with_its_block(router):
     type_in(router, BLOCK)
     router.vtysh("write")
