@@ -587,6 +587,15 @@ void dsaa_cli_show_insecure(struct vty *vty, const struct lyd_node *dnode, bool 
 	vty_out(vty, " %ssync insecure\n", yang_dnode_get_bool(dnode, NULL) ? "" : "no ");
 }
 
+/* "icmp" for 1 and "icmp": one protocol has one name in the tree. */
+static const char *protocol_word(const char *typed)
+{
+	int number = dsaa_protocol_number(typed);
+	const char *name = number > 0 ? dsaa_protocol_name(number) : NULL;
+
+	return name && number != IPPROTO_ICMPV6 ? name : typed;
+}
+
 DEFPY_YANG(dsaa_sync_protocol, dsaa_sync_protocol_cmd,
 	   "[no$no1] sync protocol "
 	   "<tcp|udp|icmp|sctp|dccp|udplite|gre|esp|ah|(0-4294967295)>$protocol [no$no2]",
@@ -603,29 +612,21 @@ DEFPY_YANG(dsaa_sync_protocol, dsaa_sync_protocol_cmd,
 			   "Any protocol by its number, 1 to 255\n"
 			   "Do not replicate them\n")
 {
-	int number = dsaa_protocol_number(protocol);
-	const char *name = number > 0 ? dsaa_protocol_name(number) : NULL;
+	/*
+	 * "sync protocol P no" is the line in the configuration, "no sync protocol P" another way to
+	 * type it; so "no sync protocol P no", which frr-reload sends, takes it away.
+	 */
+	bool replicate = !no1 == !no2;
 
-	if (number == IPPROTO_ICMPV6)
-		name = NULL;
 	if (!fits(vty, "sync protocol", "/sync/excluded-protocol", protocol))
 		return CMD_WARNING_CONFIG_FAILED;
 	return set_leaf_list(vty, "sync protocol", "./sync/excluded-protocol",
-			     "/sync/excluded-protocol", name ? name : protocol, !no1 && !no2);
+			     "/sync/excluded-protocol", protocol_word(protocol), replicate);
 }
 
 void dsaa_cli_show_protocol(struct vty *vty, const struct lyd_node *dnode, bool defaults)
 {
 	vty_out(vty, " sync protocol %s no\n", yang_dnode_get_string(dnode, NULL));
-}
-
-/* "icmp" for 1 and "icmp": one protocol has one name in the tree. */
-static const char *protocol_word(const char *typed)
-{
-	int number = dsaa_protocol_number(typed);
-	const char *name = number > 0 ? dsaa_protocol_name(number) : NULL;
-
-	return name && number != IPPROTO_ICMPV6 ? name : typed;
 }
 
 DEFPY_YANG(dsaa_sync_delay, dsaa_sync_delay_cmd,
@@ -1054,12 +1055,13 @@ DEFPY_YANG(dsaa_bfd, dsaa_bfd_cmd, "bfd [profile WORD$profile]",
 	return apply(vty);
 }
 
-DEFPY_YANG(no_dsaa_bfd, no_dsaa_bfd_cmd, "no bfd [profile$profile [WORD]]",
+/* With the name the whole line goes, as frr-reload expects; without it only the profile. */
+DEFPY_YANG(no_dsaa_bfd, no_dsaa_bfd_cmd, "no bfd [profile$profile [WORD$name]]",
 	   NO_STR "BFD watches the peers on the site-sync links\n"
-		  "Use no profile\n"
+		  "Use no profile; with its name: no BFD\n"
 		  "Name of the profile\n")
 {
-	nb_cli_enqueue_change(vty, profile ? DSAA_XPATH "/bfd/profile" : DSAA_XPATH "/bfd",
+	nb_cli_enqueue_change(vty, profile && !name ? DSAA_XPATH "/bfd/profile" : DSAA_XPATH "/bfd",
 			      NB_OP_DESTROY, NULL);
 	return apply(vty);
 }

@@ -228,6 +228,9 @@ dsaa
 exit
 """
 
+# Lines that cannot stand beside others of the block above, or would make this another site.
+OTHER_LINES = ["ha-mode active-active", "local-site 2", "no sync insecure", "bfd"]
+
 # What the block above needs to be empty again.
 UNDO = """\
 dsaa
@@ -431,6 +434,60 @@ def test_block(world, vty):
     wait(lambda: vty.json("show dsaa json")["localSite"] == 1)
     check("the local site follows from a sync-address", vty.json("show dsaa json")["localSite"] == 1)
     return vty
+
+
+def lines_of(text):
+    """(where, line) of each line of the block TEXT, but those that leave a block: WHERE is the lines that lead there."""
+    where, found = ("dsaa",), []
+    for line in text.splitlines()[1:-1]:
+        if line == " exit":
+            where = ("dsaa",)
+            continue
+        found.append((where, line.strip()))
+        if line.startswith(" site "):
+            where = ("dsaa", line.strip())
+    return found
+
+
+def opposite(line):
+    """What frr-reload types to take LINE away."""
+    return line[3:] if line.startswith("no ") else "no " + line
+
+
+def written_lines():
+    """Patterns of the lines that "show running-config" can write, from the source."""
+    top = os.environ.get("top_srcdir", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+    with open(os.path.join(top, "dsaad/dsaa_cli.c")) as f:
+        for form in re.findall(r'vty_out\(vty, " +([^" ][^"]*?)(?:\\n)?"', f.read()):
+            if form != "exit":
+                yield re.sub(r"%[a-z0-9]+", ".*", form)
+
+
+def test_no_of_each_line(vty):
+    """frr-reload takes a line away by its opposite, and looks no further when that is accepted."""
+    lines = lines_of(vty.block())
+    for form in written_lines():
+        check("this test has a line '%s'" % form, any(re.search(form, line) for line in OTHER_LINES + [x[1] for x in lines]))
+    for where, line in lines:
+        gone = [x for x in lines if x == (where, line) or line in x[0]]
+        refused = vty.configure(where + (opposite(line),))
+        left = lines_of(vty.block())
+        check("'%s' takes away '%s'" % (opposite(line), line), not refused and sorted(left) == sorted(set(lines) - set(gone)), (refused, left))
+        for back in gone:
+            vty.configure(back[0] + (back[1],))
+        check("and it is put back", sorted(lines_of(vty.block())) == sorted(lines), vty.block())
+    for line in OTHER_LINES:
+        vty.configure(("dsaa", line))
+        refused = vty.configure(("dsaa", opposite(line)))
+        check("'%s' takes away '%s'" % (opposite(line), line), not refused and (("dsaa",), line) not in lines_of(vty.block()), refused)
+        for where, again in lines:
+            vty.configure(where + (again,))
+    vty.configure(("dsaa", "no bfd profile", "no sync protocol 98"))
+    now = lines_of(vty.block())
+    check("'no bfd profile' leaves BFD on", (("dsaa",), "bfd") in now, now)
+    check("'no sync protocol P' is 'sync protocol P no'", (("dsaa",), "sync protocol 98 no") in now, now)
+    vty.configure(("dsaa", "bfd profile fast", "sync protocol 98"))
+    check("the block is as it was", sorted(lines_of(vty.block())) == sorted(lines), vty.block())
 
 
 def test_wrong_lines(vty):
@@ -761,6 +818,7 @@ def main():
         vty = test_block(world, vty)
         test_shows(vty, "with the block")
         test_confined(world)
+        test_no_of_each_line(vty)
         test_wrong_lines(vty)
         test_late_sites(vty)
         test_views(vty)

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The dsaa block, with its nested site blocks, through vtysh: typing, showing, writing, loading at boot, reloading, a restart."""
 
+import pathlib
 import re
+import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "cli"))
+
+from test_cli import BLOCK as WHOLE, lines_of  # noqa: E402
 
 BLOCK = """dsaa
  cluster-id 7
@@ -125,6 +131,22 @@ def test_reload_keeps_the_host_part_of_an_ipv6_address(router):
     assert done.returncode == 0 and "Executed" not in done.stdout, done.stdout
     check_reload(router, site.replace("::1/64", "::2/64"))
     assert reload(router, site.replace("::1/64", "::x/64")).returncode != 0
+
+
+def test_reload_removes_each_line(router):
+    """Each line is removed by what frr-reload makes of it, from the last to the first, so that a site goes when it is empty."""
+    clear(router)
+    done = reload(router, WHOLE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = WHOLE.splitlines(keepends=True)
+    for i in range(len(rows) - 2, 0, -1):
+        if rows[i] == " exit\n":
+            continue
+        # a site goes with its exit
+        del rows[i : i + 2 if rows[i].startswith(" site ") else i + 1]
+        done = reload(router, "".join(rows))
+        assert done.returncode == 0 and "Failed to execute" not in done.stdout, done.stdout + done.stderr
+        assert sorted(lines_of(running(router))) == sorted(lines_of("".join(rows))), done.stdout
 
 
 def test_watchfrr_restarts_dsaad_with_its_block(router):
