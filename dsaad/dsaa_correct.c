@@ -273,34 +273,28 @@ static int stop_thread(struct frr_pthread *fpt, void **result)
 	return 0;
 }
 
-static void start_thread(unsigned n)
+static bool start_thread(unsigned n)
 {
 	static const struct frr_pthread_attr attr = { .start = run_thread, .stop = stop_thread };
+	static struct dsaa_log_limit limit;
 	char name[16];
+	unsigned hidden;
+	int rc;
 
 	snprintf(name, sizeof(name), n ? "dsaa-nfq%u" : "dsaa-nfq", n);
 	thread[n] = frr_pthread_new(&attr, "dsaa correction", name);
 	thread_number[n] = n;
 	thread[n]->data = &thread_number[n];
-	frr_pthread_run(thread[n], NULL);
-	frr_pthread_wait_running(thread[n]);
-}
-
-static bool open_queues(const struct dsaa_nfq_config *c)
-{
-	frr_with_privs (&dsaa_privs) {
-		find_ct = dsaa_ct_open(dsaa_conf.mark_mask, false, problem, sizeof(problem));
-		if (find_ct)
-			nfq = dsaa_nfq_open(c, problem, sizeof(problem));
-	}
-	if (!nfq) {
-		dsaa_ct_close(find_ct);
-		find_ct = NULL;
+	rc = frr_pthread_run(thread[n], NULL);
+	if (rc) {
+		if (dsaa_log_allowed(&limit, &hidden))
+			flog_err(EC_DSAA_THREAD,
+				 "queue thread %u does not start: %s (%u times before)", n,
+				 safe_strerror(rc), hidden);
+		frr_pthread_destroy(thread[n]);
 		return false;
 	}
-	stop_fd = eventfd(0, EFD_CLOEXEC);
-	for (threads = 0; threads < c->queues; threads++)
-		start_thread(threads);
+	frr_pthread_wait_running(thread[n]);
 	return true;
 }
 
@@ -324,6 +318,28 @@ static void close_queues(void)
 	find_ct = NULL;
 }
 
+static bool open_queues(const struct dsaa_nfq_config *c)
+{
+	frr_with_privs (&dsaa_privs) {
+		find_ct = dsaa_ct_open(dsaa_conf.mark_mask, false, problem, sizeof(problem));
+		if (find_ct)
+			nfq = dsaa_nfq_open(c, problem, sizeof(problem));
+	}
+	if (!nfq) {
+		dsaa_ct_close(find_ct);
+		find_ct = NULL;
+		return false;
+	}
+	stop_fd = eventfd(0, EFD_CLOEXEC);
+	for (threads = 0; threads < c->queues; threads++)
+		if (!start_thread(threads)) {
+			snprintf(problem, sizeof(problem), "no thread for a packet queue");
+			close_queues();
+			return false;
+		}
+	return true;
+}
+
 /* ------------------------------------------------------------------ reconcile */
 
 /* Once for each problem, and when it has gone. */
@@ -333,7 +349,7 @@ static void log_problem(void)
 		return;
 	strlcpy(problem_said, problem, sizeof(problem_said));
 	if (problem[0])
-		flog_err(EC_DSAA_QUEUE, "correction does not run: %s", problem);
+		flog_err(EC_DSAA_CORRECTION, "correction does not run: %s", problem);
 	else
 		zlog_info("correction runs again");
 }

@@ -124,7 +124,7 @@ static void log_result(void)
 	unsigned hidden;
 
 	if (status.repaired && running && dsaa_log_allowed(&of_parts, &hidden))
-		flog_warn(EC_DSAA_TUNNEL,
+		flog_warn(EC_DSAA_FAST_PATH,
 			  "somebody changed the fast path: %u of its parts put back (%u times "
 			  "before)",
 			  status.repaired, hidden);
@@ -132,7 +132,7 @@ static void log_result(void)
 		return;
 	strlcpy(said, failed, sizeof(said));
 	if (failed[0])
-		flog_warn(EC_DSAA_TUNNEL, "the kernel's fast path does not run: %s", failed);
+		flog_warn(EC_DSAA_FAST_PATH, "the kernel's fast path does not run: %s", failed);
 	else
 		zlog_info("the kernel's fast path runs again");
 }
@@ -162,7 +162,7 @@ void dsaa_correct_fast_remove(void)
 		if (dsaa_fast_remove(fast, err, sizeof(err)))
 			maybe_there = false;
 		else
-			flog_warn(EC_DSAA_TUNNEL, "%s", err);
+			flog_warn(EC_DSAA_FAST_PATH, "%s", err);
 	}
 }
 

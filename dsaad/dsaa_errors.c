@@ -70,21 +70,21 @@ static struct log_ref dsaa_errors[] = {
 	},
 	{
 		.code = EC_DSAA_RULES,
-		.title = "The packet rules cannot be installed",
-		.description = "The kernel refused the nftables table that catches foreign packets.",
-		.suggestion = "See 'show dsaa correction'; check that nf_tables and nfnetlink_queue are there.",
+		.title = "The packet rules were changed",
+		.description = "Somebody changed or removed the nftables table that catches foreign packets; dsaad installs it again.",
+		.suggestion = "Find what touches the table inet dsaa, a 'flush ruleset' for instance; reload your own tables only.",
 	},
 	{
 		.code = EC_DSAA_TUNNEL,
-		.title = "The correction tunnel cannot be opened",
-		.description = "The UDP socket or the TAP device of the correction tunnel cannot be opened.",
-		.suggestion = "Check that the tunnel's port is free and that /dev/net/tun exists.",
+		.title = "The correction tunnel was removed",
+		.description = "Somebody removed the TAP device of the correction tunnel; dsaad makes it again.",
+		.suggestion = "Find what removes the interface dsaa0, and let it alone.",
 	},
 	{
 		.code = EC_DSAA_QUEUE,
-		.title = "The packet queue is overloaded",
-		.description = "The kernel dropped packets because dsaad did not take them from the queue in time.",
-		.suggestion = "Give dsaad more processor time; see 'show dsaa correction' for how much is corrected.",
+		.title = "Packets are not taken from a queue any more",
+		.description = "The thread of a packet queue has ended; the kernel drops what comes to it.",
+		.suggestion = "Restart dsaad, and report the kernel's word in the message.",
 	},
 	{
 		.code = EC_DSAA_THREAD,
@@ -95,7 +95,7 @@ static struct log_ref dsaa_errors[] = {
 	{
 		.code = EC_DSAA_SITE_CONFLICT,
 		.title = "This router carries sync-addresses of several sites",
-		.description = "Interfaces carry sync-addresses of more than one site; the lowest site number is taken.",
+		.description = "Interfaces carry sync-addresses of more than one site; this router stays the one that it was, else it is that with the lowest number.",
 		.suggestion = "Remove the foreign address, or say which site this is with 'local-site N'.",
 	},
 	{
@@ -121,6 +121,36 @@ static struct log_ref dsaa_errors[] = {
 		.title = "dsaad has more rights than it needs",
 		.description = "A capability or a system call could not be given up for good when dsaad started; all else works.",
 		.suggestion = "Start dsaad as root, with CAP_SETPCAP, on a kernel with CONFIG_SECCOMP_FILTER.",
+	},
+	{
+		.code = EC_DSAA_LISTEN,
+		.title = "dsaad cannot listen for sessions",
+		.description = "The sync port of a sync-address cannot be opened, so the peers that should connect to it cannot.",
+		.suggestion = "See who has the port with 'ss -ltnp', or choose another one with 'sync port' on all sites.",
+	},
+	{
+		.code = EC_DSAA_INCOMPLETE,
+		.title = "Prefixes are announced although connections are missing",
+		.description = "No peer told its connections in time after the start, so this site serves without them.",
+		.suggestion = "See 'show dsaa' for the peers that are not up; check the site-sync link and their dsaad.",
+	},
+	{
+		.code = EC_DSAA_SESSION,
+		.title = "A session with a peer was lost or cannot begin",
+		.description = "The connection to a peer ended, a message did not fit it, or the system refused what sessions need.",
+		.suggestion = "See 'show dsaa site'; check the site-sync link, and dsaad's limits of memory and descriptors.",
+	},
+	{
+		.code = EC_DSAA_CORRECTION,
+		.title = "Correction does not run",
+		.description = "The kernel refused the packet queues, the rules or the tunnel, or there is no fast path and the mode wants one.",
+		.suggestion = "See 'show dsaa correction'; check nf_tables, nfnetlink_queue and /dev/net/tun, and that the correction port is free.",
+	},
+	{
+		.code = EC_DSAA_FAST_PATH,
+		.title = "The kernel's fast path does not run",
+		.description = "Its programs were not taken by the kernel, cannot be removed, or somebody changed them; the packet queues correct meanwhile.",
+		.suggestion = "See 'show dsaa correction' for the cause; find who changes dsaad's programs or dsaa-vx, or take 'correction mode nfqueue'.",
 	},
 	{
 		.code = END_FERR,

@@ -31,6 +31,11 @@ enum dsaa_log_refs {
 	EC_DSAA_ROUTE_LOST,
 	EC_DSAA_DIFFERS,
 	EC_DSAA_CONFINE,
+	EC_DSAA_LISTEN,
+	EC_DSAA_INCOMPLETE,
+	EC_DSAA_SESSION,
+	EC_DSAA_CORRECTION,
+	EC_DSAA_FAST_PATH,
 };
 
 /* Makes the descriptions known to libfrr. Main thread, once. */

@@ -111,7 +111,7 @@ static void carry_out(const struct dsaa_action *a)
 		dsaa_sync_trace_message("sent", a->site, a->data, a->len);
 		if (!dsaa_sync.transport ||
 		    !dsaa_transport_send(dsaa_sync.transport, a->site, a->data, a->len))
-			flog_err(EC_DSAA_THREAD, "site %u: %zu bytes do not fit the send buffer",
+			flog_err(EC_DSAA_SESSION, "site %u: %zu bytes do not fit the send buffer",
 				 a->site, a->len);
 		break;
 	case DSAA_ACT_DUMP:
@@ -412,6 +412,7 @@ void dsaa_sync_start(void)
 	/* zeroed, and pages that are never touched cost nothing */
 	/* cppcheck-suppress invalidFunctionArg ; -1 is what an anonymous mapping asks for */
 	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc;
 
 	if (mem == MAP_FAILED) {
 		flog_err_sys(EC_LIB_SYSTEM_CALL, "no memory for the engine (%zu bytes): %m", size);
@@ -429,7 +430,11 @@ void dsaa_sync_start(void)
 		exit(1);
 	}
 	dsaa_sync.thread = frr_pthread_new(NULL, "dsaa sync", "dsaa-sync");
-	frr_pthread_run(dsaa_sync.thread, NULL);
+	rc = frr_pthread_run(dsaa_sync.thread, NULL);
+	if (rc) {
+		flog_err(EC_DSAA_THREAD, "the sync thread does not start: %s", safe_strerror(rc));
+		exit(1);
+	}
 	frr_pthread_wait_running(dsaa_sync.thread);
 	event_add_event(dsaa_sync.thread->master, thread_started, NULL, 0, NULL);
 }

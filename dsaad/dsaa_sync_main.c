@@ -65,7 +65,7 @@ static void log_change(const struct dsaa_history *h)
 		break;
 	case DSAA_HISTORY_STATE:
 		if (h->reason == DSAA_R_START_TIMER)
-			flog_warn(EC_DSAA_PEER_REFUSED,
+			flog_warn(EC_DSAA_INCOMPLETE,
 				  "announcing although the state is not complete: %s",
 				  dsaa_reason_meaning(h->reason));
 		else
@@ -348,10 +348,22 @@ static void fill_key(struct dsaa_post *p)
 	key_reason = reason;
 }
 
+/* Once, each time that it comes into force. */
+static void say_insecure(void)
+{
+	static bool said;
+	bool insecure = dsaa_conf.enabled && dsaa_conf.insecure;
+
+	if (insecure && !said)
+		flog_warn(EC_DSAA_INSECURE, "sync insecure: the sessions are plain text");
+	said = insecure;
+}
+
 void dsaa_sync_configure(void)
 {
 	struct dsaa_post *p = new_post(DSAA_POST_CONFIG);
 
+	say_insecure();
 	if (dsaa_conf.enabled) {
 		fill_engine_config(&p->engine);
 		fill_transport_config(&p->transport);

@@ -32,6 +32,18 @@ static void on_connected(void *arg, dsaa_site_id site, bool secure)
 	dsaa_sync_release();
 }
 
+/* Two calls, as a code must be constant: a link that fails is no fault of what the peer loads. */
+static void log_end(dsaa_site_id site, unsigned reason, const char *detail)
+{
+	const char *name = dsaa_reason_name(reason);
+
+	if (reason == DSAA_R_TRANSPORT_LOST)
+		flog_warn(EC_DSAA_SESSION, "site %u: session lost: %s (%s)", site, name, detail);
+	else
+		flog_warn(EC_DSAA_PEER_REFUSED, "site %u: session ended: %s (%s)", site, name,
+			  detail);
+}
+
 static void on_disconnected(void *arg, dsaa_site_id site, unsigned reason, const char *detail)
 {
 	struct dsaa_event ev = { .type = DSAA_EV_DISCONNECTED, .site = site, .reason = reason };
@@ -40,8 +52,7 @@ static void on_disconnected(void *arg, dsaa_site_id site, unsigned reason, const
 		zlog_debug("site %u: not connected any more: %s (%s)", site,
 			   dsaa_reason_name(reason), detail);
 	if (reason != DSAA_R_CONNECT_FAILED && dsaa_sync_may_log(site, reason))
-		flog_warn(EC_DSAA_PEER_REFUSED, "site %u: session ended: %s (%s)", site,
-			  dsaa_reason_name(reason), detail);
+		log_end(site, reason, detail);
 	dsaa_sync_locked_step(&ev);
 }
 
@@ -100,8 +111,7 @@ static void on_listening(void *arg, const struct dsaa_addr *address, int error)
 
 	dsaa_addr_text(address->family, address->bytes, text);
 	if (error)
-		flog_warn(EC_DSAA_PEER_REFUSED, "cannot listen on %s: %s", text,
-			  safe_strerror(error));
+		flog_warn(EC_DSAA_LISTEN, "cannot listen on %s: %s", text, safe_strerror(error));
 	else if (DSAA_DEBUG(DSAA_DEBUG_SYNC))
 		zlog_debug("listening on %s", text);
 }
@@ -141,7 +151,7 @@ void dsaa_sync_open_transport(void)
 	dsaa_sync.transport = dsaa_transport_open(&transport_config, dsaa_mono_now(), &callbacks,
 						  NULL, err, sizeof(err));
 	if (!dsaa_sync.transport) {
-		flog_err(EC_DSAA_KEY, "no sessions: %s", err);
+		flog_err(EC_DSAA_SESSION, "no sessions: %s", err);
 		return;
 	}
 	dsaa_sync_hot_add(dsaa_transport_fd(dsaa_sync.transport));

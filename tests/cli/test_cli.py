@@ -569,6 +569,28 @@ def test_views(vty):
         check(rpc, code == 0, (code, text))
 
 
+def test_insecure_warning(world, vty):
+    """One line in the log each time that it comes into force, none when something else is configured."""
+
+    def warnings():
+        with open("%s/dsaad.log" % world.dir) as f:
+            return sum("the sessions are plain text" in line for line in f)
+
+    def configured(line, insecure):
+        vty.configure(["dsaa", line])
+        wait(lambda: vty.json("show dsaa json")["insecure"] == insecure)
+        time.sleep(0.3)  # until the lines are settled
+
+    before = warnings()
+    check("sync insecure is in the log", before)
+    configured("hold-time 5001", True)
+    configured("hold-time 5000", True)
+    check("and not repeated", warnings() == before, (before, warnings()))
+    configured("no sync insecure", False)
+    configured("sync insecure", True)
+    check("but when it comes into force again", warnings() == before + 1, (before, warnings()))
+
+
 def state_leaves():
     """Paths of the leaves of the state that are always there, as the module has them; below a list: of its entries."""
     top = os.environ.get("top_srcdir", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
@@ -822,6 +844,7 @@ def main():
         test_wrong_lines(vty)
         test_late_sites(vty)
         test_views(vty)
+        test_insecure_warning(world, vty)
         test_yang_state(vty)
         test_flows(world, vty)
         test_operations(vty)

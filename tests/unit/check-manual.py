@@ -168,6 +168,13 @@ for page in sorted(os.listdir(os.path.join(TOP, "doc/user"))):
 for target in sorted(set(re.findall(r"``make (bench-\w+)", "".join(read("doc/user/" + f) for f in os.listdir(os.path.join(TOP, "doc/user")) if f.endswith(".rst"))))):
     makes = read("tests/bench/subdir.am") + read("tests/edge/subdir.am")
     check("make %s is there, as the manual says" % target, "\n%s:" % target in makes)
+code = "".join(read("dsaad/" + f) for f in os.listdir(os.path.join(TOP, "dsaad")) if f.endswith(".c") and f != "dsaa_errors.c")
+known = re.findall(r"^\t(EC_DSAA_\w+)", read("dsaad/dsaa_errors.h"), re.M)
+check("each numbered error is described", sorted(known) == sorted(e[0] for e in errors()))
+for number in known:
+    check("%s is logged" % number, re.search(r"\b%s\b" % number, code))
+for name in re.findall(r"^  notification ([a-z-]+) \{", read("yang/frr-dsaad.yang"), re.M):
+    check("doc/user/index.rst tells the notification %s" % name, "``%s``" % name in read("doc/user/index.rst"))
 manual = "\n".join(read("doc/user/" + f) for f in sorted(os.listdir(os.path.join(TOP, "doc/user"))) if f.endswith(".rst"))
 # A command may be told with a choice in it: sync|conntrack|correction.
 flat = re.sub(r"\s+", " ", manual)
