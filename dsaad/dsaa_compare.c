@@ -59,14 +59,6 @@ static void site_lines(struct dsaa_lines *l, unsigned s)
 		     site->zones.zone[i].number);
 }
 
-static const char *protocol_text(uint8_t protocol, char number[8])
-{
-	const char *name = dsaa_protocol_name(protocol);
-
-	snprintf(number, 8, "%u", protocol);
-	return name ? name : number;
-}
-
 static void sync_lines(struct dsaa_lines *l)
 {
 	const struct dsaa_config *c = &dsaa_conf;
@@ -77,10 +69,10 @@ static void sync_lines(struct dsaa_lines *l)
 	line(l, "sync delay %u", c->delay_s[0]); /* no protocol: what holds for all others */
 	for (unsigned p = 1; p < array_size(c->delay_s); p++) {
 		if (!(c->protocols[p / 64] & (UINT64_C(1) << p % 64)))
-			line(l, "sync protocol %s no", protocol_text(p, number));
+			line(l, "sync protocol %s no", dsaa_protocol_text(p, number));
 		if (c->delay_s[p] != c->delay_s[0])
 			line(l, "sync delay %u protocol %s", c->delay_s[p],
-			     protocol_text(p, number));
+			     dsaa_protocol_text(p, number));
 	}
 	for (unsigned i = 0; i < c->no_syncs; i++)
 		line(l, "no sync prefix %pFX", &c->no_sync[i]);

@@ -60,6 +60,14 @@ const char *dsaa_protocol_name(uint8_t p)
 	return NULL;
 }
 
+const char *dsaa_protocol_text(uint8_t p, char number[8])
+{
+	const char *name = dsaa_protocol_name(p);
+
+	snprintf(number, 8, "%u", p);
+	return name ? name : number;
+}
+
 /* ------------------------------------------------------------------ life */
 
 static void config_defaults(struct dsaa_config *c)

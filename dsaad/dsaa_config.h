@@ -45,5 +45,7 @@ void dsaa_config_adopt(struct dsaa_config *c);
 int dsaa_protocol_number(const char *name);
 /* The configured name of protocol P, or NULL when it has only a number. */
 const char *dsaa_protocol_name(uint8_t p);
+/* The same, or the number, which is written to NUMBER. */
+const char *dsaa_protocol_text(uint8_t p, char number[8]);
 
 #endif

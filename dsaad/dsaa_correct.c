@@ -100,22 +100,13 @@ static void add_peer_addresses(struct dsaa_rules_config *c, const struct dsaa_si
 		dsaa_addr_from_ipaddr(&c->peer[c->peers++], &site->sync_address[i]);
 }
 
-static ifindex_t interface_of(const struct ipaddr *ip)
-{
-	struct interface *ifp = if_lookup_address_local(
-		&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6, VRF_DEFAULT);
-
-	return ifp ? ifp->ifindex : 0;
-}
-
 /* Our sync-addresses whose interface is known. */
 static void add_links(struct dsaa_rules_config *c)
 {
 	const struct dsaa_site *here = &dsaa_conf.site[dsaa_local_site()];
 
 	for (unsigned i = 0; i < here->sync_addresses; i++) {
-		struct interface *ifp = if_lookup_by_index(interface_of(&here->sync_address[i]),
-							   VRF_DEFAULT);
+		struct interface *ifp = dsaa_zebra_interface_of(&here->sync_address[i]);
 
 		if (!ifp)
 			continue;

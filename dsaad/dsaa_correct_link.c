@@ -11,12 +11,6 @@
 
 static char sends_by[DSAA_SITES_MAX + 1][2 * INET6_ADDRSTRLEN];
 
-static struct interface *interface_of(const struct ipaddr *ip)
-{
-	return if_lookup_address_local(&ip->ip, ip->ipa_type == IPADDR_V4 ? AF_INET : AF_INET6,
-				       VRF_DEFAULT);
-}
-
 /* ------------------------------------------------------------------ by which link */
 
 static bool carries_session(const struct dsaa_nfq_link *link, const struct dsaa_sync_links *session)
@@ -35,7 +29,7 @@ static bool carries_session(const struct dsaa_nfq_link *link, const struct dsaa_
 static unsigned rank(uint8_t site, unsigned index, const struct dsaa_nfq_link *link,
 		     const struct dsaa_sync_links *session)
 {
-	struct interface *ifp = interface_of(
+	struct interface *ifp = dsaa_zebra_interface_of(
 		&dsaa_conf.site[dsaa_local_site()].sync_address[index]);
 
 	if (!ifp || !if_is_operative(ifp))
@@ -91,7 +85,7 @@ void dsaa_correct_make_links(struct dsaa_nfq_peer *p)
 
 	dsaa_sync_links_view(p->site, &session);
 	for (unsigned i = 0; i < there->sync_addresses && i < here->sync_addresses; i++) {
-		struct interface *ifp = interface_of(&here->sync_address[i]);
+		struct interface *ifp = dsaa_zebra_interface_of(&here->sync_address[i]);
 		struct dsaa_nfq_link link = { .ifindex = ifp ? ifp->ifindex : 0 };
 
 		if (here->sync_address[i].ipa_type != there->sync_address[i].ipa_type)
@@ -116,7 +110,7 @@ unsigned dsaa_correct_links(struct dsaa_correct_link links[DSAA_SITE_SYNC_ADDRES
 	unsigned n = 0;
 
 	for (unsigned i = 0; dsaa_local_site() && i < here->sync_addresses; i++) {
-		struct interface *ifp = interface_of(&here->sync_address[i]);
+		struct interface *ifp = dsaa_zebra_interface_of(&here->sync_address[i]);
 		unsigned k = 0;
 
 		while (ifp && k < n && links[k].ifindex != ifp->ifindex)

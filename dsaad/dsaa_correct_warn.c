@@ -7,7 +7,6 @@
 #include "dsaad/dsaa_correct.h"
 
 #include "log.h"
-#include "vrf.h"
 
 #include "core/dsaa_encap.h"
 #include "dsaad/dsaa_errors.h"
@@ -48,8 +47,7 @@ static unsigned warn_mtu(char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN], unsigne
 	for (unsigned i = 0; mtu && i < site->sync_addresses && n < DSAA_WARNINGS_MAX; i++) {
 		const struct ipaddr *ip = &site->sync_address[i];
 		bool v4 = ip->ipa_type == IPADDR_V4;
-		struct interface *ifp = if_lookup_address_local(&ip->ip, v4 ? AF_INET : AF_INET6,
-								VRF_DEFAULT);
+		struct interface *ifp = dsaa_zebra_interface_of(ip);
 		unsigned need = mtu + (v4 ? OVERHEAD4 : OVERHEAD6);
 
 		if (ifp && (unsigned)ifp->mtu < need)

@@ -17,22 +17,6 @@
 
 /* ------------------------------------------------------------------ show dsaa correction */
 
-/* The interfaces with a uips and those named in the configuration, each once. */
-static unsigned correction_interfaces(char names[2 * DSAA_IFACES_MAX][IFNAMSIZ])
-{
-	unsigned n = dsaa_logical_interfaces(names);
-
-	for (unsigned i = 0; i < dsaa_conf.correction_ifaces; i++) {
-		unsigned k = 0;
-
-		while (k < n && strcmp(names[k], dsaa_conf.correction_iface[i]))
-			k++;
-		if (k == n)
-			strlcpy(names[n++], dsaa_conf.correction_iface[i], IFNAMSIZ);
-	}
-	return n;
-}
-
 static struct json_object *warnings_json(void)
 {
 	struct json_object *list = json_object_new_array();
@@ -221,9 +205,9 @@ static void correction_json(struct vty *vty)
 {
 	struct json_object *o = dsaa_vty_answer_new(), *peers = json_object_new_object();
 	struct json_object *interfaces = json_object_new_object();
-	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[400];
+	char names[DSAA_IFACES_MAX][IFNAMSIZ], why[400];
 	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
-	unsigned n = correction_interfaces(names);
+	unsigned n = dsaa_logical_interfaces(names);
 
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
 		char number[8];
@@ -259,7 +243,7 @@ static void correction_json(struct vty *vty)
 
 static void correction_text(struct vty *vty)
 {
-	char names[2 * DSAA_IFACES_MAX][IFNAMSIZ], why[400];
+	char names[DSAA_IFACES_MAX][IFNAMSIZ], why[400];
 	uint64_t reasons[DSAA_REASONS_MAX] = { 0 };
 	unsigned n;
 
@@ -268,7 +252,7 @@ static void correction_text(struct vty *vty)
 	vty_out(vty, "Tunnel port %u, owner bits 0x%08x\n", dsaa_correction_port(),
 		dsaa_conf.mark_mask);
 	hold_text(vty);
-	n = correction_interfaces(names);
+	n = dsaa_logical_interfaces(names);
 	vty_out(vty, "%-15s %-9s %s\n", "Interface", "Data path", "Why");
 	for (unsigned i = 0; i < n; i++) {
 		const char *path;

@@ -32,16 +32,6 @@ static const char *tcp_state(const struct dsaa_flow *f)
 	return f->tcp_state < array_size(tcp_states) ? tcp_states[f->tcp_state] : "UNKNOWN";
 }
 
-static const char *protocol_text(uint8_t proto, char buf[8])
-{
-	const char *name = dsaa_protocol_name(proto);
-
-	if (name)
-		return name;
-	snprintf(buf, 8, "%u", proto);
-	return buf;
-}
-
 static bool is_icmp(uint8_t proto)
 {
 	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
@@ -82,7 +72,7 @@ static void flow_text(struct vty *vty, const struct dsaa_flow *f)
 	const char *zone = zone_name(f->zone);
 	char proto[8];
 
-	vty_out(vty, "%-8s %u %u", protocol_text(f->proto, proto), f->proto, f->timeout_s);
+	vty_out(vty, "%-8s %u %u", dsaa_protocol_text(f->proto, proto), f->proto, f->timeout_s);
 	if (f->proto == IPPROTO_TCP)
 		vty_out(vty, " %s", tcp_state(f));
 	tuple_text(vty, f, &f->orig);
@@ -123,7 +113,7 @@ static struct json_object *flow_json(const struct dsaa_flow *f)
 	char proto[8];
 
 	json_object_int_add(o, "owner", owner_of(f));
-	json_object_string_add(o, "protocol", protocol_text(f->proto, proto));
+	json_object_string_add(o, "protocol", dsaa_protocol_text(f->proto, proto));
 	json_object_int_add(o, "protocolNumber", f->proto);
 	json_object_object_add(o, "original", tuple_json(f, &f->orig));
 	json_object_object_add(o, "reply", tuple_json(f, &f->reply));

@@ -95,6 +95,11 @@ struct interface *dsaa_zebra_interface(const char *name)
 	return NULL;
 }
 
+struct interface *dsaa_zebra_interface_of(const struct ipaddr *ip)
+{
+	return if_lookup_address_local(&ip->ip, IS_IPADDR_V4(ip) ? AF_INET : AF_INET6, VRF_DEFAULT);
+}
+
 struct kernel_walk {
 	void (*cb)(void *arg, const struct prefix *p);
 	void *arg;

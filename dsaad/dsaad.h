@@ -212,6 +212,8 @@ bool dsaa_zebra_update_addresses(void);
 bool dsaa_zebra_vrf_is_here(const struct vrf *vrf);
 /* The interface of this name in any VRF that is here, as zebra tells of it; NULL: none. */
 struct interface *dsaa_zebra_interface(const char *name);
+/* The interface of the default VRF that carries this address; NULL: none. */
+struct interface *dsaa_zebra_interface_of(const struct ipaddr *ip);
 void dsaa_zebra_walk_addresses(void (*cb)(void *arg, const struct prefix *p), void *arg);
 /* True when the interface carries a sync-address of the local site. */
 bool dsaa_zebra_is_sync_interface(ifindex_t ifindex);
