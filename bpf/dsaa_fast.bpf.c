@@ -43,6 +43,8 @@
 #define IP4_SUM_OFFSET (ETH_HLEN + __builtin_offsetof(struct iphdr, check))
 /* No link has less (RFC 8200 5); what fits needs no further look. */
 #define MTU_ALWAYS 1280
+/* IPv6, UDP, VXLAN and Ethernet around a packet */
+#define OVERHEAD6 70
 
 static const __u8 mac_prefix[5] = { 0x02, 0xd5, 0xaa, 0x00, 0x00 };
 
@@ -86,6 +88,21 @@ static __always_inline long set_tunnel(struct __sk_buff *skb, const struct dsaa_
 	return bpf_skb_set_tunnel_key(skb, &key, tunnel_key_size(), BPF_F_TUNINFO_IPV6);
 }
 
+/*
+ * The VXLAN device lets no IPv6 packet be fragmented that it has put around one of ours, and drops
+ * what is longer than the link takes; the queue thread's socket has it fragmented.
+ */
+static __always_inline bool is_too_long(struct __sk_buff *skb, const struct packet *p,
+					const struct dsaa_fast_site *to)
+{
+	__u32 wire, mtu = 0;
+
+	if (to->family != 6 || !to->over || bpf_check_mtu(skb, to->over, &mtu, 0, 0) < 0)
+		return false;
+	wire = wire_bytes(skb, p);
+	return !wire || wire + OVERHEAD6 > mtu;
+}
+
 static __always_inline int carry(struct __sk_buff *skb, const struct packet *p,
 				 const struct dsaa_fast_control *c, __u32 owner,
 				 const struct dsaa_fast_addr *to)
@@ -101,6 +118,8 @@ static __always_inline int carry(struct __sk_buff *skb, const struct packet *p,
 		return drop(skb, DSAA_R_RX_UNKNOWN_INTERFACE);
 	if (!site || !site->family)
 		return drop(skb, DSAA_R_SEND_FAILED);
+	if (is_too_long(skb, p, site))
+		return TC_ACT_UNSPEC;
 	if (site->ifindex && wrap(skb, p, c, site, port->iface, macs)) {
 		to_ifindex = site->ifindex;
 	} else if (!c->vx_ifindex || set_tunnel(skb, site, port->iface) ||

@@ -477,6 +477,8 @@ static void fill_sites(struct dsaa_fast *f, const struct dsaa_fast_config *c)
 		to_tunnel(s->local, &link->local);
 		if (s->family == 4 && link->local.family == 4 && is_served(f, link->ifindex))
 			s->ifindex = link->ifindex;
+		if (s->family == 6)
+			s->over = link->ifindex;
 	}
 	for (i = 0; i < DSAA_FAST_SITES; i++)
 		put(f->skel->maps.sites, i, &sites[i]);

@@ -14,7 +14,7 @@
 
 #include "core/dsaa_limits.h"
 
-#define DSAA_FAST_LAYOUT 4
+#define DSAA_FAST_LAYOUT 5
 
 enum dsaa_fast_limits {
 	DSAA_FAST_SITES = DSAA_SITES_MAX + 1,	/* by site number; 0 is no site */
@@ -104,6 +104,7 @@ struct dsaa_fast_site {
 	__u32 remote[4];
 	__u32 local[4];
 	__u32 ifindex; /* of the link that frames are put on; 0: the VXLAN device shall send */
+	__u32 over;    /* IPv6: ifindex of the link, for which nobody cuts what is too long; or 0 */
 };
 
 /* Map "ifaces", by logical interface: where packets for it are delivered. */

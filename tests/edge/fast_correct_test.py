@@ -519,6 +519,7 @@ def run_all(program, bpffs):
     at("r2", "tc filter del dev eth1 ingress pref 60000", may_fail=True)
     check(two.quit() == "ok", "quit of r2")
     test_removed("r1")
+    test_over_ipv6(program, bpffs)
     test_removed("r2")
     test_swept(program, os.path.join(os.path.dirname(program), "../../dsaad/dsaad"), bpffs)
     test_clsact(program, bpffs)
@@ -551,6 +552,31 @@ def test_mtu(one, two):
     for node in ("r1", "r2"):
         at(node, "ip link set sync mtu 1500")
     way(1500)
+
+
+def test_over_ipv6(program, bpffs):
+    """Sync-addresses of IPv6, whose packets the kernel's tunnel device does not fragment: what is too long for the link takes the queue."""
+    one, two = (Site(n, program, more=["fast", bpffs], over=(6, 4)) for n in (1, 2))
+    port = 39000
+    for mtu in (1500, 1570):
+        for node in ("r1", "r2"):
+            at(node, "ip link set sync mtu %d" % mtu)
+        check(two.say("fast").startswith("ok"), "over IPv6: " + two.say("fast"))
+        for version, f in FAMILIES.items():
+            what = "over IPv6, link of %d, IPv%d inside" % (mtu, version)
+            for offload in (True, False):
+                two.clear()
+                port += 2
+                at("srv", "ethtool -K s2 tso %s gso %s" % (("on" if offload else "off",) * 2))
+                check(base.tcp_transfer(f, port, 500000, True) is True, "TCP: %s" % what)
+                check(base.udp_echo(f, port + 1, 1200, True) is True, "UDP: %s" % what)
+                check(two.counter("kernel-foreign", 1) >= 1, "nothing by the fast path: %s %s" % (what, two.counters()))
+                if mtu == 1570:
+                    check(two.counter("foreign") == two.counter("kernel-foreign"), "something by the queue: %s %s" % (what, two.counters()))
+            at("srv", "ethtool -K s2 tso on gso on")
+    for node in ("r1", "r2"):
+        at(node, "ip link set sync mtu 1500")
+    check(one.quit() == "ok" and two.quit() == "ok", "over IPv6: quit")
 
 
 def test_clsact(program, bpffs):

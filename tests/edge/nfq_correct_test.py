@@ -169,13 +169,14 @@ def destroy():
 
 
 class Site:
-    def __init__(self, number, program, mask="ff000000", tun_fd=None, more=(), alive=True, links=()):
+    def __init__(self, number, program, mask="ff000000", tun_fd=None, more=(), alive=True, links=(), over=(4, 6)):
         other, node, f4, f6 = 3 - number, "r%d" % number, FAMILIES[4], FAMILIES[6]
         arguments = ["site", str(number), "mask", mask, "iface", "eth0", "iface", "eth1"]
         for f in (f4, f6):
             for where in ("c%d" % number, "s%d" % number):
                 arguments += ["address", f[where][1]]
             arguments += ["address", f["sync"][number - 1], "pool", f["pool"] if other == 1 else f["pool2"]]
+        for f in (FAMILIES[version] for version in over):
             arguments += ["peer", str(other), f["sync"][number - 1], f["sync"][other - 1], "sync"]
         for version in links:
             arguments += ["link", FAMILIES[version]["sync"][node == "r2"], "sync"]
