@@ -112,6 +112,8 @@
 	X(75, HELD, "held", "waited for the state of its connection, which came: carried to its owner", "") \
 	X(76, REFUSED, "refused", "the operator's policy refuses it, and it is no other site's: dropped", \
 	  "see the operator's own rules")                                                         \
+	X(77, NOT_CORRECTED, "not-corrected", "correction does not run here: left to the stack",  \
+	  "see show dsaa correction for why")                                                     \
 	X(79, WOULD_CORRECT, "would-correct", "observed: would have been carried to the site that owns its connection", "") \
 	X(80, RX_DELIVERED, "delivered", "came from a peer and was processed here", "")           \
 	X(81, RX_STRANGER, "tunnel-stranger", "a tunnel packet from no configured peer: refused", \

@@ -741,22 +741,36 @@ unsigned dsaa_correct_queues(void)
 	return threads;
 }
 
+const char *dsaa_correct_not_running(void)
+{
+	if (dsaa_conf.correction_mode == DSAA_CORRECTION_OFF)
+		return "correction mode off";
+	if (!dsaa_local_site())
+		return dsaa_reason_meaning(DSAA_R_NO_LOCAL_SITE);
+	if (problem[0] || !nfq)
+		return problem[0] ? problem : "starting";
+	if (dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE)
+		return "correction mode observe: counted, not touched";
+	return NULL;
+}
+
+bool dsaa_correct_is_router(uint8_t family, const uint8_t bytes[16])
+{
+	return dsaa_addr_is_special(family, bytes) ||
+	       (addresses_ready && dsaa_addrset_has(&addresses, family, bytes));
+}
+
 const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen)
 {
+	const char *not_running = dsaa_correct_not_running();
 	struct dsaa_nfq_status status;
 
-	if (dsaa_conf.correction_mode == DSAA_CORRECTION_OFF)
-		return off(why, whylen, "correction mode off");
-	if (!dsaa_local_site())
-		return off(why, whylen, dsaa_reason_meaning(DSAA_R_NO_LOCAL_SITE));
-	if (!dsaa_correct_is_caught(ifname))
+	if (wanted() && !dsaa_correct_is_caught(ifname))
 		return off(why, whylen, "not a correction interface");
-	if (!dsaa_zebra_interface(ifname))
+	if (wanted() && !dsaa_zebra_interface(ifname))
 		return off(why, whylen, "interface missing");
-	if (problem[0] || !nfq)
-		return off(why, whylen, problem[0] ? problem : "starting");
-	if (dsaa_conf.correction_mode == DSAA_CORRECTION_OBSERVE)
-		return off(why, whylen, "correction mode observe: counted, not touched");
+	if (not_running)
+		return off(why, whylen, not_running);
 	dsaa_nfq_status(nfq, &status);
 	if (dsaa_correct_fast_serves(ifname)) {
 		tell_why(why, whylen,

@@ -53,6 +53,10 @@ static void hold_text(struct vty *vty)
 {
 	uint64_t waiting, no_room;
 
+	if (!dsaa_correct_queues()) {
+		vty_out(vty, "No packet is corrected: %s\n\n", dsaa_correct_not_running());
+		return;
+	}
 	dsaa_correct_hold_view(&waiting, &no_room);
 	vty_out(vty, "Packets of foreign connections wait in %u queues\n", dsaa_correct_queues());
 	vty_out(vty, "Packets your rules would refuse get their second chance in queue %u\n",

@@ -8,7 +8,6 @@
 #include "command.h"
 #include "json.h"
 #include "printfrr.h"
-#include "vrf.h"
 #include "vty.h"
 
 #include "dsaad/dsaa_config.h"
@@ -239,6 +238,7 @@ struct explanation {
 	bool reply_direction;
 	enum dsaa_verdict verdict;
 	unsigned reason;
+	const char *not_running; /* why nothing is corrected, or NULL */
 	/* TCP without entry: what happens to a packet without SYN */
 	bool has_midstream;
 	enum dsaa_verdict midstream_verdict;
@@ -272,42 +272,6 @@ static bool any_peer_alive(void)
 	return false;
 }
 
-/* Addressed to this router: an address of its own, multicast or link-local. */
-static bool to_router(const struct prefix *dst)
-{
-	struct connected *c;
-	struct interface *ifp;
-	struct vrf *vrf;
-
-	if (dst->family == AF_INET) {
-		uint32_t a = ntohl(dst->u.prefix4.s_addr);
-
-		if (a >> 28 >= 0xe || a >> 16 == 0xa9fe || a >> 24 == 127)
-			return true;
-	} else if (IN6_IS_ADDR_MULTICAST(&dst->u.prefix6) ||
-		   IN6_IS_ADDR_LINKLOCAL(&dst->u.prefix6) ||
-		   IN6_IS_ADDR_LOOPBACK(&dst->u.prefix6)) {
-		return true;
-	}
-	RB_FOREACH (vrf, vrf_id_head, &vrfs_by_id) {
-		if (!dsaa_zebra_vrf_is_here(vrf))
-			continue;
-		FOR_ALL_INTERFACES (vrf, ifp) {
-			dsaa_for_each_connected (ifp, c) {
-				const struct prefix *p = c->address;
-
-				if (p->family != dst->family)
-					continue;
-				if (p->family == AF_INET ?
-					    IPV4_ADDR_SAME(&p->u.prefix4, &dst->u.prefix4) :
-					    IPV6_ADDR_SAME(&p->u.prefix6, &dst->u.prefix6))
-					return true;
-			}
-		}
-	}
-	return false;
-}
-
 /* In the NAT pool of another site. */
 static bool to_foreign_pool(const struct prefix *dst)
 {
@@ -317,6 +281,22 @@ static bool to_foreign_pool(const struct prefix *dst)
 			    prefix_match(&dsaa_conf.site[s].nat_pool[i], dst))
 				return true;
 	return false;
+}
+
+/* What would be corrected is the stack's own business while nothing is. */
+static void note_not_running(const struct explanation *x, enum dsaa_verdict *verdict,
+			     unsigned *reason)
+{
+	if (!x->not_running || *verdict == DSAA_VERDICT_LOCAL || *verdict == DSAA_VERDICT_NEW)
+		return;
+	*verdict = DSAA_VERDICT_LOCAL;
+	*reason = DSAA_R_NOT_CORRECTED;
+}
+
+/* The reason in words, or what is behind it. */
+static const char *reason_text(const struct explanation *x, unsigned reason)
+{
+	return reason == DSAA_R_NOT_CORRECTED ? x->not_running : dsaa_reason_meaning(reason);
 }
 
 static void explain(struct explanation *x, uint8_t proto, const struct prefix *src, uint16_t sport,
@@ -330,7 +310,7 @@ static void explain(struct explanation *x, uint8_t proto, const struct prefix *s
 	memcpy(t.src, &src->u.prefix, len);
 	memcpy(t.dst, &dst->u.prefix, len);
 	x->found = dsaa_flow_find(family, proto, &t, &x->flow, &x->reply_direction);
-	x->facts.to_router = to_router(dst);
+	x->facts.to_router = dsaa_correct_is_router(family, t.dst);
 	x->facts.any_peer_alive = any_peer_alive();
 	x->facts.may_wait = dsaa_conf.correction_hold_ms != 0;
 	if (x->found) {
@@ -343,13 +323,16 @@ static void explain(struct explanation *x, uint8_t proto, const struct prefix *s
 	} else {
 		x->facts.class = to_foreign_pool(dst) ? DSAA_PKT_NEW_TO_POOL : DSAA_PKT_NEW;
 	}
+	x->not_running = dsaa_correct_not_running();
 	x->verdict = dsaa_owner_verdict(&x->facts, &x->reason);
+	note_not_running(x, &x->verdict, &x->reason);
 	if (!x->found && proto == IPPROTO_TCP) {
 		struct dsaa_packet_facts facts = x->facts;
 
 		facts.class = DSAA_PKT_MIDSTREAM;
 		x->has_midstream = true;
 		x->midstream_verdict = dsaa_owner_verdict(&facts, &x->midstream_reason);
+		note_not_running(x, &x->midstream_verdict, &x->midstream_reason);
 	}
 }
 
@@ -370,7 +353,7 @@ static void explain_json(struct vty *vty, const struct explanation *x)
 	json_object_string_add(o, "known", known_name(x));
 	json_object_string_add(o, "verdict", verdict_name(x->verdict));
 	json_object_string_add(o, "reason", dsaa_reason_name(x->reason));
-	json_object_string_add(o, "reasonText", dsaa_reason_meaning(x->reason));
+	json_object_string_add(o, "reasonText", reason_text(x, x->reason));
 	if (x->has_midstream) {
 		json_object_string_add(o, "verdictWithoutSyn", verdict_name(x->midstream_verdict));
 		json_object_string_add(o, "reasonWithoutSyn",
@@ -401,11 +384,11 @@ static void explain_text(struct vty *vty, const struct explanation *x)
 		vty_out(vty, "Entry:   none\nOwner:   unknown\n");
 	}
 	vty_out(vty, "Verdict: %s, %s: %s\n", verdict_name(x->verdict), dsaa_reason_name(x->reason),
-		dsaa_reason_meaning(x->reason));
+		reason_text(x, x->reason));
 	if (x->has_midstream)
 		vty_out(vty, "         without SYN: %s, %s: %s\n",
 			verdict_name(x->midstream_verdict), dsaa_reason_name(x->midstream_reason),
-			dsaa_reason_meaning(x->midstream_reason));
+			reason_text(x, x->midstream_reason));
 }
 
 DEFPY(show_dsaa_explain, show_dsaa_explain_cmd,

@@ -416,6 +416,10 @@ unsigned dsaa_correct_policy_queue(void);
 unsigned dsaa_correct_queues(void);
 /* Packets that wait for their state now ("correction hold"), and that found no room to wait. */
 void dsaa_correct_hold_view(uint64_t *waiting, uint64_t *no_room);
+/* Why no packet is corrected, or NULL when those of correction interfaces are. */
+const char *dsaa_correct_not_running(void);
+/* The address is the router's own, or another site's UIPS: packets for it are never corrected. */
+bool dsaa_correct_is_router(uint8_t family, const uint8_t bytes[16]);
 /* The data path of an interface: "kernel", "nfqueue" or "off", and why. */
 const char *dsaa_correct_data_path(const char *ifname, char *why, size_t whylen);
 

@@ -548,6 +548,28 @@ def test_explain_says_hold(net):
             configure(net, s, "no correction hold")
 
 
+def test_explain_says_that_nothing_is_corrected(net):
+    """What would be corrected is local while correction is off; the other site's own address is its router's in any mode."""
+    h = net.hold(PLAIN[4], SERVER[4])
+    h.say()
+    ask = "show dsaa explain tcp %s 5002 %s %d" % (SERVER[4], PLAIN[4], h.port)
+    wait_for(lambda: net.show(2, ask)["verdict"] == "correct", "the connection of site 1 at site 2", 5)
+    before = net.run(2, "vtysh -c 'show running-config'")
+    mode = re.search(r"correction mode (\w+)", before)
+    net.mode("off")
+    try:
+        shown = net.show(2, ask)
+        assert (shown["known"], shown["verdict"], shown["reason"]) == ("foreign", "local", "not-corrected"), shown
+        assert shown["reasonText"] == "correction mode off", shown
+        text = net.run(2, "vtysh -c 'show dsaa correction'")
+        assert "No packet is corrected: correction mode off" in text and "second chance in queue" not in text, text
+    finally:
+        net.mode(mode[1] if mode else "auto")
+    shown = net.show(2, "show dsaa explain tcp %s 80 %s 1234" % (SERVER[4], twosites.OUT[1, 4] % 1))
+    assert shown["reasonWithoutSyn"] == "to-router", shown
+    h.end()
+
+
 # ------------------------------------------------------------ what must not be
 
 
