@@ -182,7 +182,7 @@ static void configure(struct dsaa_engine *e, const struct dsaa_engine_config *cf
 	}
 	if (!e->running) {
 		e->state_complete = false;
-		e->complete_reason = DSAA_R_NO_LOCAL_SITE;
+		e->complete_reason = cfg->idle_reason ? cfg->idle_reason : DSAA_R_NO_LOCAL_SITE;
 	}
 	dsaa_act(e, DSAA_ACT_CHANGED, 0);
 }
@@ -580,7 +580,7 @@ enum dsaa_advertise_state dsaa_engine_advertise(const struct dsaa_engine *e, dsa
 						const char **reason)
 {
 	if (!e->running) {
-		*reason = "no interface carries a sync-address of any site";
+		*reason = dsaa_reason_meaning(e->complete_reason);
 		return DSAA_ADV_WITHHELD;
 	}
 	if (e->stopping || !e->state_complete) {

@@ -40,7 +40,8 @@ enum dsaa_ruleset_mismatch { DSAA_RULESET_WARN, DSAA_RULESET_REFUSE_ADOPTION };
 
 struct dsaa_engine_config {
 	uint32_t cluster_id;
-	dsaa_site_id local; /* 0: not known (no sync-address here): nothing runs */
+	dsaa_site_id local;   /* 0: nothing runs, for this reason: */
+	unsigned idle_reason; /* enum dsaa_reason; NONE: no sync-address is here */
 	enum dsaa_ha_mode ha_mode;
 	dsaa_site_id primary;
 	enum dsaa_split_brain split_brain;

@@ -96,6 +96,8 @@
 	  "see show dsaa differences; load the same dsaa block on all sites")                     \
 	X(50, RULESET_DIFFERS, "ruleset-differs", "the filter rules that forwarded packets pass are not the same at the peer", \
 	  "see show dsaa differences; load the same rules on all sites")                           \
+	X(51, NO_CONNTRACK, "no-conntrack", "the kernel's connections cannot be read and changed", \
+	  "see the warning of show dsaa sync")                                                   \
 	/* what happened to a packet (64-127) */                                                   \
 	X(64, FOREIGN, "foreign", "carried to the site that owns its connection", "")             \
 	X(65, OFFERED_INVALID, "second-chance-invalid", "no entry, cannot open one: offered to the peers", "") \

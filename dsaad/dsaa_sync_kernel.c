@@ -171,10 +171,12 @@ void dsaa_sync_tell_config(void)
 	struct dsaa_engine_config c = dsaa_sync.wanted_config;
 	struct dsaa_event ev = { .type = DSAA_EV_CONFIG, .config = &c };
 
-	if (dsaa_sync.ct)
+	if (dsaa_sync.ct) {
 		dsaa_ct_set_local(dsaa_sync.ct, c.local);
-	else
+	} else if (c.local) {
 		c.local = 0;
+		c.idle_reason = DSAA_R_NO_CONNTRACK;
+	}
 	dsaa_sync_locked_step(&ev);
 }
 

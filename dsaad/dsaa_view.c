@@ -26,12 +26,17 @@ void dsaa_view_engine(struct dsaa_engine_view *v)
 
 void dsaa_view_peer(uint8_t site, struct dsaa_peer_view *v)
 {
+	struct dsaa_engine_view e;
+
 	if (dsaa_local_site() && dsaa_sync_peer_view(site, v))
 		return;
+	dsaa_view_engine(&e);
 	memset(v, 0, sizeof(*v));
 	v->site = site;
 	v->state = DSAA_PEER_IDLE;
-	v->reason = dsaa_local_site() ? DSAA_R_CONFIG_CHANGED : DSAA_R_NO_LOCAL_SITE;
+	v->reason = dsaa_local_site() && e.complete_reason != DSAA_R_NO_CONNTRACK ?
+			    DSAA_R_CONFIG_CHANGED :
+			    e.complete_reason;
 	v->since = dsaa_mono_now();
 }
 

@@ -222,6 +222,7 @@ static void show_dsaa_peer(struct vty *vty, unsigned s)
 static void show_dsaa_text(struct vty *vty)
 {
 	struct dsaa_engine_view v;
+	struct dsaa_sync_kernel k;
 	struct dsaa_advert *a;
 
 	if (!dsaa_vty_head(vty))
@@ -240,6 +241,9 @@ static void show_dsaa_text(struct vty *vty)
 	vty_out(vty, "State: %s", v.state_complete ? "complete" : "not complete");
 	dsaa_vty_reason(vty, v.complete_reason);
 	vty_out(vty, "\n");
+	dsaa_sync_kernel_view(&k);
+	if (k.warning[0])
+		vty_out(vty, "%% %s\n", k.warning);
 	drain_text(vty, &v);
 	for (unsigned i = 0; i < dsaa_conf.tracks; i++)
 		vty_out(vty, "Tracked route %pFX: %s\n", &dsaa_conf.track[i], dsaa_track_state(i));

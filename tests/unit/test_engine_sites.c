@@ -484,6 +484,27 @@ static void test_late_event_is_not_held(void)
 	world_free(&w);
 }
 
+/* Why nothing runs is told as it is, and so is why nothing is announced. */
+static void test_idle_for_a_reason(void)
+{
+	static const unsigned reasons[] = { DSAA_R_NO_CONNTRACK, DSAA_R_NO_LOCAL_SITE };
+	struct dsaa_event config = { .type = DSAA_EV_CONFIG, .config = &w.site[1].cfg };
+	struct dsaa_engine_view v;
+	const char *why;
+
+	begin(2);
+	for (unsigned i = 0; i < 2; i++) {
+		w.site[1].cfg.local = 0;
+		w.site[1].cfg.idle_reason = i ? DSAA_R_NONE : reasons[i];
+		world_feed(&w, 1, &config);
+		dsaa_engine_view(w.site[1].engine, &v);
+		CHECK(!v.state_complete && v.complete_reason == reasons[i]);
+		CHECK(dsaa_engine_advertise(w.site[1].engine, 1, &why) == DSAA_ADV_WITHHELD);
+		CHECK(strcmp(why, dsaa_reason_meaning(reasons[i])) == 0);
+	}
+	world_free(&w);
+}
+
 /* A dead site's connections are being re-marked when it leaves the configuration. */
 static void test_unconfigured_while_adopted(void)
 {
@@ -967,6 +988,7 @@ int main(void)
 	test_loser_is_told_again();
 	test_late_event_of_the_loser();
 	test_late_event_is_not_held();
+	test_idle_for_a_reason();
 	test_unconfigured_while_adopted();
 	test_begins_anew_while_swept();
 	test_changed_while_adopted();
