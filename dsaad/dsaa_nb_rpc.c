@@ -133,6 +133,7 @@ int dsaa_nb_rpc_rehearse(struct nb_cb_rpc_args *args)
 	if (!dsaa_rehearse(&r, &err))
 		return refuse(args, err);
 	output(args, "bounded", r.bounded ? "true" : "false");
+	output_number(args, r.looked_at, "looked-at");
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		if (dsaa_conf.site[s].configured)
 			output_site(args, &r, s);

@@ -12,21 +12,12 @@
 
 #include "dsaad/dsaa_view.h"
 
-struct walk {
-	struct dsaa_rehearsal *r;
-	uint64_t looked_at;
-};
-
 static bool look(void *arg, const struct dsaa_flow *f)
 {
-	struct walk *w = arg;
-	struct dsaa_rehearsal *r = w->r;
+	struct dsaa_rehearsal *r = arg;
 	unsigned owner = dsaa_mark_owner(f->mark, dsaa_conf.mark_mask), reason;
 
-	if (w->looked_at++ == DSAA_REHEARSE_MAX) {
-		r->bounded = true;
-		return false;
-	}
+	r->looked_at++;
 	if (!owner)
 		owner = dsaa_local_site();
 	if (owner > DSAA_SITES_MAX)
@@ -99,15 +90,17 @@ static void judge_theirs(struct dsaa_rehearsal *r, unsigned s)
 
 bool dsaa_rehearse(struct dsaa_rehearsal *r, const char **err)
 {
-	struct walk w = { .r = r };
+	enum dsaa_walked walked;
 
 	memset(r, 0, sizeof(*r));
 	if (!dsaa_local_site()) {
 		*err = "the local site is not known";
 		return false;
 	}
-	if (!dsaa_flow_walk(-1, look, &w, err))
+	walked = dsaa_flow_walk(-1, look, r, err);
+	if (walked == DSAA_WALKED_ERROR)
 		return false;
+	r->bounded = walked == DSAA_WALKED_CUT;
 	judge_ours(r);
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++)
 		if (dsaa_view_is_peer(s))

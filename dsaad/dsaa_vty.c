@@ -305,6 +305,7 @@ static void rehearsal_json(struct vty *vty, const struct dsaa_rehearsal *r)
 	struct json_object *o = dsaa_vty_answer_new(), *sites = json_object_new_object();
 
 	json_object_boolean_add(o, "bounded", r->bounded);
+	json_object_int_add(o, "lookedAt", r->looked_at);
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
 		struct json_object *site;
 
@@ -322,9 +323,13 @@ static void rehearsal_json(struct vty *vty, const struct dsaa_rehearsal *r)
 static void rehearsal_text(struct vty *vty, const struct dsaa_rehearsal *r)
 {
 	if (r->bounded)
-		vty_out(vty, "%% There are more connections; the first %d were looked at\n",
-			DSAA_REHEARSE_MAX);
-	vty_out(vty, "%-28s %12s %12s\n", "If this site were lost", "connections", "survive");
+		vty_out(vty,
+			"%% The table is too large to be read here: only %" PRIu64
+			" connections were looked at, and\n"
+			"%% the numbers are those of these alone; 'conntrack -C' counts all\n",
+			r->looked_at);
+	vty_out(vty, "%-28s %12s %12s\n", "If this site were lost",
+		r->bounded ? "of these" : "connections", "survive");
 	for (unsigned s = 1; s <= DSAA_SITES_MAX; s++) {
 		if (!dsaa_conf.site[s].configured)
 			continue;

@@ -134,11 +134,13 @@ static struct json_object *flow_json(const struct dsaa_flow *f)
 
 struct flow_show {
 	struct vty *vty;
-	struct json_object *list; /* NULL: lines */
-	struct dsaa_addr filter;  /* family 0: none */
+	bool json;
+	int owner;		 /* as in marks, -1: all */
+	struct dsaa_addr filter; /* family 0: none */
 	uint64_t shown;
 	uint64_t max;
-	bool cut;
+	enum dsaa_walked walked;
+	const char *err;
 };
 
 static bool tuple_has(const struct dsaa_tuple *t, const uint8_t a[16], size_t len)
@@ -156,22 +158,88 @@ static bool flow_matches(const struct dsaa_flow *f, const struct dsaa_addr *a)
 	       (tuple_has(&f->orig, a->bytes, len) || tuple_has(&f->reply, a->bytes, len));
 }
 
+/* At once: a tree of all of them would need many times the memory of the text. */
+static void flow_json_line(struct flow_show *s, const struct dsaa_flow *f)
+{
+	struct json_object *o = flow_json(f);
+
+	vty_out(s->vty, "%s\n%s", s->shown > 1 ? "," : "",
+		json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_free(o);
+}
+
 static bool flow_show_one(void *arg, const struct dsaa_flow *f)
 {
 	struct flow_show *s = arg;
 
 	if (!flow_matches(f, &s->filter))
 		return true;
-	if (s->shown == s->max) {
-		s->cut = true;
+	if (s->shown == s->max)
 		return false;
-	}
 	s->shown++;
-	if (s->list)
-		json_object_array_add(s->list, flow_json(f));
+	if (s->json)
+		flow_json_line(s, f);
 	else
 		flow_text(s->vty, f);
 	return true;
+}
+
+/* The command that lists what S asks for in a process of its own, and so has all the time. */
+static const char *instead(const struct flow_show *s, char *buf, size_t len)
+{
+	char address[INET6_ADDRSTRLEN];
+	size_t n = strlcpy(buf, "conntrack -L", len);
+
+	if (s->filter.family == 6)
+		n += snprintf(buf + n, len - n, " -f ipv6");
+	if (s->owner >= 0)
+		n += snprintf(buf + n, len - n, " -m 0x%x/0x%x",
+			      dsaa_mark_set_owner(0, dsaa_conf.mark_mask, s->owner),
+			      dsaa_conf.mark_mask);
+	if (s->filter.family)
+		snprintf(buf + n, len - n, " | grep -wF %s",
+			 dsaa_addr_text(s->filter.family, s->filter.bytes, address));
+	return buf;
+}
+
+static void flows_json_end(const struct flow_show *s)
+{
+	struct json_object *o = json_object_new_object();
+	bool late = s->walked == DSAA_WALKED_CUT, full = s->walked == DSAA_WALKED_STOPPED;
+	bool failed = s->walked == DSAA_WALKED_ERROR;
+	char command[160];
+
+	json_object_boolean_add(o, "insecure", dsaa_conf.insecure);
+	json_object_int_add(o, "count", s->shown);
+	json_object_boolean_add(o, "truncated", late || full);
+	json_object_string_add(o, "truncatedBy", late ? "time" : full ? "limit" : "");
+	json_object_string_add(o, "instead", late ? instead(s, command, sizeof(command)) : "");
+	json_object_string_add(o, "error", !failed ? "" : s->err ? s->err : "failed");
+	/* the object was opened before the first connection */
+	vty_out(s->vty, "\n],%s\n",
+		json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE) + 1);
+	json_object_free(o);
+}
+
+static int flows_text_end(const struct flow_show *s)
+{
+	char command[160];
+
+	if (s->walked == DSAA_WALKED_ERROR) {
+		vty_out(s->vty, "%% The connections cannot be read: %s\n",
+			s->err ? s->err : "failed");
+		return CMD_WARNING;
+	}
+	vty_out(s->vty, "%" PRIu64 " connection%s%s\n", s->shown, s->shown == 1 ? "" : "s",
+		s->walked == DSAA_WALKED_STOPPED ? ", and more: add 'all' to see them" : "");
+	if (s->walked == DSAA_WALKED_CUT)
+		vty_out(s->vty,
+			"%% Not all: the table is too large to be read here, and a part of it was "
+			"not looked at.\n%% Instead: %s\n",
+			instead(s, command, sizeof(command)));
+	if (dsaa_conf.insecure)
+		vty_out(s->vty, "%% INSECURE: the sessions are plain text ('sync insecure')\n");
+	return CMD_SUCCESS;
 }
 
 /* The owner as it stands in marks: 0 is ours, -1 everybody. */
@@ -191,10 +259,12 @@ DEFPY(show_dsaa_flow, show_dsaa_flow_cmd,
 			"Only those from or to this IPv6 address\n"
 			"All of them, not only the first 10000\n" JSON_STR)
 {
-	struct flow_show s = { .vty = vty, .max = all ? UINT64_MAX : FLOWS_SHOWN_MAX };
-	struct json_object *o = NULL;
-	const char *err = NULL;
-	bool ok;
+	struct flow_show s = {
+		.vty = vty,
+		.json = json,
+		.owner = owner_in_marks(owner_str, owner),
+		.max = all ? UINT64_MAX : FLOWS_SHOWN_MAX,
+	};
 
 	if (address && sockunion_family(address) == AF_INET) {
 		s.filter.family = 4;
@@ -203,28 +273,12 @@ DEFPY(show_dsaa_flow, show_dsaa_flow_cmd,
 		s.filter.family = 6;
 		memcpy(s.filter.bytes, &address->sin6.sin6_addr, 16);
 	}
-	if (json) {
-		o = json_object_new_object();
-		s.list = json_object_new_array();
-	}
-	ok = dsaa_flow_walk(owner_in_marks(owner_str, owner), flow_show_one, &s, &err);
-	if (json) {
-		json_object_boolean_add(o, "insecure", dsaa_conf.insecure);
-		json_object_object_add(o, "flows", s.list);
-		json_object_int_add(o, "count", s.shown);
-		json_object_boolean_add(o, "truncated", s.cut);
-		json_object_string_add(o, "error", ok || s.cut ? "" : err ? err : "failed");
-		vty_json(vty, o);
-		return CMD_SUCCESS;
-	}
-	if (!ok && !s.cut) {
-		vty_out(vty, "%% The connections cannot be read: %s\n", err ? err : "failed");
-		return CMD_WARNING;
-	}
-	vty_out(vty, "%" PRIu64 " connection%s%s\n", s.shown, s.shown == 1 ? "" : "s",
-		s.cut ? ", and more: add 'all' to see them" : "");
-	if (dsaa_conf.insecure)
-		vty_out(vty, "%% INSECURE: the sessions are plain text ('sync insecure')\n");
+	if (json)
+		vty_out(vty, "{ \"flows\": [");
+	s.walked = dsaa_flow_walk(s.owner, flow_show_one, &s, &s.err);
+	if (!json)
+		return flows_text_end(&s);
+	flows_json_end(&s);
 	return CMD_SUCCESS;
 }
 

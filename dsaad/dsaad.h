@@ -334,18 +334,29 @@ void dsaa_sync_links_view(uint8_t site, struct dsaa_sync_links *l);
 
 /* One connection for show dsaa flow and explain; from the kernel's table. */
 typedef bool (*dsaa_flow_cb)(void *arg, const struct dsaa_flow *f); /* false: stop */
-/* Walks entries of OWNER (0 = ours, -1 = all); false with *ERR when the kernel refuses. */
-bool dsaa_flow_walk(int owner, dsaa_flow_cb cb, void *arg, const char **err);
+/*
+ * The main thread waits for a walk, and with it BFD's word of a death and the announcements that
+ * follow. So a walk ends after this time, whatever the size of the table.
+ */
+#define DSAA_FLOW_WALK_MAX_MS 200
+enum dsaa_walked {
+	DSAA_WALKED_ALL,
+	DSAA_WALKED_STOPPED, /* by the callback */
+	DSAA_WALKED_CUT,     /* the time was up: there are entries that were not looked at */
+	DSAA_WALKED_ERROR,   /* the kernel refuses, and *ERR says why */
+};
+/* Walks entries of OWNER (0 = ours, -1 = all). */
+enum dsaa_walked dsaa_flow_walk(int owner, dsaa_flow_cb cb, void *arg, const char **err);
 /*
  * dsaa_rehearse.c: what would become of a site's connections if it died now, without moving
- * anything. Looks at DSAA_REHEARSE_MAX connections at most.
+ * anything. Looks at as many connections as a walk does in its time.
  */
-#define DSAA_REHEARSE_MAX 200000
 struct dsaa_rehearsal {
 	uint64_t connections[DSAA_SITES_MAX + 1]; /* that were looked at, by owner */
 	uint64_t survive[DSAA_SITES_MAX + 1];
 	uint64_t lost[DSAA_SITES_MAX + 1][DSAA_REASONS_MAX];
-	bool bounded; /* there are more than were looked at */
+	uint64_t looked_at;
+	bool bounded; /* there are more than were looked at: none of the numbers is the whole */
 };
 /* False, with *ERR a sentence, when the kernel does not tell. */
 bool dsaa_rehearse(struct dsaa_rehearsal *r, const char **err);
