@@ -47,7 +47,7 @@ static struct dsaa_rules_status rules;
 static char problem[256];		   /* why correction does not run; empty when it does */
 static char problem_said[sizeof(problem)]; /* what the log says of that */
 static struct dsaa_rules_config installed; /* what the rules say that are in force */
-static uint64_t installed_state;	   /* of the table */
+static uint64_t installed_state;	   /* of the table; 0: not known yet */
 /* Tunnel packets that the rules refused: by earlier ones, less what was cleared. */
 static struct refused {
 	int64_t strangers, malformed;
@@ -295,6 +295,7 @@ static void close_queues(void)
 
 	if (!nfq)
 		return;
+	dsaa_correct_watch_stop();
 	while (threads) {
 		frr_pthread_stop(thread[--threads], &result);
 		frr_pthread_destroy(thread[threads]);
@@ -328,6 +329,7 @@ static bool open_queues(const struct dsaa_nfq_config *c)
 			close_queues();
 			return false;
 		}
+	dsaa_correct_watch_start();
 	return true;
 }
 
@@ -440,12 +442,29 @@ static int install(const struct dsaa_rules_config *c)
 }
 
 /*
+ * Whether the table is there, as dsaa_rules_present() says, and the SAME as it was installed. Its
+ * state is learned when it is seen first, if it has all rules: somebody may have been at it before.
+ */
+static int table_present(bool *same)
+{
+	uint64_t state;
+	unsigned count;
+	int rc = dsaa_rules_present(&state, &count);
+
+	if (rc == 1 && !installed_state && count == rules.rules)
+		installed_state = state;
+	*same = rc == 1 && state == installed_state;
+	return rc;
+}
+
+/*
  * Replacing the table makes the kernel drop what waits in the queues, so it is done only when the
  * rules have to say something else.
  */
 static void apply_rules(void)
 {
 	struct dsaa_rules_config *c = XCALLOC(MTYPE_TMP, sizeof(*c));
+	bool same;
 	int rc = 0;
 
 	make_rules_config(c);
@@ -454,7 +473,8 @@ static void apply_rules(void)
 		frr_with_privs (&dsaa_privs) {
 			refused_before = refused_now();
 			rc = install(c);
-			dsaa_rules_present(&installed_state);
+			installed_state = 0;
+			table_present(&same);
 		}
 		installed = *c;
 	}
@@ -463,35 +483,49 @@ static void apply_rules(void)
 		snprintf(problem, sizeof(problem), "the rules cannot be installed: %s", rules.why);
 }
 
-/* Somebody else may have taken away the rules ("flush ruleset") or the tunnel device. */
-static void look_after(void)
+/* Somebody else may have taken away the rules ("flush ruleset") or some of them. */
+static enum dsaa_correct_found look_after_rules(void)
 {
-	static struct dsaa_log_limit of_tun, of_table;
-	struct dsaa_nfq_status status;
-	uint64_t state = 0;
+	static struct dsaa_log_limit limit;
+	bool same = true;
 	unsigned hidden;
-	int rc = 1;
+	int rc = 0;
 
-	dsaa_nfq_status(nfq, &status);
-	if (!status.tun_ifindex || !if_nametoindex(DSAA_TUN_NAME)) {
-		if (dsaa_log_allowed(&of_tun, &hidden))
-			flog_warn(EC_DSAA_TUNNEL,
-				  "somebody removed the interface %s: made again (%u times before)",
-				  DSAA_TUN_NAME, hidden);
-		remove_rules();
-		close_queues();
-		return;
-	}
+	if (!rules.installed)
+		return DSAA_CORRECT_WELL;
 	frr_with_privs (&dsaa_privs) {
-		rc = dsaa_rules_present(&state);
+		rc = table_present(&same);
 	}
-	if (!rules.installed || rc < 0 || (rc == 1 && state == installed_state))
-		return;
-	if (dsaa_log_allowed(&of_table, &hidden))
+	if (rc < 0)
+		return DSAA_CORRECT_UNREAD;
+	if (same)
+		return DSAA_CORRECT_WELL;
+	if (dsaa_log_allowed(&limit, &hidden))
 		flog_warn(EC_DSAA_RULES,
 			  "somebody %s the table inet dsaa: installed again (%u times before)",
 			  rc ? "changed" : "removed", hidden);
 	rules.installed = false;
+	return DSAA_CORRECT_CHANGED;
+}
+
+/* The rules, and the tunnel device. */
+static void look_after(void)
+{
+	static struct dsaa_log_limit limit;
+	struct dsaa_nfq_status status;
+	unsigned hidden;
+
+	dsaa_nfq_status(nfq, &status);
+	if (status.tun_ifindex && if_nametoindex(DSAA_TUN_NAME)) {
+		look_after_rules();
+		return;
+	}
+	if (dsaa_log_allowed(&limit, &hidden))
+		flog_warn(EC_DSAA_TUNNEL,
+			  "somebody removed the interface %s: made again (%u times before)",
+			  DSAA_TUN_NAME, hidden);
+	remove_rules();
+	close_queues();
 }
 
 static void check(struct event *t)
@@ -576,6 +610,18 @@ static void word_changed(struct event *t)
 		return;
 	apply_rules();
 	log_problem();
+}
+
+enum dsaa_correct_found dsaa_correct_look(void)
+{
+	enum dsaa_correct_found found = look_after_rules();
+
+	/* the rules alone: packets take the wrong way until they are back */
+	if (found == DSAA_CORRECT_CHANGED) {
+		apply_rules();
+		log_problem();
+	}
+	return found;
 }
 
 void dsaa_correct_site_word(uint8_t site, enum dsaa_site_word word, bool on_demand)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel's fast path as dsaa_correct.c runs it (dsaa_correct_fast.c,
- * dsaa_correct_gate.c), and how much it does (dsaa_correct_rate.c).
+ * dsaa_correct_gate.c), how much it does (dsaa_correct_rate.c), and what others do to the rules
+ * (dsaa_correct_watch.c).
  * Main thread, but for dsaa_correct_fast_word() and dsaa_correct_foreign(), which any thread may
  * call.
  */
@@ -79,6 +80,10 @@ unsigned dsaa_correct_warnings(char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN]);
 /* Logs what is new among them; from time to time. */
 void dsaa_correct_say_warnings(void);
 
+/* dsaa_correct_watch.c, while rules are wanted. Main thread. */
+void dsaa_correct_watch_start(void);
+void dsaa_correct_watch_stop(void);
+
 /* dsaa_correct_elsewhere.c: main thread, once, when the programs are loaded. */
 void dsaa_correct_elsewhere_start(void);
 /* Whether the peers may not know of a connection that is ours ("sync delay"). Main thread. */
@@ -102,6 +107,14 @@ void dsaa_correct_trace_filter(const struct dsaa_trace_filter *f);
 void dsaa_correct_trace_on(bool on);
 /* The queue thread. */
 void dsaa_correct_trace(void *arg, const struct dsaa_nfq_trace *t);
+
+/* dsaa_correct.c: looks at the rules in the kernel; what is not as it should be is made anew. */
+enum dsaa_correct_found {
+	DSAA_CORRECT_WELL,    /* or there are none, and need not be */
+	DSAA_CORRECT_CHANGED, /* somebody changed them */
+	DSAA_CORRECT_UNREAD,  /* the kernel did not tell: look again */
+};
+enum dsaa_correct_found dsaa_correct_look(void);
 
 /* dsaa_correct.c: the interfaces on which foreign packets are caught. */
 bool dsaa_correct_is_caught(const char *ifname);

@@ -108,11 +108,24 @@ int dsaa_rules_apply(const struct dsaa_rules_config *config, struct dsaa_rules_s
 int dsaa_rules_refill(const struct dsaa_rules_config *config, struct dsaa_rules_status *status);
 
 /*
- * Whether the table is there: 1, 0, or a negative errno. *STATE is made of its handle and of the
- * number of its chains and sets: another one than after dsaa_rules_apply() means that somebody
- * changed it, or made it anew, as "nft -f" does with what "nft list ruleset" said.
+ * Whether the table is there: 1, 0, or a negative errno. *STATE is made of its handle and flags, of
+ * the number of its chains and sets, of the handles of its rules, and of the elements of its set:
+ * another one than after dsaa_rules_apply() or dsaa_rules_refill() means that somebody changed it,
+ * or made it anew, as "nft -f" does with what "nft list ruleset" said. *RULES: how many it has.
  */
-int dsaa_rules_present(uint64_t *state);
+int dsaa_rules_present(uint64_t *state, unsigned *rules);
+
+/*
+ * A socket that becomes readable when anybody changes anything in nf_tables (also ourselves), or a
+ * negative errno. It is the caller's to close, and gives no work while it waits.
+ */
+int dsaa_rules_watch_open(void);
+
+/*
+ * Reads what came there. True when our table may have changed: a message names it, or some were
+ * lost. Reads no more than a bounded number at once. Needs no capability.
+ */
+bool dsaa_rules_watch_read(int fd);
 
 /*
  * Flowtables in anybody's tables: packets that they forward pass no rule. How

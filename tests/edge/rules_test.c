@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rules/dsaa_rules.h"
@@ -114,28 +116,140 @@ static void test_applied(void)
 	       st.event_mask ? "yes" : "no");
 }
 
-/* Another table than ours can be told, though it looks the same; one with other rules is ours. */
+static uint64_t state_now(unsigned rules)
+{
+	unsigned count = 0;
+	uint64_t state = 0, again = 0;
+
+	CHECK(dsaa_rules_present(&state, &count) == 1 && count == rules);
+	CHECK(dsaa_rules_present(&again, &count) == 1 && again == state);
+	return state;
+}
+
+static double ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) * 1e3 + (now.tv_nsec - start->tv_nsec) / 1e6;
+}
+
+/* How long it takes to look, milliseconds. */
+static double looking_ms(void)
+{
+	struct timespec start;
+	unsigned count;
+	uint64_t state;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(dsaa_rules_present(&state, &count) == 1);
+	return ms_since(&start) / 20;
+}
+
+/* A table made anew, or refilled, can be told from what it was, though it looks the same. */
 static void test_present(void)
 {
 	static struct dsaa_rules_config c;
 	struct dsaa_rules_status st;
 	uint64_t state, now;
+	unsigned count;
+
+	c = smallest();
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	printf("looked at %u rules in %.2f ms\n", st.rules, looking_ms());
+	fill(&c);
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	state = state_now(st.rules);
+	printf("looked at %u rules in %.2f ms\n", st.rules, looking_ms());
+	CHECK(dsaa_rules_refill(&c, &st) == 0);
+	now = state_now(st.rules);
+	CHECK(now != state);
+	c.foreigns--;
+	CHECK(dsaa_rules_refill(&c, &st) == 0);
+	state = state_now(st.rules);
+	CHECK(now != state);
+	CHECK(dsaa_rules_apply(&c, &st) == 0);
+	CHECK(state_now(st.rules) != state);
+	CHECK(dsaa_rules_remove(NULL, 0) == 0);
+	CHECK(dsaa_rules_present(&now, &count) == 0 && count == 0);
+}
+
+/* Whatever somebody does to the table is seen, until it is made anew. */
+static void test_changed(void)
+{
+	static const struct {
+		const char *does;
+		const char *undoes; /* NULL: nothing does */
+	} t[] = {
+		{ "add chain inet dsaa somebody", "delete chain inet dsaa somebody" },
+		{ "add rule inet dsaa correct accept", NULL },
+		{ "insert rule inet dsaa others accept", NULL },
+		{ "flush chain inet dsaa correct", NULL },
+		{ "flush table inet dsaa", NULL },
+		{ "delete rule inet dsaa others handle "
+		  "$(nft -a list chain inet dsaa others | sed -n 's/.*# handle //p' | tail -1)",
+		  NULL },
+		{ "add table inet dsaa '{ flags dormant; }'", "add table inet dsaa" },
+		{ "delete element inet dsaa interfaces '{ \"interface1\" }'",
+		  "add element inet dsaa interfaces '{ \"interface1\" }'" },
+		{ "add element inet dsaa interfaces '{ \"more\" }'",
+		  "delete element inet dsaa interfaces '{ \"more\" }'" },
+		{ "flush set inet dsaa interfaces", NULL },
+	};
+	static struct dsaa_rules_config c;
+	struct dsaa_rules_status st;
+	char line[256];
 
 	c = smallest();
 	fill(&c);
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		uint64_t state, now;
+		unsigned count;
+
+		CHECK(dsaa_rules_apply(&c, &st) == 0);
+		state = state_now(st.rules);
+		snprintf(line, sizeof(line), "nft %s", t[i].does);
+		CHECK(system(line) == 0);
+		CHECK(dsaa_rules_present(&now, &count) == 1 && now != state);
+		if (!t[i].undoes)
+			continue;
+		snprintf(line, sizeof(line), "nft %s", t[i].undoes);
+		CHECK(system(line) == 0);
+		CHECK(state_now(st.rules) == state);
+	}
+}
+
+/* Changes of our table are told, also when messages are lost; those of others' are not. */
+static void test_watch(void)
+{
+	static struct dsaa_rules_config c;
+	struct dsaa_rules_status st;
+	int fd = dsaa_rules_watch_open(), small = 1;
+
+	CHECK(fd >= 0 && !dsaa_rules_watch_read(fd));
+	c = smallest();
 	CHECK(dsaa_rules_apply(&c, &st) == 0);
-	CHECK(dsaa_rules_present(&state) == 1);
-	c.foreigns--;
+	CHECK(dsaa_rules_watch_read(fd) && !dsaa_rules_watch_read(fd));
 	CHECK(dsaa_rules_refill(&c, &st) == 0);
-	CHECK(dsaa_rules_present(&now) == 1 && now == state);
-	CHECK(system("nft add chain inet dsaa somebody") == 0);
-	CHECK(dsaa_rules_present(&now) == 1 && now != state);
-	CHECK(system("nft delete chain inet dsaa somebody") == 0);
-	CHECK(dsaa_rules_present(&now) == 1 && now == state);
-	CHECK(dsaa_rules_apply(&c, &st) == 0);
-	CHECK(dsaa_rules_present(&now) == 1 && now != state);
-	CHECK(dsaa_rules_remove(NULL, 0) == 0);
-	CHECK(dsaa_rules_present(&now) == 0);
+	CHECK(dsaa_rules_watch_read(fd) && !dsaa_rules_watch_read(fd));
+	CHECK(system("nft 'add table inet dsaa2; add table ip dsaa; add chain ip dsaa correct; "
+		     "add rule ip dsaa correct accept; add set ip dsaa a { type mark; }; "
+		     "add element ip dsaa a { 1 }'") == 0);
+	CHECK(!dsaa_rules_watch_read(fd));
+	CHECK(system("nft flush chain inet dsaa correct") == 0);
+	CHECK(dsaa_rules_watch_read(fd) && !dsaa_rules_watch_read(fd));
+	CHECK(system("nft flush set inet dsaa interfaces; nft add chain inet dsaa somebody") == 0);
+	CHECK(dsaa_rules_watch_read(fd) && !dsaa_rules_watch_read(fd));
+	CHECK(system("nft flush ruleset") == 0);
+	CHECK(dsaa_rules_watch_read(fd) && !dsaa_rules_watch_read(fd));
+	/* what does not fit may have been about us */
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) == 0);
+	CHECK(system("for i in 1 2 3 4 5 6 7 8; do nft add table ip t$i; done") == 0);
+	CHECK(dsaa_rules_watch_read(fd) && !dsaa_rules_watch_read(fd));
+	close(fd);
+	/* nobody reads nor can read it: no peace */
+	CHECK(dsaa_rules_watch_read(fd));
 }
 
 /* Where the tunnel's packets are looked for: at the site-sync interfaces, or at all. */
@@ -252,6 +366,7 @@ static void test_unprivileged(void)
 	CHECK(dsaa_rules_apply(&c, &st) == -EPERM);
 	CHECK(!st.installed && strstr(st.why, "CAP_NET_ADMIN"));
 	CHECK(dsaa_rules_remove(why, sizeof(why)) == -EPERM);
+	CHECK(dsaa_rules_watch_open() == -EPERM);
 }
 
 int main(void)
@@ -266,6 +381,8 @@ int main(void)
 	}
 	test_applied();
 	test_present();
+	test_changed();
+	test_watch();
 	test_links();
 	test_refused();
 	test_removed();

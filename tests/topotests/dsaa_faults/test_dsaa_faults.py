@@ -492,6 +492,40 @@ def test_who_takes_again_and_again(net, held, as_it_was):
         h.say()
 
 
+LAST_RULE = "$(nft -a list chain inet dsaa others | sed -n 's/.*# handle //p' | tail -1)"
+BACK = """
+    exec 2>/dev/null
+    nft -s list table inet dsaa >was
+    nft %s
+    began=$(date +%%s%%N)
+    while :; do
+        ms=$((($(date +%%s%%N) - began) / 1000000))
+        nft -s list table inet dsaa | cmp -s - was && echo $ms && exit
+        [ $ms -lt 5000 ] || exit
+    done
+"""
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "delete table inet dsaa",
+        "flush table inet dsaa",
+        "flush chain inet dsaa correct",
+        "delete rule inet dsaa others handle " + LAST_RULE,
+        "insert rule inet dsaa correct accept",
+    ],
+)
+def test_rules_are_put_back_at_once(net, held, as_it_was, does):
+    """Until they are back, foreign packets are lost, or get a second translation."""
+    ms = net.router(1).run(BACK % does).strip()
+    print("back after %s ms" % ms)
+    assert ms and int(ms) < 500, "the table is not as it was before 'nft %s'" % does
+    settle(net, as_it_was)
+    for h in held.values():
+        h.say()
+
+
 def test_what_others_take_is_put_back(net, held, as_it_was):
     """The rules and the tunnel."""
     net.run(1, "nft delete table inet dsaa; ip link del dsaa0")
