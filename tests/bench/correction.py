@@ -48,14 +48,13 @@ LOUD_OTHERS = 0.10
 # short runs and many of them: the least disturbed one counts
 PACKETS = 15000
 RUNS = 12
-TURNS = 4
+TURNS = 8
 # connections of the other site, beside those that are measured
 FOREIGN = 10000
 PROBES = 300
 # of one's own packets: name, what is compared, and with what
 OWN_RATIOS = (("own-hook", "cpu-stopped", "cpu-own-hook"), ("own-no-foreign", "cpu-stopped", "cpu-own-kernel-closed"),
-              ("own-foreign", "cpu-stopped", "cpu-own-kernel"), ("own-to-own", "cpu-own-kernel-closed", "cpu-own-kernel"),
-              ("own-router", "cpu-stopped", "cpu-own-router"))
+              ("own-foreign", "cpu-stopped", "cpu-own-kernel"), ("own-to-own", "cpu-own-kernel-closed", "cpu-own-kernel"))
 SO_TIMESTAMPNS = 35
 
 MUST = {"tcp-kernel": (">=", 0.80), "cpu-kernel": ("<=", 2.3), "own-no-foreign": (">=", 0.98), "own-foreign": (">=", 0.93),
@@ -292,24 +291,12 @@ class EmptyHook:
         at("r1", "nft delete table inet nobody")
 
 
-class RouterSites(Sites):
-    """No foreign flow, and no local socket is looked for, as the kernel's documentation advises for routers (ip_early_demux)."""
-
-    def __init__(self, program, bpffs):
-        super().__init__(program, bpffs, 0)
-        at("r1", "sysctl -qw net.ipv4.ip_early_demux=0")
-
-    def quit(self):
-        at("r1", "sysctl -qw net.ipv4.ip_early_demux=1")
-        super().quit()
-
-
 def own_rows(program, blast, bpffs, port, add):
     """Stopped, without and with foreign flows, in turns: what the machine does meanwhile troubles all alike. The ratios are those of
     one turn, to the state before or behind it.
     """
     states = {"cpu-stopped": None, "cpu-own-hook": EmptyHook, "cpu-own-kernel-closed": lambda: Sites(program, bpffs, 0),
-              "cpu-own-router": lambda: RouterSites(program, bpffs), "cpu-own-kernel": lambda: Sites(program, bpffs, 1)}
+              "cpu-own-kernel": lambda: Sites(program, bpffs, 1)}
     for turn in range(TURNS):
         ns = {}
         for name, make in list(states.items())[::1 if turn % 2 else -1]:
@@ -405,7 +392,6 @@ def show_packets(rows):
         ("forwarded locally, dsaad stopped", stopped, None, None),
         ("a hook without a rule (rate to stopped)", m["cpu-own-hook"], None, m["own-hook"]),
         ("own, no foreign flow (rate to stopped)", own, "own-no-foreign", m["own-no-foreign"]),
-        ("  the same, without early demux", m["cpu-own-router"], None, m["own-router"]),
         ("own, foreign flows exist (rate to stopped)", m["cpu-own-kernel"], "own-foreign", m["own-foreign"]),
         ("own, foreign flows exist (to no foreign)", m["cpu-own-kernel"], None, m["own-to-own"]),
         ("corrected in the kernel (to own)", m["cpu-corrected-kernel"], "cpu-kernel",
