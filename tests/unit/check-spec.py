@@ -49,7 +49,7 @@ def check_messages():
     spec = {m[1]: (int(m[0]), int(m[2]), int(m[3])) for m in re.findall(r"^(\d+) +([A-Z_]+) +(\d+) +(\d+) ", SPEC, re.M)}
     code = {
         name: (number("DSAA_MSG_" + name), value(low), value(high))
-        for name, low, high in re.findall(r"\[DSAA_MSG_(\w+)\] = \{ (\w+), (\w+), ", WIRE_C)
+        for name, low, high in re.findall(r"\[DSAA_MSG_(\w+)\] = \{ \"\1\",\s+(\w+),\s+(\w+),\s", WIRE_C)
     }
     check("messages", spec, code)
 
