@@ -250,6 +250,17 @@ static bool collided(const struct dsaa_apply *op)
 }
 
 /*
+ * Of a connection that a DELETE record names only the key is known. The kernel refuses to look for
+ * what then stands there for the reply of ICMPv6: a type that is no echo.
+ */
+static bool has_reply(const struct dsaa_flow *f)
+{
+	static const struct dsaa_tuple none;
+
+	return memcmp(&f->reply, &none, sizeof(none)) != 0;
+}
+
+/*
  * Finds what stands in the way of the creations that failed. What is not found
  * by the original tuple is looked for by the reply tuple; when that fails as
  * well the obstacle has gone meanwhile: ABSENT.
@@ -271,7 +282,7 @@ static void find_obstacles(struct dsaa_ct *ct, struct dsaa_apply *ops, unsigned 
 	/* ABSENT is also what a first look-up by the original tuple answered */
 	for (unsigned i = 0; i < count; i++)
 		if (ops[i].kind != DSAA_APPLY_UPDATE && ops[i].kind != DSAA_APPLY_DELETE &&
-		    ops[i].result == DSAA_APPLIED_ABSENT)
+		    ops[i].result == DSAA_APPLIED_ABSENT && has_reply(&ops[i].flow))
 			add_get(ct, &by_reply, &ops[i], &ops[i].flow.reply);
 	run(ct, &by_reply);
 }

@@ -816,6 +816,27 @@ static int sysctl(const char *name)
 	return text[0] ? atoi(text) : -1;
 }
 
+/* What is known by its key alone, as a DELETE record names it, is absent, and no error. */
+static void test_lookup_by_key(void)
+{
+	static const uint8_t protos[] = { 1, 6, 17, 47, 58, 132 };
+	struct dsaa_apply op;
+
+	for (unsigned i = 0; i < sizeof(protos); i++) {
+		memset(&op, 0, sizeof(op));
+		op.kind = DSAA_APPLY_LOOKUP;
+		op.flow.family = protos[i] == 1 ? 4 : 6;
+		op.flow.proto = protos[i];
+		memset(op.flow.orig.src, 0x20, op.flow.family == 4 ? 4 : 16);
+		memset(op.flow.orig.dst, 0x21, op.flow.family == 4 ? 4 : 16);
+		op.flow.orig.sport = 77;
+		/* echo request, where it is ICMP; a port otherwise */
+		op.flow.orig.dport = (protos[i] == 1 ? 8 : 128) << 8;
+		dsaa_ct_apply(ct, &op, 1);
+		CHECK(op.result == DSAA_APPLIED_ABSENT);
+	}
+}
+
 /* WORD: NULL for no warning. */
 static void warning_is(struct dsaa_ct_limits l, uint64_t needed, enum dsaa_ct_limit kind,
 		       const char *word)
@@ -908,6 +929,7 @@ int main(void)
 	CHECK(!warning[0]);
 	dsaa_ct_table_size(ct, &count, &max);
 	CHECK(max > 0);
+	test_lookup_by_key();
 	test_limits();
 	test_round_trips();
 	test_sctp();
