@@ -102,7 +102,8 @@ static void note_left_behind(struct dsaa_engine *e, const struct dsaa_flow *f)
 		return;
 	p = &e->peer[owner];
 	/* a site that is coming back has its word on its connections itself */
-	if (!p->configured || p->state != DSAA_PEER_DEAD || p->session >= DSAA_SESSION_OPEN)
+	if (!p->configured || p->left_alone || p->state != DSAA_PEER_DEAD ||
+	    p->session >= DSAA_SESSION_OPEN)
 		return;
 	if (p->adopting)
 		p->adopt_again = true;
@@ -291,6 +292,8 @@ static void remember_inflight(struct dsaa_peer *p, uint64_t last_seq, struct dsa
 static const struct dsaa_log_entry *next_change(struct dsaa_engine *e, uint64_t cursor)
 {
 	const struct dsaa_log_entry *le, *master;
+	/* each moves once: a hostile peer's records may be each other's masters */
+	const uint64_t last = dsaa_log_last(&e->log);
 	struct dsaa_log_entry child;
 	struct dsaa_flow key;
 
@@ -300,7 +303,7 @@ static const struct dsaa_log_entry *next_change(struct dsaa_engine *e, uint64_t 
 		key.proto = key.master_proto;
 		key.orig = key.master;
 		master = dsaa_log_find(&e->log, &key);
-		if (!master || master->record.seq < le->record.seq)
+		if (!master || master->record.seq < le->record.seq || le->record.seq > last)
 			break;
 		child = *le;
 		dsaa_log_put(&e->log, child.record.op, &child.record.flow, child.changed);

@@ -223,7 +223,8 @@ static void test_unknown_is_no_difference(void)
 static void dies_with_other_rules(enum dsaa_ruleset_mismatch mismatch)
 {
 	bool refuse = mismatch == DSAA_RULESET_REFUSE_ADOPTION;
-	struct dsaa_flow f = world_flow(1, 5, true);
+	struct dsaa_flow f = world_flow(1, 5, true), its;
+	struct dsaa_event changed = { .type = DSAA_EV_FLOW, .op = DSAA_OP_UPSERT, .flow = &its };
 	const char *reason;
 
 	begin(2, mismatch);
@@ -236,6 +237,12 @@ static void dies_with_other_rules(enum dsaa_ruleset_mismatch mismatch)
 	CHECK(w.site[1].word[2] == (refuse ? DSAA_WORD_UNREACHABLE : DSAA_WORD_ADOPTED));
 	CHECK(world_owner(&w, 1, &f) == (refuse ? 2 : 1));
 	CHECK(view(1, 2).reason == (refuse ? DSAA_R_RULESET_DIFFERS : DSAA_R_ALL_SILENT));
+	/* a packet of one of them changes nothing of that */
+	its = *world_find(&w.site[1], &f);
+	world_feed(&w, 1, &changed);
+	world_run_ms(&w, 500);
+	CHECK(w.site[1].word[2] == (refuse ? DSAA_WORD_UNREACHABLE : DSAA_WORD_ADOPTED));
+	CHECK(world_owner(&w, 1, &f) == (refuse ? 2 : 1));
 	/* new connections to its prefixes are judged by our rules, so we serve them */
 	CHECK(dsaa_engine_advertise(w.site[1].engine, 2, &reason) == DSAA_ADV_ACTIVE);
 	/* the operator loads the rules that the dead site had */
