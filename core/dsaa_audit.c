@@ -31,10 +31,10 @@ bool dsaa_audit_running(const struct dsaa_peer *p)
 	return p->audit_rx || p->audit_sweep;
 }
 
-/* Spread, so that sites that started together do not audit together. */
-static struct dsaa_mono next_time(const struct dsaa_engine *e, const struct dsaa_peer *p)
+/* Each site a little later than the one before it: those that started together fall out of step. */
+static struct dsaa_mono next_time(const struct dsaa_engine *e)
 {
-	uint32_t spread = e->cfg.audit_interval_ms / 8 * (e->cfg.local + p->site) % 8;
+	uint32_t spread = e->cfg.audit_interval_ms / 64 * (e->cfg.local % 8);
 
 	return dsaa_mono_add_ms(e->now, e->cfg.audit_interval_ms + spread);
 }
@@ -60,7 +60,7 @@ enum dsaa_purpose dsaa_audit_due(struct dsaa_engine *e, dsaa_site_id *site)
 		if (p->audit_sweep)
 			return DSAA_FOR_AUDIT_SWEEP;
 		if (p->state == DSAA_PEER_UP && !p->audit_tx_at.us)
-			p->audit_tx_at = next_time(e, p);
+			p->audit_tx_at = next_time(e);
 		else if (may_be_told(e, p))
 			return DSAA_FOR_AUDIT;
 	}
@@ -78,7 +78,7 @@ void dsaa_audit_begin(struct dsaa_engine *e)
 	DSAA_FOREACH_PEER (e, p) {
 		if (!may_be_told(e, p))
 			continue;
-		p->audit_tx_at = next_time(e, p);
+		p->audit_tx_at = next_time(e);
 		p->audit_tx = dsaa_act_message(e, p, &m);
 	}
 }
@@ -242,17 +242,24 @@ static void take_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 	p->audit_found = p->audit_fixed = p->audit_altered = 0;
 }
 
+/*
+ * What is deleted, or begins while our table is compared, is nothing that is missing: the dump may
+ * have passed its place.
+ */
 void dsaa_audit_named(struct dsaa_engine *e, const struct dsaa_peer *p, uint64_t hash, bool deleted)
 {
 	hash = dsaa_receive_seen_of(p->site, hash);
-	if (p->audit_states && deleted)
-		dsaa_seen_mark_state(&e->seen, hash);
-	else if (p->audit_states)
-		dsaa_seen_add_state(&e->seen, hash, 0); /* newer than the state that was told */
-	else if (deleted)
-		dsaa_seen_mark(&e->seen, hash);
-	else
+	if (p->audit_states) {
+		if (!deleted)
+			dsaa_seen_add_state(&e->seen, hash, 0); /* newer than the state told */
+		if (deleted || p->audit_sweep)
+			dsaa_seen_mark_state(&e->seen, hash);
+		return;
+	}
+	if (!deleted)
 		dsaa_seen_add(&e->seen, hash);
+	if (deleted || p->audit_sweep)
+		dsaa_seen_mark(&e->seen, hash);
 }
 
 static void take_hashes(struct dsaa_engine *e, const struct dsaa_peer *p,

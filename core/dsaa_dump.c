@@ -200,9 +200,12 @@ static void keep_some(struct dsaa_engine *e,
 static bool is_unnamed(struct dsaa_engine *e, const struct dsaa_flow *f,
 		       const struct dsaa_flow *unused)
 {
+	uint64_t hash = dsaa_receive_seen_hash(e->dump_site, f);
+	bool states = e->dump == DSAA_FOR_AUDIT_SWEEP && e->peer[e->dump_site].audit_states;
+
 	(void)unused;
 	return !e->seen.overflow &&
-	       !dsaa_seen_mark(&e->seen, dsaa_receive_seen_hash(e->dump_site, f));
+	       !(states ? dsaa_seen_mark_state(&e->seen, hash) : dsaa_seen_mark(&e->seen, hash));
 }
 
 static bool is_untouched(struct dsaa_engine *e, const struct dsaa_flow *f,
@@ -412,6 +415,20 @@ void dsaa_dump_overtaken(struct dsaa_engine *e, const struct dsaa_flow *f)
 		keep_some(e, is_untouched, f);
 }
 
+static void cancel(struct dsaa_engine *e)
+{
+	e->dump = DSAA_FOR_NOTHING;
+	e->dump_op_count = 0;
+	dsaa_act(e, DSAA_ACT_DUMP_CANCEL, 0);
+}
+
+void dsaa_dump_begins_anew(struct dsaa_engine *e, const struct dsaa_peer *p)
+{
+	if (e->dump == DSAA_FOR_AUDIT_SWEEP ||
+	    (e->dump == DSAA_FOR_SWEEP && e->dump_site == p->site))
+		cancel(e);
+}
+
 void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 {
 	bool running = false;
@@ -426,9 +443,6 @@ void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p)
 	} else {
 		running = e->dump_site != p->site || (e->dump == DSAA_FOR_ADOPT && p->adopting);
 	}
-	if (e->dump != DSAA_FOR_NOTHING && !running) {
-		e->dump = DSAA_FOR_NOTHING;
-		e->dump_op_count = 0;
-		dsaa_act(e, DSAA_ACT_DUMP_CANCEL, 0);
-	}
+	if (e->dump != DSAA_FOR_NOTHING && !running)
+		cancel(e);
 }

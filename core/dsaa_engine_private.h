@@ -602,5 +602,7 @@ void dsaa_dump_applied(struct dsaa_engine *e);
 void dsaa_dump_overtaken(struct dsaa_engine *e, const struct dsaa_flow *f);
 /* P must take no further part in a running dump. */
 void dsaa_dump_forget(struct dsaa_engine *e, struct dsaa_peer *p);
+/* P tells all anew: a sweep that compares with what it told before ends here. */
+void dsaa_dump_begins_anew(struct dsaa_engine *e, const struct dsaa_peer *p);
 
 #endif

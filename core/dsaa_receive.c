@@ -458,6 +458,8 @@ static void bulk_begin(struct dsaa_engine *e, struct dsaa_peer *p, uint32_t id)
 		q->audit_rx = q->audit_sweep = false;
 		in_use |= q != p && dsaa_receive_bulk_names(q);
 	}
+	/* what a sweep has not found named so far may be named yet */
+	dsaa_dump_begins_anew(e, p);
 	if (!in_use)
 		dsaa_seen_clear(&e->seen);
 	p->bulk_rx = true;
