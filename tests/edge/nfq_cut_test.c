@@ -130,6 +130,8 @@ static void test_time(void)
 	for (i = 0; i < DSAA_NFQ_SIZES && !nfq.size[i].each; i++)
 		;
 	CHECK(i < DSAA_NFQ_SIZES);
+	if (i == DSAA_NFQ_SIZES)
+		return;
 	CHECK(nfq.size[i].until_ms >= before + 100 && nfq.size[i].until_ms <= after + 100);
 	nfq.size[i].until_ms = dsaa_nfq_now_ms();
 	p = join(large, &s);
