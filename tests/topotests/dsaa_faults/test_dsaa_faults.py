@@ -481,12 +481,13 @@ def test_sync_interface_is_down_and_up(net, held, as_it_was):
 def test_who_takes_again_and_again(net, held, as_it_was):
     """Put back each time; the log tells of it once a minute."""
     router = net.router(1)
-    told = "grep -c 'somebody removed the table' %s/%s/dsaad.log || true" % (router.logdir, router.name)
+    told = "grep -c 'somebody .* the table inet dsaa' %s/%s/dsaad.log || true" % (router.logdir, router.name)
     before = int(router.run(told))
     for _ in range(4):
         net.run(1, "nft delete table inet dsaa")
         wait_for(lambda: "table inet dsaa" in router.run("nft list tables"), "the rules", 10)
-    assert int(router.run(told)) == before + 1
+    # none of these four, if there was another one within the last minute
+    assert max(before, 1) <= int(router.run(told)) <= before + 1
     settle(net, as_it_was)
     for h in held.values():
         h.say()
