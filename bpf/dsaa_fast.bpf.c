@@ -43,8 +43,6 @@
 #define IP4_SUM_OFFSET (ETH_HLEN + __builtin_offsetof(struct iphdr, check))
 /* No link has less (RFC 8200 5); what fits needs no further look. */
 #define MTU_ALWAYS 1280
-/* IPv6, UDP, VXLAN and Ethernet around a packet */
-#define OVERHEAD6 70
 
 static const __u8 mac_prefix[5] = { 0x02, 0xd5, 0xaa, 0x00, 0x00 };
 
@@ -100,7 +98,7 @@ static __always_inline bool is_too_long(struct __sk_buff *skb, const struct pack
 	if (to->family != 6 || !to->over || bpf_check_mtu(skb, to->over, &mtu, 0, 0) < 0)
 		return false;
 	wire = wire_bytes(skb, p);
-	return !wire || wire + OVERHEAD6 > mtu;
+	return !wire || wire + DSAA_OVERHEAD6 > mtu;
 }
 
 static __always_inline int carry(struct __sk_buff *skb, const struct packet *p,

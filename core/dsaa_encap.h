@@ -18,7 +18,10 @@
 
 #include "core/dsaa_types.h"
 
-#define DSAA_ENCAP_LEN	       22 /* VXLAN 8 + Ethernet 14 */
+#define DSAA_ENCAP_LEN 22 /* VXLAN 8 + Ethernet 14 */
+/* what a packet grows by on a link of IPv4, or of IPv6: IP, UDP and that */
+#define DSAA_OVERHEAD4	       (20 + 8 + DSAA_ENCAP_LEN)
+#define DSAA_OVERHEAD6	       (40 + 8 + DSAA_ENCAP_LEN)
 #define DSAA_VNI_SECOND_CHANCE 0x800000u
 
 /* The first bytes of all these addresses. */

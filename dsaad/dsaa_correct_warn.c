@@ -13,9 +13,6 @@
 #include "rules/dsaa_rules.h"
 
 enum {
-	/* IP, UDP and the header of core/dsaa_encap.h */
-	OVERHEAD4 = 20 + 8 + DSAA_ENCAP_LEN,
-	OVERHEAD6 = 40 + 8 + DSAA_ENCAP_LEN,
 	/* how often the operator's ruleset is searched, seconds */
 	SEARCH_S = 10,
 };
@@ -48,7 +45,7 @@ static unsigned warn_mtu(char text[DSAA_WARNINGS_MAX][DSAA_WARNING_LEN], unsigne
 		const struct ipaddr *ip = &site->sync_address[i];
 		bool v4 = ip->ipa_type == IPADDR_V4;
 		struct interface *ifp = dsaa_zebra_interface_of(ip);
-		unsigned need = mtu + (v4 ? OVERHEAD4 : OVERHEAD6);
+		unsigned need = mtu + (v4 ? DSAA_OVERHEAD4 : DSAA_OVERHEAD6);
 
 		if (ifp && (unsigned)ifp->mtu < need)
 			snprintf(text[n++], DSAA_WARNING_LEN,
