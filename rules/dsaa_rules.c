@@ -53,14 +53,14 @@ enum {
 	TCP_ACK = 0x10,
 };
 
-static const char table[] = "dsaa";
+static const char table[] = DSAA_RULES_TABLE;
 
 /* The names of the chains and the set, as "nft list table inet dsaa" shows them. */
 static const char raw[] = "raw", raw_in[] = "raw_in", raw_out[] = "raw_out", link[] = "link",
 		  tunnel_in[] = "tunnel_in", no_tunnel[] = "no_tunnel", peers_in[] = "peers_in",
 		  peers_out[] = "peers_out", correct[] = "correct", others[] = "others",
 		  untracked[] = "untracked", from_peer[] = "from_peer", owned[] = "owned",
-		  offer_pool[] = "offer_pool", ifaces[] = "interfaces";
+		  offer_pool[] = "offer_pool", ifaces[] = DSAA_RULES_SET;
 
 /* ------------------------------------------------------------------ conditions */
 

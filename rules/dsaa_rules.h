@@ -40,6 +40,10 @@
 #include "core/dsaa_queue.h"
 #include "core/dsaa_types.h"
 
+/* Our table, of family inet, and its set: the correction interfaces. */
+#define DSAA_RULES_TABLE "dsaa"
+#define DSAA_RULES_SET	 "interfaces"
+
 enum dsaa_rules_limits {
 	DSAA_RULES_NAME_LEN = 16, /* an interface's name with its NUL */
 	DSAA_RULES_POOLS_MAX = DSAA_SITES_MAX * DSAA_NAT_POOLS_MAX,

@@ -29,7 +29,7 @@ enum {
 	TRIES_MAX = 8,
 };
 
-static const char table[] = "dsaa";
+static const char table[] = DSAA_RULES_TABLE;
 
 /* Sends NLH and runs CB on the answers until the end. 0 or a negative errno. */
 static int talk(struct mnl_socket *s, const struct nlmsghdr *nlh, mnl_cb_t cb, void *arg)
@@ -156,7 +156,7 @@ static int read_elements(struct mnl_socket *s, struct state *state)
 		return -ENOMEM;
 	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 3);
 	nftnl_set_set_str(set, NFTNL_SET_TABLE, table);
-	nftnl_set_set_str(set, NFTNL_SET_NAME, "interfaces");
+	nftnl_set_set_str(set, NFTNL_SET_NAME, DSAA_RULES_SET);
 	nftnl_set_elems_nlmsg_build_payload(nlh, set);
 	nftnl_set_free(set);
 	rc = talk(s, nlh, some_elements, state);

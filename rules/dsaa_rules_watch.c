@@ -63,7 +63,7 @@ static bool is_ours(const struct nlmsghdr *nlh)
 	mnl_attr_for_each (attr, nlh, sizeof(*nfg))
 		if (mnl_attr_get_type(attr) == ATTR_TABLE)
 			return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 &&
-			       strcmp(mnl_attr_get_str(attr), "dsaa") == 0;
+			       strcmp(mnl_attr_get_str(attr), DSAA_RULES_TABLE) == 0;
 	return false;
 }
 
