@@ -52,6 +52,7 @@ int dsaa_sync_read_events(void)
 {
 	static const struct dsaa_ct_reader reader = { .event = on_ct_event,
 						      .needs_lookup = needs_lookup };
+	static struct dsaa_log_limit limit;
 	struct dsaa_event ev = { .type = DSAA_EV_OVERRUN };
 	int rc;
 
@@ -60,8 +61,7 @@ int dsaa_sync_read_events(void)
 	if (rc == -ENOBUFS)
 		dsaa_sync_step(&ev);
 	dsaa_sync_release();
-	if (rc == -ENOBUFS && DSAA_DEBUG(DSAA_DEBUG_CONNTRACK) &&
-	    dsaa_sync_may_log(0, DSAA_R_BACKLOG))
+	if (rc == -ENOBUFS && DSAA_DEBUG(DSAA_DEBUG_CONNTRACK) && dsaa_log_allowed(&limit, NULL))
 		zlog_debug("conntrack: events were lost, the table will be read");
 	return rc;
 }

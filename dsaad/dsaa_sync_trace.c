@@ -44,6 +44,7 @@ void dsaa_sync_trace_message(const char *what, dsaa_site_id site, const uint8_t 
 
 void dsaa_sync_trace_applied(const struct dsaa_apply *ops, unsigned count)
 {
+	static struct dsaa_log_limit limit;
 	const struct dsaa_apply *first = NULL;
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
 	unsigned refused = 0;
@@ -56,7 +57,7 @@ void dsaa_sync_trace_applied(const struct dsaa_apply *ops, unsigned count)
 		if (!refused++)
 			first = &ops[i];
 	}
-	if (!first || !dsaa_sync_may_log(0, DSAA_R_TABLE_FULL))
+	if (!first || !dsaa_log_allowed(&limit, NULL))
 		return;
 	zlog_debug("conntrack: refused %u of %u changes, the first: protocol %u, %s port %u to %s "
 		   "port %u: %s",
