@@ -22,16 +22,13 @@ static bool carries_session(const struct dsaa_nfq_link *link, const struct dsaa_
 }
 
 /*
- * Link INDEX to SITE, 0 is best. BFD knows first and for each link; without its word, the link of
- * the session has proved itself. An interface that is down keeps its address, and packets for it
- * would be lost in silence.
+ * Link INDEX to SITE, at our interface IFP (or NULL); 0 is best. BFD knows first and for each link;
+ * without its word, the link of the session has proved itself. An interface that is down keeps its
+ * address, and packets for it would be lost in silence.
  */
-static unsigned rank(uint8_t site, unsigned index, const struct dsaa_nfq_link *link,
-		     const struct dsaa_sync_links *session)
+static unsigned rank(uint8_t site, unsigned index, const struct interface *ifp,
+		     const struct dsaa_nfq_link *link, const struct dsaa_sync_links *session)
 {
-	struct interface *ifp = dsaa_zebra_interface_of(
-		&dsaa_conf.site[dsaa_local_site()].sync_address[index]);
-
 	if (!ifp || !if_is_operative(ifp))
 		return 3;
 	switch (dsaa_bfd_link(site, index)) {
@@ -92,7 +89,7 @@ void dsaa_correct_make_links(struct dsaa_nfq_peer *p)
 			continue;
 		dsaa_addr_from_ipaddr(&link.local, &here->sync_address[i]);
 		dsaa_addr_from_ipaddr(&link.remote, &there->sync_address[i]);
-		insert(p, ranks, &link, rank(p->site, i, &link, &session));
+		insert(p, ranks, &link, rank(p->site, i, ifp, &link, &session));
 	}
 	note_first(p);
 }
